@@ -1,0 +1,8 @@
+if(FQ_SANITIZE)
+  add_compile_options(-fsanitize=${FQ_SANITIZE} -fno-sanitize-recover=all -g)
+  add_link_options(-fsanitize=${FQ_SANITIZE})
+endif()
+if(FQ_COVERAGE)
+  add_compile_options(--coverage -O0 -g)
+  add_link_options(--coverage)
+endif()

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file system as storage_posix uses it: the real one is disk_posix.c, tests and the simulator give their own.
+// Every call returns 0 or a count on success and -errno on failure. Paths are relative to the data directory.
+#ifndef FQ_JOURNAL_DISK_H
+#define FQ_JOURNAL_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct fq_disk fq_disk;
+
+enum fq_disk_open {
+    FQ_DISK_READ,
+    FQ_DISK_READ_AROUND_CACHE,
+    FQ_DISK_WRITE,
+    FQ_DISK_CREATE /* fails if it exists */
+};
+
+struct fq_disk_facts {
+    uint64_t total_bytes, free_bytes;
+    uint32_t block_size; // physical, 512-4096
+    bool is_volatile;    // tmpfs and the like
+    bool is_network;
+    bool copies_on_write;
+};
+
+struct fq_disk_ops {
+    int (*open)(fq_disk *disk, const char *path, enum fq_disk_open mode); // a handle >= 0
+    int (*close)(fq_disk *disk, int handle);
+    int64_t (*size)(fq_disk *disk, int handle);
+    int64_t (*read)(fq_disk *disk, int handle, void *bytes, size_t len,
+                    uint64_t offset); // all, or short at the end
+    int64_t (*write)(fq_disk *disk, int handle, const void *bytes, size_t len, uint64_t offset);
+    int (*sync)(fq_disk *disk, int handle); // fdatasync
+    int (*sync_directory)(fq_disk *disk, const char *path);
+    int (*rename)(fq_disk *disk, const char *from, const char *to);
+    int (*remove)(fq_disk *disk, const char *path);
+    int (*make_directory)(fq_disk *disk, const char *path);
+    int (*list)(fq_disk *disk, const char *path, void (*on_name)(void *context, const char *name),
+                void *context);
+    int (*facts)(fq_disk *disk, struct fq_disk_facts *ret_facts);
+    int (*lock)(fq_disk *disk, const char *path, char *ret_owner, size_t owner_size); // -EWOULDBLOCK if held
+    fq_disk *(*close_disk)(fq_disk *disk);
+};
+
+struct fq_disk {
+    const struct fq_disk_ops *ops;
+};
+
+/** The data directory `path`, made with mode 0700 if it is missing. -errno on failure. */
+int fq_disk_posix_open(const char *path, fq_disk **ret_disk);
+
+// Where blocking work runs: the real one is a thread (worker_thread.c), tests run it inline or when they choose.
+typedef struct fq_executor fq_executor;
+struct fq_executor {
+    /** Runs `work(argument)` later, in order; when it returns, `wake(wake_context)` was called from the executor. */
+    void (*submit)(fq_executor *executor, void (*work)(void *argument), void *argument);
+    fq_executor *(*close)(fq_executor *executor); // runs what was submitted, then ends
+};
+
+/** One thread that runs work in order. `wake` is called from it after each piece of work. NULL on failure. */
+fq_executor *fq_executor_thread(void (*wake)(void *context), void *context);
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The traceparent header: `version-traceid-parentid-flags`, lower-case hex, W3C trace-context level 2, section 3.2.
+#include "otel/context.h"
+
+#include <string.h>
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; // upper case is invalid by the specification
+}
+
+static int hex_bytes(const char *text, uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int high = hex_value(text[2 * i]);
+        int low = hex_value(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return 0;
+}
+
+static bool all_zero(const uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+bool otel_span_context_is_valid(const struct otel_span_context *context) {
+    return !all_zero(context->trace_id, sizeof context->trace_id) &&
+           !all_zero(context->span_id, sizeof context->span_id);
+}
+
+int otel_traceparent_parse(const char *text, size_t len, struct otel_span_context *ret_context) {
+    struct otel_span_context context = {.remote = true};
+    uint8_t version;
+    if (len < OTEL_TRACEPARENT_TEXT || hex_bytes(text, &version, 1) < 0 || version == 0xff)
+        return -1;
+    bool exact = version == 0;
+    if ((exact && len != OTEL_TRACEPARENT_TEXT) || (!exact && len > OTEL_TRACEPARENT_TEXT && text[55] != '-'))
+        return -1;
+    if (text[2] != '-' || text[35] != '-' || text[52] != '-')
+        return -1;
+    if (hex_bytes(text + 3, context.trace_id, 16) < 0 || hex_bytes(text + 36, context.span_id, 8) < 0 ||
+        hex_bytes(text + 53, &context.flags, 1) < 0)
+        return -1;
+    if (!otel_span_context_is_valid(&context))
+        return -1;
+    *ret_context = context;
+    return 0;
+}
+
+void otel_traceparent_format(const struct otel_span_context *context, char text[OTEL_TRACEPARENT_TEXT]) {
+    static const char digits[] = "0123456789abcdef";
+    memcpy(text, "00-", 3);
+    for (size_t i = 0; i < 16; i++) {
+        text[3 + 2 * i] = digits[context->trace_id[i] >> 4];
+        text[4 + 2 * i] = digits[context->trace_id[i] & 15];
+    }
+    text[35] = '-';
+    for (size_t i = 0; i < 8; i++) {
+        text[36 + 2 * i] = digits[context->span_id[i] >> 4];
+        text[37 + 2 * i] = digits[context->span_id[i] & 15];
+    }
+    text[52] = '-';
+    text[53] = digits[context->flags >> 4];
+    text[54] = digits[context->flags & 15];
+}

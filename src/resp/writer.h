@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// RESP2 and RESP3 into a buffer. A failed append is remembered in `failed` (FQ_ENOMEM, FQ_ETOOBIG) and makes the rest of
+// the calls do nothing, so that a reply is written without a check per line and checked once at its end.
+#ifndef FQ_RESP_WRITER_H
+#define FQ_RESP_WRITER_H
+
+#include "base/buf.h"
+
+struct fq_resp_writer {
+    fq_buf *out;
+    int protocol; // 2 or 3
+    int failed;
+};
+
+void fq_resp_write_status(struct fq_resp_writer *writer, const char *text);
+/** "-CODE text": `text` has its CR and LF replaced. */
+void fq_resp_write_error(struct fq_resp_writer *writer, const char *code, const char *text);
+void fq_resp_write_integer(struct fq_resp_writer *writer, int64_t value);
+void fq_resp_write_string(struct fq_resp_writer *writer, fq_str text);
+void fq_resp_write_text(struct fq_resp_writer *writer, const char *text);
+void fq_resp_write_nil(struct fq_resp_writer *writer);
+void fq_resp_write_boolean(struct fq_resp_writer *writer, bool value);  // RESP2: 1 or 0
+void fq_resp_write_double(struct fq_resp_writer *writer, double value); // RESP2: a string
+void fq_resp_write_array(struct fq_resp_writer *writer, size_t count);
+void fq_resp_write_map(struct fq_resp_writer *writer, size_t pairs);  // RESP2: an array of twice as many
+void fq_resp_write_push(struct fq_resp_writer *writer, size_t count); // RESP3 only
+/** A request: an array of bulk strings; used by clients. */
+void fq_resp_write_request(struct fq_resp_writer *writer, size_t arg_count);
+
+#endif

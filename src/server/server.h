@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control plane: composition root of engine, journal, connections and the loop.
+#ifndef FQ_SERVER_SERVER_H
+#define FQ_SERVER_SERVER_H
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "journal/journal.h"
+
+struct fq_server_options {
+    const char *const *listen; // addresses: tcp://0.0.0.0:5555, tls://…, unix:///path
+    size_t listen_count;
+    const char *http_address; // "127.0.0.1:8080", "off"
+    bool http_address_given;  // a taken port is then an error, not a warning
+    const char *data_dir;     // "none" = memory only; NULL = the default place
+    bool allow_volatile;
+    enum fq_durability durability;
+    bool protected_mode;
+    const char *token;      // of user "default", all roles; NULL = none
+    const char *users_file; // lines `name role[,role…] sha256:hex`; NULL = none
+    const char *tls_cert, *tls_key, *tls_client_ca;
+    struct fq_engine_config engine;
+    uint64_t payload_bytes_max;     // 1 MiB
+    uint64_t result_bytes_max;      // of one result: 16 MiB
+    uint32_t connection_max;        // 10,000
+    uint32_t connection_unauth_max; // 256
+    uint64_t output_bytes_max;      // per connection: 32 MiB
+    uint32_t pipeline_max;          // commands in flight per connection: 16,384
+    int64_t auth_deadline_ms;       // 5,000
+    int64_t drain_timeout_ms;       // 25,000
+    uint64_t compact_bytes_min;
+    const char *program; // path of this binary, to exec the compactor and the supervisor
+    // Tasks run by the control plane itself: the arguments after `fastqueue subworker`; count 0 = none.
+    const char *const *subworker_args;
+    size_t subworker_arg_count;
+    const struct fq_log *log;
+};
+void fq_server_options_init(struct fq_server_options *options);
+
+/** Runs until stopped by SIGTERM/SIGINT. Exit code: 0; 65 damaged journal; 69 an address cannot be bound; 74 disk error;
+ *  75 data directory owned by another process; 78 refused configuration. */
+int fq_server_run(const struct fq_server_options *options);
+
+/** Entry of the compactor (`fastqueue journal compact --data-dir D --until BATCH`). */
+int fq_compactor_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// A runner: the process that runs user code. It is exec'ed by the supervisor, inherits a shared memory board (memfd) and
+// a socket that carries its work-only credential, holds its own connection to the control plane, fetches in batches that
+// adapt to how long tasks take, and runs one task after another. The supervisor reads the board: it heartbeats, enforces
+// time limits, takes back what waits behind a long task and reports a runner that died.
+//
+// This is the part that C and Python runners share: everything but calling the task. Not thread safe; no thread is
+// started; after fork() the child must only call fq_runner_forked().
+//
+//   fq_runner_open -> fq_runner_declare (names) -> loop { fq_runner_next -> fq_runner_begin -> run -> fq_runner_finish }
+#ifndef FQ_WORKER_RUNNER_H
+#define FQ_WORKER_RUNNER_H
+
+#include "base/str.h"
+#include "fastqueue/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct fq_runner fq_runner;
+
+struct fq_runner_task {
+    uint32_t slot; // of the board; names the task in every call below
+    char id[37];
+    uint64_t token;
+    uint32_t attempt;
+    fq_str name, payload, encoding, traceparent, tracestate, baggage,
+        priority;       // until fq_runner_finish of the slot
+    int64_t timeout_ms; // 0 = none
+    int64_t submitted_ms, eligible_ms;
+};
+
+/** Opens what the supervisor handed down in the environment (FASTQUEUE_RUNNER_FDS). 0 or an error with fq_runner_error. */
+FQ_MUST_USE int fq_runner_open(fq_runner **ret_runner, char *errstr, size_t errstr_size);
+/** Sends what is finished, gives back what is not started. NULL is fine. Returns NULL. */
+fq_runner *fq_runner_close(fq_runner *runner);
+
+/** The names this process can run; they are registered and reported to the supervisor. */
+FQ_MUST_USE int fq_runner_declare(fq_runner *runner, const fq_str *names, size_t count);
+/** Loading failed: the supervisor prints `message` and the command ends with it. */
+void fq_runner_declare_failed(fq_runner *runner, const char *message);
+
+/** File descriptor to poll for reading, for event loops. */
+int fq_runner_fd(const fq_runner *runner);
+/** Reads and writes what is possible without blocking and fetches more while `want` tasks are free to run. */
+FQ_MUST_USE int fq_runner_poll(fq_runner *runner, uint32_t want);
+/** As poll, but waits up to `wait_ms` (-1: no limit) for a task, a signal or a drain. */
+FQ_MUST_USE int fq_runner_wait(fq_runner *runner, uint32_t want, int64_t wait_ms);
+/** 1 with the next task that nobody took back, in the order received; 0 if none waits. */
+FQ_MUST_USE int fq_runner_next(fq_runner *runner, struct fq_runner_task *ret_task);
+/** Claims the task's slot: 1 it is ours and counts as started; 0 it was taken back meanwhile. Finished results that
+ *  wait for company are sent first unless tasks of this name are known to be short. */
+FQ_MUST_USE int fq_runner_begin(fq_runner *runner, uint32_t slot);
+/** What the supervisor wants of a running task: it was cancelled, or its soft limit has passed. */
+enum fq_runner_wish { FQ_WISH_NONE, FQ_WISH_CANCEL, FQ_WISH_TIMEOUT };
+enum fq_runner_wish fq_runner_wish(const fq_runner *runner, uint32_t slot);
+
+struct fq_runner_outcome {
+    bool ok;
+    fq_str result, encoding;           // ok
+    fq_str error_type, message, stack; // not ok
+    bool no_retry;
+    fq_str traceparent; // of the execute span; empty = none
+};
+/** Reports the outcome; buffered and sent in company. Never fails: without memory the lease runs out instead. */
+void fq_runner_finish(fq_runner *runner, uint32_t slot, const struct fq_runner_outcome *outcome);
+/** Writes everything that is buffered, waiting at most `wait_ms`. */
+void fq_runner_flush(fq_runner *runner, int64_t wait_ms);
+
+/** True when the runner is to end once its tasks are done: drain, recycling limits reached, supervisor gone. */
+bool fq_runner_should_exit(const fq_runner *runner);
+/** In a child that user code forked: forget board and connection without touching them. */
+void fq_runner_forked(fq_runner *runner);
+const char *fq_runner_error(const fq_runner *runner);
+
+#endif
