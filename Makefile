@@ -1,0 +1,64 @@
+# Verbs for people. The build itself is CMake; `make help` says what each verb does.
+BUILD ?= dev
+DIR := build/$(BUILD)
+JOBS ?= $(shell nproc)
+LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+
+.PHONY: all build deps demo test unit e2e python asan tsan fuzz bench lint fmt install deb docs clean help
+
+all: build
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+deps: ## install the Debian packages that are missing
+	@tools/install_deps.sh
+
+$(DIR)/build.ninja:
+	@cmake --preset $(BUILD) $(LAUNCHER) >/dev/null
+
+build: deps $(DIR)/build.ninja ## build everything (BUILD=dev|release|asan|tsan|coverage)
+	@cmake --build $(DIR) -j $(JOBS)
+
+demo: ## build, then watch C and Python tasks flow through a durable control plane
+	@$(MAKE) --no-print-directory build BUILD=release
+	@demo/run.sh build/release
+
+test: build ## build, then run every test: unit, end to end, Python, stock clients
+	@tests/run.sh $(DIR)
+
+unit: build ## only the C unit tests
+	@ctest --test-dir $(DIR) -L unit --output-on-failure -j $(JOBS)
+
+e2e: build ## only the end-to-end tests with real processes
+	@ctest --test-dir $(DIR) -L e2e --output-on-failure
+
+python: build ## only the Python package's tests
+	@tests/python/run.sh $(DIR)
+
+asan: ## unit and end-to-end tests under AddressSanitizer and UBSan
+	@tests/sanitize.sh asan
+
+tsan: ## tests of what has threads under ThreadSanitizer
+	@tests/sanitize.sh tsan
+
+bench: ## print the figures of docs/benchmarks.md
+	@$(MAKE) --no-print-directory build BUILD=release
+	@bench/run.sh build/release
+
+lint: build ## include law, formatting, generated documents
+	@ctest --test-dir $(DIR) -L lint --output-on-failure
+
+fmt: ## format the C code in place
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: ## install into PREFIX (default /usr/local)
+	@$(MAKE) --no-print-directory build BUILD=release
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+deb: ## make Debian packages in dist/
+	@$(MAKE) --no-print-directory build BUILD=release
+	@cd build/release && cpack -G DEB -B $(CURDIR)/dist
+
+clean: ## forget every build
+	@rm -rf build dist

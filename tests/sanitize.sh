@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds with a sanitizer preset and runs what it can judge: asan = unit and end to end, tsan = what has threads.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=${1:?asan or tsan}
+launcher=()
+command -v ccache >/dev/null && launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+cmake --preset "$preset" "${launcher[@]}" >/dev/null
+cmake --build "build/$preset" -j "$(nproc)"
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+case "$preset" in
+asan) ctest --test-dir build/asan -L 'unit|e2e' -LE 'soak' --output-on-failure -j "$(nproc)" ;;
+tsan) ctest --test-dir build/tsan -L 'threads' --output-on-failure ;;
+esac
