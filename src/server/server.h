@@ -20,6 +20,7 @@ struct fq_server_options {
     const char *users_file; // lines `name role[,role…] sha256:hex`; NULL = none
     const char *tls_cert, *tls_key, *tls_client_ca;
     struct fq_engine_config engine;
+    bool allow_pickle;              // encoding pickle is refused without it
     uint64_t payload_bytes_max;     // 1 MiB
     uint64_t result_bytes_max;      // of one result: 16 MiB
     uint32_t connection_max;        // 10,000
