@@ -9,17 +9,19 @@
 #include "base/str.h"
 #include "fastqueue/error.h"
 
+// 0 = no bound, but for depth, where it means FQ_RESP_DEPTH_MAX.
 struct fq_resp_limits {
-    uint32_t args_max;        // arguments of one request
-    uint64_t arg_bytes_max;   // one argument
-    uint64_t total_bytes_max; // all of one request
+    uint32_t args_max;        // arguments of one request; nodes of one reply
+    uint64_t arg_bytes_max;   // one argument; one string of a reply
+    uint64_t total_bytes_max; // all of one request or reply, framing included
     uint32_t depth_max;       // nesting of replies
 };
+enum { FQ_RESP_DEPTH_MAX = 32 };
 
 // --- requests: arrays of bulk strings ---------------------------------------------------------------------------------
 struct fq_resp_request {
     const fq_str *args; // borrow from the input buffer until fq_resp_request_next is called again
-    size_t arg_count;
+    size_t arg_count;   // 0 for the empty request "*0", which asks for nothing
 };
 typedef struct fq_resp_request_reader fq_resp_request_reader;
 
@@ -27,7 +29,8 @@ fq_resp_request_reader *fq_resp_request_reader_new(void);
 fq_resp_request_reader *fq_resp_request_reader_free(fq_resp_request_reader *reader);
 /**
  * Looks for one request at the front of `input`. 1 with *ret_request set and *ret_consumed bytes to be consumed from
- * `input` by the caller after use; 0 if it is not complete yet (nothing is consumed, what was parsed is remembered);
+ * `input` by the caller after use; 0 if it is not complete yet (nothing is consumed; what was parsed is remembered, so
+ * the next call must see the same front, moved or grown);
  * FQ_EPROTOCOL, FQ_ETOOBIG or FQ_ENOMEM with a sentence in fq_resp_request_error().
  * A first byte that is not '*' is FQ_EPROTOCOL (no inline commands); HTTP and TLS are named in the error.
  */

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "resp/writer.h"
+
+#include "fastqueue/error.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NUMBER_TEXT = 24 };
+
+// Room for `len` bytes, or NULL with the failure remembered.
+static char *room(struct fq_resp_writer *writer, size_t len) {
+    if (writer->failed < 0)
+        return NULL;
+    int rc = fq_buf_reserve(writer->out, len);
+    if (rc < 0) {
+        writer->failed = rc;
+        return NULL;
+    }
+    return fq_buf_tail(writer->out);
+}
+
+// Decimal digits at `to`; returns how many.
+static size_t put_unsigned(char *to, uint64_t value) {
+    char digits[NUMBER_TEXT];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    for (size_t i = 0; i < count; i++)
+        to[i] = digits[count - 1 - i];
+    return count;
+}
+
+static size_t put_signed(char *to, int64_t value) {
+    if (value >= 0)
+        return put_unsigned(to, (uint64_t)value);
+    to[0] = '-';
+    return 1 + put_unsigned(to + 1, ~(uint64_t)value + 1);
+}
+
+// "<type><value>\r\n" at `to`; returns its length.
+static size_t put_line(char *to, char type, int64_t value) {
+    to[0] = type;
+    size_t len = 1 + put_signed(to + 1, value);
+    to[len] = '\r';
+    to[len + 1] = '\n';
+    return len + 2;
+}
+
+static void write_line(struct fq_resp_writer *writer, char type, int64_t value) {
+    char *to = room(writer, NUMBER_TEXT);
+    if (to != NULL)
+        fq_buf_commit(writer->out, put_line(to, type, value));
+}
+
+static void write_literal(struct fq_resp_writer *writer, fq_str text) {
+    char *to = room(writer, text.len);
+    if (to == NULL)
+        return;
+    memcpy(to, text.ptr, text.len);
+    fq_buf_commit(writer->out, text.len);
+}
+
+// Text on one line: bytes that would end the line become spaces.
+static size_t put_one_line(char *to, const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        to[i] = text[i] == '\r' || text[i] == '\n' ? ' ' : text[i];
+    return len;
+}
+
+void fq_resp_write_status(struct fq_resp_writer *writer, const char *text) {
+    size_t len = strlen(text);
+    char *to = room(writer, len + 3);
+    if (to == NULL)
+        return;
+    to[0] = '+';
+    put_one_line(to + 1, text, len);
+    memcpy(to + 1 + len, "\r\n", 2);
+    fq_buf_commit(writer->out, len + 3);
+}
+
+void fq_resp_write_error(struct fq_resp_writer *writer, const char *code, const char *text) {
+    size_t code_len = strlen(code);
+    size_t text_len = strlen(text);
+    char *to = room(writer, code_len + text_len + 4);
+    if (to == NULL)
+        return;
+    char *p = to;
+    *p++ = '-';
+    p += put_one_line(p, code, code_len);
+    *p++ = ' ';
+    p += put_one_line(p, text, text_len);
+    *p++ = '\r';
+    *p++ = '\n';
+    fq_buf_commit(writer->out, (size_t)(p - to));
+}
+
+void fq_resp_write_integer(struct fq_resp_writer *writer, int64_t value) {
+    write_line(writer, ':', value);
+}
+
+void fq_resp_write_string(struct fq_resp_writer *writer, fq_str text) {
+    char *to = room(writer, text.len + NUMBER_TEXT + 2);
+    if (to == NULL)
+        return;
+    size_t head = put_line(to, '$', (int64_t)text.len);
+    if (text.len > 0)
+        memcpy(to + head, text.ptr, text.len);
+    memcpy(to + head + text.len, "\r\n", 2);
+    fq_buf_commit(writer->out, head + text.len + 2);
+}
+
+void fq_resp_write_text(struct fq_resp_writer *writer, const char *text) {
+    fq_resp_write_string(writer, fq_str_of(text));
+}
+
+void fq_resp_write_nil(struct fq_resp_writer *writer) {
+    write_literal(writer, writer->protocol >= 3 ? FQ_STR("_\r\n") : FQ_STR("$-1\r\n"));
+}
+
+void fq_resp_write_boolean(struct fq_resp_writer *writer, bool value) {
+    if (writer->protocol >= 3)
+        write_literal(writer, value ? FQ_STR("#t\r\n") : FQ_STR("#f\r\n"));
+    else
+        fq_resp_write_integer(writer, value ? 1 : 0);
+}
+
+void fq_resp_write_double(struct fq_resp_writer *writer, double value) {
+    char text[40];
+    int len;
+    if (isnan(value))
+        len = snprintf(text, sizeof text, "nan");
+    else if (isinf(value))
+        len = snprintf(text, sizeof text, value > 0 ? "inf" : "-inf");
+    else
+        len = snprintf(text, sizeof text, "%.17g", value);
+    if (writer->protocol < 3) {
+        fq_resp_write_string(writer, (fq_str){text, (size_t)len});
+        return;
+    }
+    char *to = room(writer, sizeof text + 3);
+    if (to == NULL)
+        return;
+    fq_buf_commit(writer->out, (size_t)snprintf(to, sizeof text + 3, ",%s\r\n", text));
+}
+
+void fq_resp_write_array(struct fq_resp_writer *writer, size_t count) {
+    write_line(writer, '*', (int64_t)count);
+}
+
+void fq_resp_write_map(struct fq_resp_writer *writer, size_t pairs) {
+    if (writer->protocol >= 3)
+        write_line(writer, '%', (int64_t)pairs);
+    else
+        write_line(writer, '*', (int64_t)pairs * 2);
+}
+
+void fq_resp_write_push(struct fq_resp_writer *writer, size_t count) {
+    write_line(writer, '>', (int64_t)count);
+}
+
+void fq_resp_write_request(struct fq_resp_writer *writer, size_t arg_count) {
+    write_line(writer, '*', (int64_t)arg_count);
+}
