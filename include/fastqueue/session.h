@@ -6,9 +6,10 @@
  * A driver does: connect a transport; fq_session_connected(); then
  *   - write fq_session_output() to the transport and report fq_session_sent();
  *   - read from the transport and give it to fq_session_feed();
- *   - take fq_session_next_event() until it returns 0;
- *   - call fq_session_tick() at fq_session_deadline();
- *   - when the transport closes: fq_session_disconnected(), wait fq_session_reconnect_delay_us(), connect again.
+ *   - take fq_session_next_event() until it returns 0, then look for new output;
+ *   - call fq_session_tick() at fq_session_deadline(), or each turn: it is cheap, and timeouts are then exact;
+ *   - when the transport closes or could not be opened: fq_session_disconnected(), wait
+ *     fq_session_reconnect_delay_us(), connect again.
  * Requests made while there is no connection wait; submits whose answer was lost are sent again under the same id, so
  * that a lost connection never makes two tasks of one. Other requests in flight fail with FQ_EDISCONNECTED unless they
  * are safe to repeat (status, result, watch), which are repeated.
@@ -45,8 +46,10 @@ struct fq_session_options {
     int64_t backoff_first_us;  /* reconnect: 50 ms, doubled, with jitter, up to … */
     int64_t backoff_max_us;    /* … 5 s */
     uint64_t reply_bytes_max;  /* largest reply; 64 MiB */
-    uint64_t output_bytes_max; /* unsent requests: FQ_EFULL above; 256 MiB */
-    uint64_t seed;             /* jitter, ids */
+    uint64_t output_bytes_max; /* unanswered requests: FQ_EFULL above; 256 MiB */
+    uint64_t seed; /* jitter, ids; the init function fills in entropy, keep that unless runs must repeat */
+    int64_t
+        wall_offset_us; /* unix time minus the session's time: ids made here are then ordered by time; 0 = they are random */
 };
 FQ_API void fq_session_options_init(struct fq_session_options *options);
 
@@ -58,18 +61,22 @@ FQ_API fq_session *fq_session_free(fq_session *session);
 /* --- transport side ----------------------------------------------------------------------------------------------- */
 /** A transport is there: queues HELLO 3, AUTH, SETNAME and what waits. */
 FQ_API int fq_session_connected(fq_session *session, int64_t now_us);
-/** The transport is gone. Requests fail or wait as said above. */
+/** The transport is gone, or could not be opened. Whole replies that were fed still become events; then requests fail
+ *  or wait as said above. */
 FQ_API void fq_session_disconnected(fq_session *session, int64_t now_us);
-/** How long to wait before the next connect; grows with failures, 0 right after a good connection broke. */
+/** How long to wait before the next connect: 0 right after a good connection broke, then growing with each failure;
+ *  INT64_MAX when the credential was refused: connecting again would only repeat that. */
 FQ_API int64_t fq_session_reconnect_delay_us(fq_session *session);
 /** Bytes from the peer. Negative: protocol error or refused credential; close the transport, fq_session_error() says why. */
 FQ_API FQ_MUST_USE int fq_session_feed(fq_session *session, const void *bytes, size_t len, int64_t now_us);
-/** What is to be written now. Valid until the next call of any function but fq_session_sent. */
+/** What is to be written now: all that was queued, in one piece (of some MiB at most). Valid until the next call of any
+ *  function but fq_session_sent. */
 FQ_API fq_slice fq_session_output(fq_session *session);
 FQ_API void fq_session_sent(fq_session *session, size_t len);
-/** When fq_session_tick wants to be called; INT64_MAX if never. */
+/** When fq_session_tick wants to be called; INT64_MAX if never. In the past when the connection has failed. */
 FQ_API int64_t fq_session_deadline(const fq_session *session);
-/** FQ_ETIMEOUT: the peer is silent; close the transport and connect again. */
+/** FQ_ETIMEOUT: the peer is silent. Any error, also one found while events were taken: close the transport,
+ *  fq_session_disconnected(), connect again. */
 FQ_API FQ_MUST_USE int fq_session_tick(fq_session *session, int64_t now_us);
 /** The last error as a sentence. */
 FQ_API const char *fq_session_error(const fq_session *session);
@@ -101,7 +108,7 @@ FQ_API FQ_MUST_USE int fq_session_submit(fq_session *session, fq_slice name, fq_
                                          char ret_id[37]);
 /** A RESULT event when the task `id` has ended (at once if it has); survives reconnection. */
 FQ_API FQ_MUST_USE int fq_session_watch(fq_session *session, const char *id, uint64_t tag);
-/** The caller lost interest: no further event for `tag`. */
+/** The caller lost interest: no further event for `tag`. What was not sent is not sent. */
 FQ_API void fq_session_forget(fq_session *session, uint64_t tag);
 /** Any other command. `repeatable`: may be sent again after a lost connection. Answer: a REPLY event. */
 FQ_API FQ_MUST_USE int fq_session_command(fq_session *session, const fq_slice *args, size_t arg_count,
@@ -115,7 +122,8 @@ enum fq_value_type {
     FQ_VALUE_DOUBLE,
     FQ_VALUE_BOOLEAN,
     FQ_VALUE_ARRAY,
-    FQ_VALUE_MAP
+    FQ_VALUE_MAP,
+    FQ_VALUE_ERROR /* text: the line without '-'; inside an array only, else the event has the error */
 };
 
 /** A reply as a flat preorder array: children of values[i] start at i+1; the next sibling is values[i].next. */
@@ -156,7 +164,8 @@ struct fq_session_event {
     const struct fq_value *values; /* REPLY */
     struct fq_task_result result;  /* RESULT */
 };
-/** 1 and the event (borrowed until the next call), or 0 when there is none. */
+/** 1 and the event, or 0 when there is none. It borrows until the next call of this function, fq_session_feed or
+ *  fq_session_connected; new requests may be made of its slices. */
 FQ_API FQ_MUST_USE int fq_session_next_event(fq_session *session, struct fq_session_event *ret_event);
 
 /** Value for `key` in the map values[at]; NULL if absent. */
