@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "otel/prometheus_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NUMBER_TEXT = 40 };
+
+static void append(struct otel_prometheus_writer *writer, const void *bytes, size_t len) {
+    if (writer->failed == 0)
+        writer->failed = fq_buf_append(writer->out, bytes, len);
+}
+
+static void append_text(struct otel_prometheus_writer *writer, const char *text) {
+    append(writer, text, strlen(text));
+}
+
+// Backslash and newline everywhere, the quote only inside label values.
+static void append_escaped(struct otel_prometheus_writer *writer, fq_str text, bool quotes) {
+    size_t plain = 0;
+    for (size_t i = 0; i <= text.len; i++) {
+        char c = i < text.len ? text.ptr[i] : 0;
+        const char *escape = i == text.len        ? ""
+                             : c == '\\'          ? "\\\\"
+                             : c == '\n'          ? "\\n"
+                             : quotes && c == '"' ? "\\\""
+                                                  : NULL;
+        if (escape == NULL)
+            continue;
+        append(writer, text.ptr + plain, i - plain);
+        append_text(writer, escape);
+        plain = i + 1;
+    }
+}
+
+// The shortest decimal that reads back as the same number.
+static void format_number(double value, char text[NUMBER_TEXT]) {
+    if (isnan(value)) {
+        snprintf(text, NUMBER_TEXT, "NaN");
+    } else if (isinf(value)) {
+        snprintf(text, NUMBER_TEXT, value > 0 ? "+Inf" : "-Inf");
+    } else {
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(text, NUMBER_TEXT, "%.*g", digits, value);
+            if (strtod(text, NULL) == value)
+                return;
+        }
+    }
+}
+
+// OpenMetrics spells bucket bounds as floats ("5.0"), the older text as short as it can be ("5").
+static void format_bound(const struct otel_prometheus_writer *writer, double bound, char text[NUMBER_TEXT]) {
+    format_number(bound, text);
+    if (writer->format == OTEL_PROMETHEUS_OPENMETRICS && strpbrk(text, ".enI") == NULL)
+        strcat(text, ".0");
+}
+
+static void append_labels(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
+                          size_t label_count, const char *le) {
+    if (label_count == 0 && le == NULL)
+        return;
+    append_text(writer, "{");
+    for (size_t i = 0; i < label_count; i++) {
+        if (i > 0)
+            append_text(writer, ",");
+        append_text(writer, labels[i].name);
+        append_text(writer, "=\"");
+        append_escaped(writer, labels[i].value, true);
+        append_text(writer, "\"");
+    }
+    if (le != NULL) {
+        append_text(writer, label_count > 0 ? ",le=\"" : "le=\"");
+        append_text(writer, le);
+        append_text(writer, "\"");
+    }
+    append_text(writer, "}");
+}
+
+static void append_line(struct otel_prometheus_writer *writer, const char *suffix,
+                        const struct otel_prometheus_label *labels, size_t label_count, const char *le,
+                        const char *value) {
+    append_text(writer, writer->family);
+    append_text(writer, suffix);
+    append_labels(writer, labels, label_count, le);
+    append_text(writer, " ");
+    append_text(writer, value);
+}
+
+static void append_hex(struct otel_prometheus_writer *writer, const uint8_t *bytes, size_t len) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        char pair[2] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+        append(writer, pair, 2);
+    }
+}
+
+static void append_exemplar(struct otel_prometheus_writer *writer,
+                            const struct otel_prometheus_exemplar *exemplar) {
+    char value[NUMBER_TEXT], time[NUMBER_TEXT];
+    format_number(exemplar->value, value);
+    snprintf(time, sizeof time, " %lld.%03d", (long long)(exemplar->wall_us / 1000000),
+             (int)(exemplar->wall_us % 1000000 / 1000));
+    append_text(writer, " # {trace_id=\"");
+    append_hex(writer, exemplar->trace_id, sizeof exemplar->trace_id);
+    append_text(writer, "\",span_id=\"");
+    append_hex(writer, exemplar->span_id, sizeof exemplar->span_id);
+    append_text(writer, "\"} ");
+    append_text(writer, value);
+    append_text(writer, time);
+}
+
+void otel_prometheus_begin(struct otel_prometheus_writer *writer, fq_buf *out,
+                           enum otel_prometheus_format format) {
+    *writer = (struct otel_prometheus_writer){.out = out, .format = format, .family = ""};
+}
+
+static void append_comment(struct otel_prometheus_writer *writer, const char *word, const char *text,
+                           bool is_help) {
+    append_text(writer, "# ");
+    append_text(writer, word);
+    append_text(writer, " ");
+    append_text(writer, writer->family);
+    bool is_text_counter = writer->type == OTEL_PROMETHEUS_COUNTER && writer->format == OTEL_PROMETHEUS_TEXT;
+    append_text(writer, is_text_counter ? "_total " : " ");
+    if (is_help)
+        append_escaped(writer, fq_str_of(text), writer->format == OTEL_PROMETHEUS_OPENMETRICS);
+    else
+        append_text(writer, text);
+    append_text(writer, "\n");
+}
+
+void otel_prometheus_family(struct otel_prometheus_writer *writer, const char *name,
+                            enum otel_prometheus_type type, const char *unit, const char *help) {
+    static const char *const types[] = {"counter", "gauge", "histogram"};
+    writer->family = name;
+    writer->type = type;
+    append_comment(writer, "HELP", help, true);
+    append_comment(writer, "TYPE", types[type], false);
+    if (unit != NULL && writer->format == OTEL_PROMETHEUS_OPENMETRICS)
+        append_comment(writer, "UNIT", unit, false);
+}
+
+static const char *sample_suffix(const struct otel_prometheus_writer *writer) {
+    return writer->type == OTEL_PROMETHEUS_COUNTER ? "_total" : "";
+}
+
+void otel_prometheus_sample(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
+                            size_t label_count, double value) {
+    char text[NUMBER_TEXT];
+    format_number(value, text);
+    append_line(writer, sample_suffix(writer), labels, label_count, NULL, text);
+    append_text(writer, "\n");
+}
+
+void otel_prometheus_sample_count(struct otel_prometheus_writer *writer,
+                                  const struct otel_prometheus_label *labels, size_t label_count,
+                                  uint64_t value) {
+    char text[NUMBER_TEXT];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    append_line(writer, sample_suffix(writer), labels, label_count, NULL, text);
+    append_text(writer, "\n");
+}
+
+void otel_prometheus_write_histogram(struct otel_prometheus_writer *writer,
+                                     const struct otel_prometheus_label *labels, size_t label_count,
+                                     const struct otel_prometheus_histogram *histogram) {
+    char text[NUMBER_TEXT], le[NUMBER_TEXT] = "+Inf";
+    uint64_t total = 0;
+    for (size_t i = 0; i <= histogram->bound_count; i++) {
+        total += histogram->buckets[i];
+        if (i < histogram->bound_count)
+            format_bound(writer, histogram->bounds[i], le);
+        else
+            snprintf(le, sizeof le, "+Inf");
+        snprintf(text, sizeof text, "%llu", (unsigned long long)total);
+        append_line(writer, "_bucket", labels, label_count, le, text);
+        bool has_exemplar = histogram->exemplars != NULL && histogram->exemplars[i].wall_us != 0;
+        if (has_exemplar && writer->format == OTEL_PROMETHEUS_OPENMETRICS)
+            append_exemplar(writer, &histogram->exemplars[i]);
+        append_text(writer, "\n");
+    }
+    snprintf(text, sizeof text, "%llu", (unsigned long long)total);
+    append_line(writer, "_count", labels, label_count, NULL, text);
+    append_text(writer, "\n");
+    format_number(histogram->sum, text);
+    append_line(writer, "_sum", labels, label_count, NULL, text);
+    append_text(writer, "\n");
+}
+
+int otel_prometheus_end(struct otel_prometheus_writer *writer) {
+    if (writer->format == OTEL_PROMETHEUS_OPENMETRICS)
+        append_text(writer, "# EOF\n");
+    return writer->failed;
+}

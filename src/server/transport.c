@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// A transport's life: (TLS: SHAKING ->) OPEN -> LEAVING (the peer ends; replies that wait for the disk still go out)
+// -> LINGERING (ours is sent and ended; the peer may still read) -> closed.
+#include "server/transport.h"
+
+#include "net/listener.h"
+#include "net/stream.h"
+
+#include <stdlib.h>
+
+enum { LISTENERS_MAX = 16, SWEEP_US = 250 * FQ_US_PER_MS, LINGER_US = FQ_US_PER_S };
+
+enum transport_state { SHAKING, OPEN, LEAVING, LINGERING };
+
+struct transport {
+    struct transport *next, *previous;
+    fq_transports *owner;
+    fq_stream *stream;
+    fq_connection *connection; // NULL while SHAKING and once LINGERING
+    enum transport_state state;
+    int64_t until_us;         // SHAKING, LINGERING: closed then
+    uint64_t leave_after_seq; // LEAVING: the last record that its replies may rest on
+    struct fq_peer peer;
+};
+
+struct door {
+    fq_transports *owner;
+    fq_listener *listener;
+    bool is_tls;
+};
+
+struct fq_transports {
+    struct fq_transports_config config;
+    fq_stream_pool pool;
+    struct door doors[LISTENERS_MAX];
+    size_t door_count;
+    struct transport all; // head of the ring
+    struct fq_transports_stats stats;
+    size_t timed_count; // transports that are not simply OPEN
+    int64_t next_sweep_us;
+};
+
+static const struct fq_stream_handler stream_handler;
+
+static void set_state(struct transport *transport, enum transport_state state, struct fq_now now) {
+    fq_transports *owner = transport->owner;
+    if (transport->state != OPEN)
+        owner->timed_count--;
+    if (transport->state == SHAKING)
+        owner->stats.handshakes--;
+    if (state != OPEN)
+        owner->timed_count++;
+    if (state == SHAKING)
+        owner->stats.handshakes++;
+    transport->state = state;
+    if (owner->timed_count == 1)
+        owner->next_sweep_us = now.boot_us + SWEEP_US;
+}
+
+static void close_transport(struct transport *transport, struct fq_now now) {
+    set_state(transport, OPEN, now);
+    if (transport->connection != NULL)
+        fq_connection_close(transport->connection, now);
+    fq_stream_close(transport->stream);
+    transport->previous->next = transport->next;
+    transport->next->previous = transport->previous;
+    transport->owner->stats.open--;
+    free(transport);
+}
+
+// Lets go of the connection and gives the peer time to read what was sent.
+static void linger(struct transport *transport, struct fq_now now) {
+    if (transport->connection != NULL)
+        fq_connection_close(transport->connection, now);
+    transport->connection = NULL;
+    set_state(transport, LINGERING, now);
+    transport->until_us = now.boot_us + LINGER_US;
+    fq_stream_finish(transport->stream);
+}
+
+static void send_output(struct transport *transport) {
+    for (;;) {
+        fq_str output = fq_connection_output(transport->connection);
+        if (output.len == 0)
+            return;
+        size_t taken = fq_stream_write(transport->stream, output);
+        if (taken == 0)
+            return;
+        fq_connection_sent(transport->connection, taken);
+    }
+}
+
+static bool has_said_all(const struct transport *transport) {
+    return fq_connection_output(transport->connection).len == 0 && fq_stream_is_flushed(transport->stream);
+}
+
+static void serve(struct transport *transport, struct fq_now now) {
+    send_output(transport);
+    if (fq_connection_should_close(transport->connection) && has_said_all(transport)) {
+        linger(transport, now);
+        return;
+    }
+    if (transport->state == OPEN)
+        fq_stream_set_reading(transport->stream, fq_connection_wants_read(transport->connection));
+}
+
+// --- what streams report ------------------------------------------------------------------------------------------------
+
+static void on_bytes(void *context, fq_str bytes) {
+    struct transport *transport = context;
+    if (transport->connection == NULL || transport->state != OPEN)
+        return;
+    struct fq_now now = fq_loop_now(transport->owner->config.loop);
+    if (fq_connection_feed(transport->connection, bytes.ptr, bytes.len, now) < 0 ||
+        !fq_connection_wants_read(transport->connection))
+        fq_stream_set_reading(transport->stream, false);
+}
+
+static void on_writable(void *context) {
+    struct transport *transport = context;
+    if (transport->connection != NULL)
+        serve(transport, fq_loop_now(transport->owner->config.loop));
+}
+
+static void on_end(void *context, const char *reason) {
+    struct transport *transport = context;
+    struct fq_now now = fq_loop_now(transport->owner->config.loop);
+    if (transport->state == SHAKING) {
+        transport->owner->stats.handshakes_failed_total++;
+        fq_log_write(transport->owner->config.log, FQ_LOG_DEBUG, "net TLS handshake failed peer=%s reason=%s",
+                     transport->peer.text, reason != NULL ? reason : "closed");
+    }
+    if (reason != NULL || transport->state != OPEN) {
+        close_transport(transport, now);
+        return;
+    }
+    // The peer has sent its last command and may be waiting for the replies (`printf … | nc`).
+    fq_journal *journal = fq_core_journal(transport->owner->config.core);
+    transport->leave_after_seq = journal != NULL ? fq_journal_last_seq(journal) : 0;
+    set_state(transport, LEAVING, now);
+    transport->owner->next_sweep_us = now.boot_us;
+}
+
+// --- accepting ------------------------------------------------------------------------------------------------------------
+
+static void refuse(struct transport *transport, const char *line, struct fq_now now) {
+    (void)fq_stream_write(transport->stream, fq_str_of(line));
+    linger(transport, now);
+}
+
+static void admit(struct transport *transport, struct fq_now now) {
+    fq_transports *owner = transport->owner;
+    const fq_tls *tls = fq_stream_tls(transport->stream);
+    struct fq_peer_info info = {
+        .text = fq_str_of(transport->peer.text),
+        .source = fq_str_of(transport->peer.source),
+        .tls_subject = tls != NULL ? fq_tls_peer_name(tls) : FQ_STR(""),
+        .is_local = transport->peer.is_local,
+    };
+    const char *refusal = "";
+    transport->connection = fq_core_accept(owner->config.core, &info, now, &refusal);
+    if (transport->connection == NULL) {
+        refuse(transport, refusal, now);
+        return;
+    }
+    fq_connection_set_context(transport->connection, transport);
+    set_state(transport, OPEN, now);
+    fq_stream_set_reading(transport->stream, true);
+}
+
+static void on_secure(void *context) {
+    struct transport *transport = context;
+    admit(transport, fq_loop_now(transport->owner->config.loop));
+}
+
+static const struct fq_stream_handler stream_handler = {
+    .on_bytes = on_bytes, .on_secure = on_secure, .on_writable = on_writable, .on_end = on_end};
+
+static int open_stream(fq_transports *transports, bool is_tls, int fd, struct transport *transport) {
+    fq_tls *tls = NULL;
+    if (is_tls) {
+        int result = transports->stats.handshakes < transports->config.handshake_max
+                         ? fq_tls_new(transports->config.tls, NULL, &tls)
+                         : FQ_EBUSY;
+        if (result < 0) {
+            close(fd);
+            return result;
+        }
+    }
+    return fq_stream_open(&transports->pool, fd, tls, &stream_handler, transport, &transport->stream);
+}
+
+static void on_socket(void *context, int fd, const struct fq_peer *peer) {
+    struct door *door = context;
+    fq_transports *owner = door->owner;
+    struct fq_now now = fq_loop_now(owner->config.loop);
+    struct transport *transport = calloc(1, sizeof *transport);
+    if (transport == NULL) {
+        owner->stats.turned_away_total++;
+        close(fd);
+        return;
+    }
+    transport->owner = owner;
+    transport->peer = *peer;
+    transport->state = OPEN;
+    if (open_stream(owner, door->is_tls, fd, transport) < 0) {
+        owner->stats.turned_away_total++;
+        free(transport);
+        return;
+    }
+    transport->next = owner->all.next;
+    transport->previous = &owner->all;
+    transport->next->previous = transport->previous->next = transport;
+    owner->stats.open++;
+    if (!door->is_tls) {
+        admit(transport, now);
+        return;
+    }
+    set_state(transport, SHAKING, now);
+    transport->until_us = fq_time_add(now.boot_us, owner->config.handshake_limit_us);
+    fq_stream_set_reading(transport->stream, true);
+}
+
+static void on_exhausted(void *context, const char *reason) {
+    struct door *door = context;
+    door->owner->stats.turned_away_total++;
+    fq_log_write(door->owner->config.log, FQ_LOG_WARNING,
+                 "net callers are turned away for a moment reason=\"%s\"; raise the limit of open files",
+                 reason);
+}
+
+static const struct fq_listener_handler listener_handler = {.on_socket = on_socket,
+                                                            .on_exhausted = on_exhausted};
+
+int fq_transports_listen(fq_transports *transports, const struct fq_address *address, char *error,
+                         size_t size, struct fq_address *ret_bound) {
+    if (transports->door_count == LISTENERS_MAX) {
+        snprintf(error, size, "at most %d addresses can be listened on", (int)LISTENERS_MAX);
+        return FQ_EINVALID;
+    }
+    struct door *door = &transports->doors[transports->door_count];
+    *door = (struct door){.owner = transports, .is_tls = address->kind == FQ_ADDRESS_TLS};
+    int result = fq_listener_open(&transports->config.loop->uv, address, &listener_handler, door, error, size,
+                                  &door->listener);
+    if (result < 0)
+        return result;
+    *ret_bound = *fq_listener_address(door->listener);
+    transports->door_count++;
+    return 0;
+}
+
+// --- the turn ---------------------------------------------------------------------------------------------------------------
+
+static bool may_leave(const struct transport *transport) {
+    const fq_journal *journal = fq_core_journal(transport->owner->config.core);
+    return (journal == NULL || fq_journal_durable_seq(journal) >= transport->leave_after_seq) &&
+           has_said_all(transport);
+}
+
+static void sweep(fq_transports *transports, struct fq_now now) {
+    struct transport *next;
+    for (struct transport *each = transports->all.next; each != &transports->all; each = next) {
+        next = each->next;
+        if (each->state == OPEN)
+            continue;
+        if (each->state == LEAVING ? may_leave(each) : each->until_us <= now.boot_us)
+            close_transport(each, now);
+    }
+    transports->next_sweep_us = now.boot_us + SWEEP_US;
+}
+
+void fq_transports_flush(fq_transports *transports, struct fq_now now) {
+    fq_connection *connection;
+    while ((connection = fq_core_next_ready(transports->config.core)) != NULL) {
+        struct transport *transport = fq_connection_context(connection);
+        if (transport != NULL)
+            serve(transport, now);
+    }
+    if (transports->timed_count > 0 && now.boot_us >= transports->next_sweep_us)
+        sweep(transports, now);
+}
+
+int64_t fq_transports_deadline(const fq_transports *transports) {
+    return transports->timed_count > 0 ? transports->next_sweep_us : FQ_NEVER_US;
+}
+
+void fq_transports_stats(const fq_transports *transports, struct fq_transports_stats *ret_stats) {
+    *ret_stats = transports->stats;
+}
+
+void fq_transports_set_tls(fq_transports *transports, fq_tls_context *tls) {
+    transports->config.tls = tls;
+}
+
+fq_transports *fq_transports_new(const struct fq_transports_config *config) {
+    fq_transports *transports = calloc(1, sizeof *transports);
+    if (transports == NULL)
+        return NULL;
+    transports->config = *config;
+    transports->all.next = transports->all.previous = &transports->all;
+    fq_stream_pool_init(&transports->pool, &config->loop->uv);
+    return transports;
+}
+
+fq_transports *fq_transports_free(fq_transports *transports) {
+    if (transports == NULL)
+        return NULL;
+    struct fq_now now = fq_loop_now(transports->config.loop);
+    for (size_t i = 0; i < transports->door_count; i++)
+        fq_listener_close(transports->doors[i].listener);
+    while (transports->all.next != &transports->all)
+        close_transport(transports->all.next, now);
+    fq_stream_pool_done(&transports->pool);
+    free(transports);
+    return NULL;
+}
