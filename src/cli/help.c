@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fastqueue help`: whatever is printed from the tables.
+#include "cli/manual.h"
+
+#include <string.h>
+
+static int print_verb_help(const char *name) {
+    int verb = fq_verb_find(name);
+    if (verb >= 0) {
+        fq_manual_verb(stdout, (enum fq_verb)verb);
+        return FQ_EXIT_OK;
+    }
+    const char *nearest = fq_verb_nearest(name);
+    fprintf(stderr, "fastqueue help: there is no verb '%s'%s%s%s\n", name,
+            nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+            nearest != NULL ? "'?" : "");
+    return FQ_EXIT_USAGE;
+}
+
+int fq_verb_help(struct fq_cli *cli) {
+    const struct fq_options *options = cli->options;
+    const char *document = fq_option_text(options, FQ_OPTION_HELP_DOCUMENT);
+    if (fq_option_number(options, FQ_OPTION_HELP_MAN))
+        fq_manual_roff(stdout);
+    else if (document != NULL && fq_option_number(options, FQ_OPTION_HELP_DOCUMENT) == 0)
+        fq_manual_cli_document(stdout);
+    else if (document != NULL)
+        fq_manual_configuration_document(stdout);
+    else if (fq_option_given(options, FQ_OPTION_HELP_COMPLETION))
+        fq_manual_bash(stdout);
+    else if (options->operand_count > 0)
+        return print_verb_help(options->operands[0]);
+    else
+        fq_manual_program(stdout);
+    return FQ_EXIT_OK;
+}
