@@ -20,7 +20,7 @@ LAW = {
 # Libraries that only these folders may touch.
 SYSTEM_LAW = {
     "uv.h": {"net", "server", "worker", "client", "cli"},
-    "openssl/": {"net", "otel", "client", "server"},
+    "openssl/": {"net", "otel", "client", "server", "cli"},
     "microhttpd.h": {"server"},
     "jansson.h": {"server", "client", "worker", "cli"},
     "sys/socket.h": {"net", "client", "worker", "otel"},

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fastqueue submit`
+#include "cli/connection.h"
+#include "cli/payload.h"
+#include "cli/task_print.h"
+
+#include <string.h>
+
+static void fill(const struct fq_options *options, struct fq_submit_options *submit) {
+    fq_submit_options_init(submit);
+    submit->id = fq_option_text(options, FQ_OPTION_SUBMIT_ID);
+    submit->priority = fq_option_text(options, FQ_OPTION_SUBMIT_PRIORITY);
+    submit->delay_ms = fq_option_number(options, FQ_OPTION_DELAY);
+    submit->at_unix_ms = fq_option_number(options, FQ_OPTION_AT);
+    submit->expires_ms = fq_option_number(options, FQ_OPTION_EXPIRES);
+    submit->timeout_ms = fq_option_number(options, FQ_OPTION_TIMEOUT);
+    submit->retries = (uint32_t)fq_option_number(options, FQ_OPTION_RETRIES);
+    submit->backoff_ms = fq_option_number(options, FQ_OPTION_SUBMIT_BACKOFF);
+    submit->unique = fq_option_text(options, FQ_OPTION_UNIQUE);
+    if (fq_option_given(options, FQ_OPTION_RESULT_TTL))
+        submit->result_ttl_ms = fq_option_number(options, FQ_OPTION_RESULT_TTL);
+    if (fq_option_given(options, FQ_OPTION_PAYLOAD))
+        submit->encoding = fq_option_text(options, FQ_OPTION_ENCODING);
+    submit->traceparent = fq_option_text(options, FQ_OPTION_TRACEPARENT);
+    submit->tracestate = fq_option_text(options, FQ_OPTION_TRACESTATE);
+    submit->want_result = !fq_option_number(options, FQ_OPTION_NON_BLOCKING);
+}
+
+static void print_id(const struct fq_options *options, const char *id) {
+    bool alone = fq_option_number(options, FQ_OPTION_NON_BLOCKING) != 0;
+    if (fq_option_number(options, FQ_OPTION_JSON)) {
+        if (alone)
+            fq_output_json_line(json_pack("{s:s}", "id", id));
+    } else if (!fq_option_number(options, FQ_OPTION_RAW)) {
+        printf("Task submitted with ID: %s\n", id);
+        fflush(stdout);
+    }
+}
+
+static int print_outcome(const struct fq_options *options, const struct fq_task_result *task) {
+    bool ok = fq_task_succeeded(task);
+    if (fq_option_number(options, FQ_OPTION_JSON))
+        fq_task_print_json(task, true);
+    else if (fq_option_number(options, FQ_OPTION_RAW) && ok)
+        fq_task_print_raw(task);
+    else {
+        printf("Task result: %.*s\n", (int)task->status.len, task->status.ptr);
+        fq_task_print_outcome(task);
+    }
+    return ok ? FQ_EXIT_OK : FQ_EXIT_FAILED;
+}
+
+static int wait_for(fq_client *client, const struct fq_options *options, const char *id) {
+    struct fq_task_result task;
+    int result = fq_client_wait(client, id, fq_option_number(options, FQ_OPTION_SUBMIT_WAIT), &task);
+    if (result == 0)
+        return print_outcome(options, &task);
+    if (result != FQ_ETIMEOUT)
+        return fq_connection_fail(client, result);
+    fprintf(stderr,
+            "fastqueue: no result within %s; it goes on, 'fastqueue result %s --wait 1h' waits longer\n",
+            fq_option_text(options, FQ_OPTION_SUBMIT_WAIT), id);
+    return FQ_EXIT_TEMPORARY;
+}
+
+static int submit(const struct fq_options *options, const char *name, fq_buf *payload) {
+    struct fq_submit_options submit;
+    fill(options, &submit);
+    fq_client *client;
+    int code = fq_connection_open(options, &client);
+    if (code != 0)
+        return code;
+    char id[37];
+    fq_str bytes = fq_buf_str(payload);
+    int result = fq_client_submit(client, name, bytes.ptr, bytes.len, &submit, id);
+    if (result < 0)
+        code = fq_connection_fail(client, result);
+    else {
+        print_id(options, id);
+        if (submit.want_result)
+            code = wait_for(client, options, id);
+    }
+    fq_client_close(client);
+    return code;
+}
+
+int fq_verb_submit(struct fq_cli *cli) {
+    const struct fq_options *options = cli->options;
+    const char *name = fq_option_text(options, FQ_OPTION_TASK_NAME);
+    if (name == NULL && options->operand_count > 0)
+        name = options->operands[0];
+    if (name == NULL) {
+        fputs("fastqueue submit: which task? Give --task-name NAME or the name as first operand\n", stderr);
+        return FQ_EXIT_USAGE;
+    }
+    if (fq_option_given(options, FQ_OPTION_DELAY) && fq_option_given(options, FQ_OPTION_AT)) {
+        fputs("fastqueue submit: --delay and --at exclude each other\n", stderr);
+        return FQ_EXIT_USAGE;
+    }
+    fq_buf payload;
+    fq_buf_init(&payload, FQ_PAYLOAD_BYTES_MAX);
+    int code = fq_payload_read(options, &payload);
+    if (code == 0)
+        code = submit(options, name, &payload);
+    fq_buf_done(&payload);
+    return code;
+}
