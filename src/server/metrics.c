@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/metrics.h"
+
+#include "otel/context.h"
+
+#include <stdlib.h>
+
+enum { IDLE_BEFORE_RECYCLING_S = 3600, RECYCLE_INTERVAL_S = 60 };
+
+// Beyond the usual 10 s, because a p95 over long tasks must not saturate there.
+const double fq_metrics_duration_bounds_ms[FQ_DURATION_BOUNDS] = {
+    1, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000, 30000, 60000, 300000, 3600000};
+const double fq_metrics_wait_bounds_s[FQ_WAIT_BOUNDS] = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
+
+struct fq_metrics {
+    struct fq_metrics_cell **cells; // in order of first use; [0] is the overflow cell
+    size_t cell_count, cell_max;
+    uint32_t *table; // index into cells, plus 1; 0 = free; open addressing
+    size_t table_mask;
+    struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
+    uint64_t overflowed;
+    int64_t recycled_us;
+};
+
+static uint64_t hash_bytes(uint64_t hash, fq_str text) {
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static size_t slot_of(const fq_metrics *metrics, fq_str name, enum fq_priority priority, fq_str worker) {
+    uint64_t hash = hash_bytes(0xcbf29ce484222325u + priority, name);
+    hash = hash_bytes(hash * 31 + 1, worker);
+    return (size_t)(hash ^ (hash >> 29)) & metrics->table_mask;
+}
+
+static bool is_cell_of(const struct fq_metrics_cell *cell, fq_str name, enum fq_priority priority,
+                       fq_str worker) {
+    return cell->priority == priority && !cell->is_overflow && fq_str_equal(cell->name, name) &&
+           fq_str_equal(cell->worker, worker);
+}
+
+static void put_in_table(fq_metrics *metrics, size_t index) {
+    const struct fq_metrics_cell *cell = metrics->cells[index];
+    size_t slot = slot_of(metrics, cell->name, cell->priority, cell->worker);
+    while (metrics->table[slot] != 0)
+        slot = (slot + 1) & metrics->table_mask;
+    metrics->table[slot] = (uint32_t)index + 1;
+}
+
+// Name and worker live behind the cell in one allocation.
+static struct fq_metrics_cell *new_cell(fq_str name, enum fq_priority priority, fq_str worker) {
+    struct fq_metrics_cell *cell = calloc(1, sizeof *cell + name.len + worker.len);
+    if (cell == NULL)
+        return NULL;
+    char *text = (char *)(cell + 1);
+    if (name.len > 0)
+        memcpy(text, name.ptr, name.len);
+    if (worker.len > 0)
+        memcpy(text + name.len, worker.ptr, worker.len);
+    cell->name = (fq_str){text, name.len};
+    cell->worker = (fq_str){text + name.len, worker.len};
+    cell->priority = priority;
+    return cell;
+}
+
+static struct fq_metrics_cell *free_cell(struct fq_metrics_cell *cell) {
+    if (cell != NULL)
+        free(cell->exemplars);
+    free(cell);
+    return NULL;
+}
+
+// Series of workers that left would else fill the table for good.
+static void recycle(fq_metrics *metrics, int64_t now_us) {
+    if (now_us - metrics->recycled_us < (int64_t)RECYCLE_INTERVAL_S * FQ_US_PER_S)
+        return;
+    metrics->recycled_us = now_us;
+    size_t kept = 1;
+    for (size_t i = 1; i < metrics->cell_count; i++) {
+        struct fq_metrics_cell *cell = metrics->cells[i];
+        if (now_us - cell->touched_us > (int64_t)IDLE_BEFORE_RECYCLING_S * FQ_US_PER_S)
+            free_cell(cell);
+        else
+            metrics->cells[kept++] = cell;
+    }
+    metrics->cell_count = kept;
+    memset(metrics->table, 0, (metrics->table_mask + 1) * sizeof *metrics->table);
+    for (size_t i = 1; i < kept; i++)
+        put_in_table(metrics, i);
+}
+
+static struct fq_metrics_cell *overflow_cell(fq_metrics *metrics) {
+    metrics->overflowed++;
+    return metrics->cells[0];
+}
+
+static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum fq_priority priority,
+                                         fq_str worker, int64_t now_us) {
+    for (size_t slot = slot_of(metrics, name, priority, worker); metrics->table[slot] != 0;
+         slot = (slot + 1) & metrics->table_mask) {
+        struct fq_metrics_cell *cell = metrics->cells[metrics->table[slot] - 1];
+        if (is_cell_of(cell, name, priority, worker))
+            return cell;
+    }
+    if (metrics->cell_count > metrics->cell_max)
+        recycle(metrics, now_us);
+    if (metrics->cell_count > metrics->cell_max)
+        return overflow_cell(metrics);
+    struct fq_metrics_cell *cell = new_cell(name, priority, worker);
+    if (cell == NULL)
+        return overflow_cell(metrics);
+    metrics->cells[metrics->cell_count] = cell;
+    put_in_table(metrics, metrics->cell_count++);
+    return cell;
+}
+
+static size_t bucket_of(const double *bounds, size_t count, double value) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (value <= bounds[middle])
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void keep_exemplar(struct fq_metrics_cell *cell, size_t bucket, double value_ms, fq_str traceparent,
+                          int64_t wall_us) {
+    struct otel_span_context span;
+    if (otel_traceparent_parse(traceparent.ptr, traceparent.len, &span) < 0 || (span.flags & 1) == 0)
+        return;
+    if (cell->exemplars == NULL)
+        cell->exemplars = calloc(FQ_DURATION_BOUNDS + 1, sizeof *cell->exemplars);
+    if (cell->exemplars == NULL)
+        return;
+    struct fq_metrics_exemplar *exemplar = &cell->exemplars[bucket];
+    exemplar->value_ms = value_ms;
+    exemplar->wall_us = wall_us;
+    memcpy(exemplar->trace_id, span.trace_id, sizeof exemplar->trace_id);
+    memcpy(exemplar->span_id, span.span_id, sizeof exemplar->span_id);
+}
+
+static void count_end(fq_metrics *metrics, const struct fq_task_view *task, bool succeeded) {
+    struct fq_metrics_cell *cell =
+        find_cell(metrics, task->name, task->priority, task->worker, task->completed_us);
+    cell->touched_us = task->completed_us;
+    *(succeeded ? &cell->completed : &cell->failed) += 1;
+    double run_ms = task->run_us > 0 ? (double)task->run_us / FQ_US_PER_MS : 0;
+    size_t bucket = bucket_of(fq_metrics_duration_bounds_ms, FQ_DURATION_BOUNDS, run_ms);
+    cell->buckets[bucket]++;
+    cell->sum_ms += run_ms;
+    if (task->run_traceparent.len > 0)
+        keep_exemplar(cell, bucket, run_ms, task->run_traceparent, task->completed_us);
+}
+
+static void count_wait(fq_metrics *metrics, const struct fq_task_view *task) {
+    struct fq_metrics_wait *wait = &metrics->waits[task->priority];
+    double wait_s = task->wait_us > 0 ? (double)task->wait_us / FQ_US_PER_S : 0;
+    wait->buckets[bucket_of(fq_metrics_wait_bounds_s, FQ_WAIT_BOUNDS, wait_s)]++;
+    wait->sum_s += wait_s;
+}
+
+void fq_metrics_count(fq_metrics *metrics, enum fq_event_type type, const struct fq_task_view *after) {
+    if (after == NULL)
+        return;
+    struct fq_metrics_cell *cell;
+    switch (type) {
+    case FQ_EVENT_SUBMITTED:
+        cell = find_cell(metrics, after->name, after->priority, FQ_STR(""), after->submitted_us);
+        cell->touched_us = after->submitted_us;
+        cell->submitted++;
+        break;
+    case FQ_EVENT_GRANTED: count_wait(metrics, after); break;
+    case FQ_EVENT_COMPLETED: count_end(metrics, after, true); break;
+    case FQ_EVENT_FAILED: count_end(metrics, after, false); break;
+    case FQ_EVENT_RETRIED:
+        cell = find_cell(metrics, after->name, after->priority, after->worker, after->granted_us);
+        cell->touched_us = after->granted_us;
+        cell->retried++;
+        break;
+    default: break;
+    }
+}
+
+static void on_event(void *context, const fq_engine *engine, const struct fq_event *event,
+                     const struct fq_task_view *after) {
+    (void)engine;
+    fq_metrics_count(context, fq_event_type_of(event), after);
+}
+
+struct fq_core_observer fq_metrics_observer(fq_metrics *metrics) {
+    return (struct fq_core_observer){.on_event = on_event, .context = metrics};
+}
+
+const struct fq_metrics_cell *fq_metrics_cell_at(const fq_metrics *metrics, size_t index) {
+    return index < metrics->cell_count ? metrics->cells[index] : NULL;
+}
+
+const struct fq_metrics_wait *fq_metrics_wait_of(const fq_metrics *metrics, enum fq_priority priority) {
+    return &metrics->waits[priority];
+}
+
+uint64_t fq_metrics_overflowed(const fq_metrics *metrics) {
+    return metrics->overflowed;
+}
+
+fq_metrics *fq_metrics_new(uint32_t cell_max) {
+    fq_metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics == NULL)
+        return NULL;
+    size_t slots = 64;
+    while (slots < (size_t)cell_max * 2)
+        slots *= 2;
+    metrics->cell_max = cell_max;
+    metrics->table_mask = slots - 1;
+    metrics->table = calloc(slots, sizeof *metrics->table);
+    metrics->cells = calloc((size_t)cell_max + 1, sizeof *metrics->cells);
+    struct fq_metrics_cell *overflow = new_cell(FQ_STR(""), FQ_PRIORITY_NORMAL, FQ_STR(""));
+    if (metrics->table == NULL || metrics->cells == NULL || overflow == NULL) {
+        free_cell(overflow);
+        return fq_metrics_free(metrics);
+    }
+    overflow->is_overflow = true;
+    metrics->cells[metrics->cell_count++] = overflow;
+    return metrics;
+}
+
+fq_metrics *fq_metrics_free(fq_metrics *metrics) {
+    if (metrics == NULL)
+        return NULL;
+    for (size_t i = 0; i < metrics->cell_count; i++)
+        free_cell(metrics->cells[i]);
+    free(metrics->cells);
+    free(metrics->table);
+    free(metrics);
+    return NULL;
+}
