@@ -145,6 +145,12 @@ struct fq_task_result {
     bool has_result;
     fq_slice result, encoding;
     fq_slice error_type, error_message, error_stack;
+    fq_slice result_state; /* of a success: "stored", "evicted", "not_stored"; "" while it has not ended */
+    fq_slice traceparent;  /* of the execution; "" = unknown */
+    uint32_t retries, crashes;
+    int64_t eligible_at, due_at;
+    int64_t wait_us, run_us; /* durations; 0 = unknown */
+    bool cancel_requested;
 };
 
 enum fq_session_event_type {
@@ -163,6 +169,7 @@ struct fq_session_event {
     char id[37];
     const struct fq_value *values; /* REPLY */
     struct fq_task_result result;  /* RESULT */
+    uint64_t token;                /* CANCEL: of the lease */
 };
 /** 1 and the event, or 0 when there is none. It borrows until the next call of this function, fq_session_feed or
  *  fq_session_connected; new requests may be made of its slices. */

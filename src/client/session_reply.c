@@ -266,6 +266,16 @@ static void handle_result_push(fq_session *session) {
     }
 }
 
+// Tokens travel as text, they need all 64 bits. 0 if there is none.
+static uint64_t token_from(const struct fq_value *push) {
+    uint64_t token = 0;
+    if (push[0].child_count >= 3 && push[3].type == FQ_VALUE_TEXT)
+        (void)fq_str_to_uint64((fq_str){push[3].text.ptr, push[3].text.len}, &token);
+    else if (push[0].child_count >= 3 && push[3].type == FQ_VALUE_INTEGER && push[3].integer > 0)
+        token = (uint64_t)push[3].integer;
+    return token;
+}
+
 // Pushes that are not ours are skipped: a newer server may have more of them.
 static int handle_push(fq_session *session, struct fq_session_event *ret_event) {
     const struct fq_value *values = session->values;
@@ -285,6 +295,7 @@ static int handle_push(fq_session *session, struct fq_session_event *ret_event) 
             return 0;
         *ret_event = event_for(FQ_SESSION_CANCEL, 0);
         set_id(ret_event, &id);
+        ret_event->token = token_from(values);
         return 1;
     }
     return 0;

@@ -260,8 +260,10 @@ int fq_session_command(fq_session *session, const fq_slice *args, size_t arg_cou
                        uint64_t tag) {
     if (session->refused < 0)
         return session->refused;
-    if (arg_count == 0 || args[0].len == 0)
+    if (arg_count == 0 || args[0].len == 0) {
+        snprintf(session->error, sizeof session->error, "a command has a name");
         return FQ_EINVALID;
+    }
     struct fq_resp_writer writer = fq_session_encode(session);
     fq_resp_write_request(&writer, arg_count);
     for (size_t i = 0; i < arg_count; i++)

@@ -65,11 +65,16 @@ static int64_t integer_at(const struct fq_value *values, uint32_t at, const char
     int64_t number = 0;
     if (value == NULL)
         return 0;
-    if (value->type == FQ_VALUE_INTEGER)
+    if (value->type == FQ_VALUE_INTEGER || value->type == FQ_VALUE_BOOLEAN)
         return value->integer;
     if (value->type == FQ_VALUE_TEXT)
         (void)fq_str_to_int64((fq_str){value->text.ptr, value->text.len}, &number); // 0 is "unknown"
     return number;
+}
+
+static uint32_t count_at(const struct fq_value *values, uint32_t at, const char *key) {
+    int64_t number = integer_at(values, at, key);
+    return number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
 }
 
 // An error is a map of its own, or one text.
@@ -96,16 +101,24 @@ int fq_session_read_result(const struct fq_value *values, uint32_t at, struct fq
     fq_slice status = text_at(values, at, "status");
     if (id.len != FQ_UUID_TEXT || status.len == 0)
         return FQ_EPROTOCOL;
-    int64_t attempt = integer_at(values, at, "attempt");
     struct fq_task_result result = {
         .name = text_at(values, at, "name"),
         .status = status,
         .priority = text_at(values, at, "priority"),
         .worker = text_at(values, at, "worker"),
-        .attempt = attempt > 0 && attempt <= UINT32_MAX ? (uint32_t)attempt : 0,
+        .attempt = count_at(values, at, "attempt"),
+        .retries = count_at(values, at, "retries"),
+        .crashes = count_at(values, at, "crashes"),
         .submitted_at = integer_at(values, at, "submitted_at"),
         .started_at = integer_at(values, at, "started_at"),
         .completed_at = integer_at(values, at, "completed_at"),
+        .eligible_at = integer_at(values, at, "eligible_at"),
+        .due_at = integer_at(values, at, "due_at"),
+        .wait_us = integer_at(values, at, "wait_us"),
+        .run_us = integer_at(values, at, "run_us"),
+        .cancel_requested = integer_at(values, at, "cancel_requested") != 0,
+        .result_state = text_at(values, at, "result_state"),
+        .traceparent = text_at(values, at, "traceparent"),
         .encoding = text_at(values, at, "encoding"),
         .result = text_at(values, at, "result"),
     };

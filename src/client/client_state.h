@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is inside a blocking client; shared by the client*.c files only.
+#ifndef FQ_CLIENT_CLIENT_STATE_H
+#define FQ_CLIENT_CLIENT_STATE_H
+
+#include "base/random.h"
+#include "base/time.h"
+#include "client/target.h"
+#include "client/transport.h"
+#include "fastqueue/client.h"
+
+struct fq_client {
+    struct fq_target target;
+    fq_session *session;
+    fq_transport *transport; // NULL while there is none
+    int64_t connect_at_us;   // when it may be tried again
+    int64_t timeout_us;
+    uint32_t retries;
+    uint64_t next_tag;
+    fq_random random;
+    char error[320];
+};
+
+/** One call: what it waits for, and what it cannot wait for any longer. */
+struct fq_client_errand {
+    uint64_t tag; // events of other tags are not for it
+    int64_t deadline_us;
+    int64_t wake_us;        // on_wake is due; FQ_NEVER_US = never
+    uint32_t losses_left;   // of the connection; one more ends the call with FQ_EDISCONNECTED
+    uint32_t connects_left; // failed attempts to connect; one more ends the call with FQ_ECONNECT
+    int refusal;            // the last error that may mend itself; what the call ends with when time is over
+    /** 0 to go on; anything else ends the call with it. */
+    int (*on_event)(fq_client *client, struct fq_client_errand *errand, const struct fq_session_event *event);
+    int (*on_wake)(fq_client *client, struct fq_client_errand *errand); // NULL = never called
+    void *context;
+};
+
+/** Drives the connection until on_event ends the call, or time, the credential or the losses do. */
+FQ_MUST_USE int fq_client_drive(fq_client *client, struct fq_client_errand *errand);
+/** A call with a new tag, as the client's options limit it. */
+struct fq_client_errand fq_client_errand_begin(fq_client *client);
+/** Sets the deadline `ms` from now; negative = never. */
+void fq_client_errand_set_deadline(struct fq_client_errand *errand, int64_t ms);
+/** The sentence of a failed call; returns `error`. */
+int fq_client_fail(fq_client *client, int error, fq_slice message);
+int fq_client_fail_session(fq_client *client, int error); // the session refused a request
+int fq_client_fail_text(fq_client *client, int error, const char *message);
+/** Pause number `attempt` (from 0) before a refused request is repeated. */
+int64_t fq_client_pause_us(fq_client *client, uint32_t attempt);
+
+#endif
