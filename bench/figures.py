@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""The figures of docs/benchmarks.md: starts the real programs on loopback, loads them, prints one table.
+
+usage: bench/figures.py BUILD_DIR [--quick]
+
+Every figure says in which durability mode it was taken. Rates depend on what else the machine does; the control plane's
+own CPU time per task, from its process accounting, depends on it least.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release").resolve()
+QUICK = "--quick" in sys.argv
+BINARY = BUILD / "bin/fastqueue"
+LOAD = BUILD / "bench/load"
+TICKS = os.sysconf("SC_CLK_TCK")
+PAYLOAD = 100
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port: int, process: subprocess.Popen, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args}: ended with code {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as link:
+            link.sendall(b"*1\r\n$4\r\nPING\r\n")
+            if link.recv(16).startswith(b"+PONG"):
+                return
+        time.sleep(0.005)
+    raise SystemExit("the server did not answer")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Server:
+    """A control plane on a free port; `mode` is sync, relaxed or none (memory only)."""
+
+    def __init__(self, mode: str, folder: str, *more: str):
+        self.mode, self.folder, self.more = mode, folder, more
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        where = ["--data-dir", "none"] if self.mode == "none" else ["--data-dir", self.folder, "--durability", self.mode]
+        self.process = subprocess.Popen(
+            [BINARY, "control-plane", "--base-address", f"tcp://127.0.0.1:{self.port}", "--http-address", "off",
+             "--log-level", "warning", *where, *self.more], stdout=subprocess.DEVNULL)
+        wait_for(self.port, self.process)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def load(mode: str, port: int, *args) -> dict:
+    done = subprocess.run([LOAD, mode, "127.0.0.1", str(port), *map(str, args)], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def folder():
+    base = os.environ.get("FASTQUEUE_BENCH_DIR", str(BUILD))
+    path = tempfile.mkdtemp(prefix="bench-", dir=base)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def subworker(port: int, *args: str, env: dict | None = None):
+    process = subprocess.Popen(
+        [BINARY, "subworker", "--control-plane-address", f"tcp://127.0.0.1:{port}", "--concurrency", "1",
+         "--log-level", "warning", *args], env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+ROWS: list[tuple[str, str, str]] = []
+
+
+def row(what: str, mode: str, figure: str) -> None:
+    ROWS.append((what, mode, figure))
+    print(f"{what:<58} {mode:<8} {figure}", flush=True)
+
+
+def submit_and_drain(mode: str, count: int) -> None:
+    with folder() as path, Server(mode, path) as server:
+        before = cpu_seconds(server.process.pid)
+        submitted = load("submit", server.port, count, PAYLOAD, 512)
+        middle = cpu_seconds(server.process.pid)
+        worked = load("work", server.port, count, 256)
+        after = cpu_seconds(server.process.pid)
+    row("submit only, 512 in flight", mode, f"{submitted['per_second']:,.0f} tasks/s")
+    row("fetch and complete, one RESP worker, 256 at a time", mode, f"{worked['per_second']:,.0f} tasks/s")
+    row("control plane CPU, submit", mode, f"{(middle - before) / count * 1e6:.2f} us/task")
+    row("control plane CPU, submit to complete", mode, f"{(after - before) / count * 1e6:.2f} us/task")
+
+
+def with_runner(mode: str, count: int, kind: str, module: str, env: dict | None = None) -> None:
+    with folder() as path, Server(mode, path) as server:
+        with subworker(server.port, "--task-modules", module, env=env) as worker:
+            load("latency", server.port, 100, PAYLOAD)
+            before = cpu_seconds(server.process.pid)
+            start = time.monotonic()
+            load("submit", server.port, count, PAYLOAD, 512)
+            wait_until_done(server.port, count + 100)
+            seconds = time.monotonic() - start
+            cpu = cpu_seconds(server.process.pid) - before
+            alone = load("latency", server.port, 2000 if not QUICK else 300, PAYLOAD)
+            children = runner_pids(worker.pid)
+            resident = resident_bytes(children[0]) / 1e6 if children else float("nan")
+    row(f"submit, run, complete: one {kind} runner", mode, f"{count / seconds:,.0f} tasks/s")
+    row(f"  control plane CPU in that run ({kind})", mode, f"{cpu / count * 1e6:.2f} us/task")
+    row(f"  submit to result, one at a time ({kind})", mode, f"p50 {alone['p50_us']:.0f} us, p99 {alone['p99_us']:.0f} us")
+    row(f"  resident size of the {kind} runner", mode, f"{resident:.1f} MB")
+
+
+def runner_pids(supervisor: int) -> list[int]:
+    listing = pathlib.Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(pid) for pid in listing]
+
+
+def wait_until_done(port: int, count: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as link:
+        stream = link.makefile("rwb")
+        while True:
+            stream.write(b"*1\r\n$8\r\nFQ.STATS\r\n")
+            stream.flush()
+            values = read_flat(stream)
+            if int(values.get("completed_total", 0)) >= count:
+                return
+            time.sleep(0.002)
+
+
+def read_flat(stream) -> dict:
+    """A RESP2 map (array of pairs) as a dict of text; nested values are read and dropped."""
+    def value():
+        line = stream.readline().rstrip(b"\r\n")
+        kind, rest = line[:1], line[1:]
+        if kind in b"+:-,#":
+            return rest.decode()
+        if kind == b"$":
+            return None if rest == b"-1" else stream.read(int(rest) + 2)[:-2].decode()
+        return [value() for _ in range(int(rest))]
+    items = value()
+    return {items[i]: items[i + 1] for i in range(0, len(items) - 1, 2) if isinstance(items[i], str)}
+
+
+def backlog(count: int) -> None:
+    with folder() as path, Server("sync", path) as server:
+        empty = resident_bytes(server.process.pid)
+        load("submit", server.port, count, PAYLOAD, 1024)
+        full = resident_bytes(server.process.pid)
+        server.kill()
+        start = time.monotonic()
+        server.start()
+        seconds = time.monotonic() - start
+    row(f"resident bytes per queued task, {count:,} queued", "sync", f"{(full - empty) / count:.0f} B/task")
+    row(f"restart after kill -9 with {count:,} queued", "sync", f"{seconds:.2f} s")
+
+
+def latency(mode: str) -> None:
+    port = free_port()
+    echo = subprocess.Popen([LOAD, "echo", str(port)])
+    count = 2000 if QUICK else 10000
+    try:
+        time.sleep(0.2)
+        ping = load("ping", port, count, PAYLOAD)
+    finally:
+        echo.kill()
+        echo.wait()
+    row("ping-pong with a libuv echo server", "-", f"p50 {ping['p50_us']:.1f} us, p99 {ping['p99_us']:.1f} us")
+    with folder() as path, Server(mode, path) as server:
+        ack = load("ack", server.port, count // 4, PAYLOAD)
+    row("submit to acknowledgement, one at a time", mode, f"p50 {ack['p50_us']:.0f} us, p99 {ack['p99_us']:.0f} us")
+
+
+def runner_start(kind: str, module: str, env: dict | None = None) -> None:
+    with folder() as path, Server("none", path) as server:
+        start = time.monotonic()
+        with subworker(server.port, "--task-modules", module, env=env):
+            load("latency", server.port, 1, PAYLOAD)
+            seconds = time.monotonic() - start
+    row(f"start of a {kind} subworker until its first task ended", "none", f"{seconds * 1e3:.0f} ms")
+
+
+def main() -> int:
+    count = 50_000 if QUICK else 500_000
+    python_env = {"PYTHONPATH": str(ROOT / "bench")}
+    python = os.environ.get("FASTQUEUE_BENCH_PYTHON", str(BUILD / "venv/bin/python"))
+    c_module = str(BUILD / "bench/bench_tasks.so")
+    python_args = ("bench_tasks", {**python_env, "FASTQUEUE_PYTHON": python})
+    for mode in ("sync", "relaxed", "none"):
+        submit_and_drain(mode, count)
+    for mode in ("sync", "none"):
+        latency(mode)
+        with_runner(mode, count, "C", c_module)
+        if pathlib.Path(python).exists():
+            with_runner(mode, count // 5, "Python", *python_args)
+    runner_start("C", c_module)
+    if pathlib.Path(python).exists():
+        runner_start("Python", *python_args)
+    else:
+        print(f"Python figures skipped: {python} does not exist (tests/python/run.sh makes it)")
+    backlog(100_000 if QUICK else 1_000_000)
+    if "--markdown" in sys.argv:
+        print("\n| what | durability | figure |\n|---|---|---|")
+        for what, mode, figure in ROWS:
+            print(f"| {what.strip()} | {mode} | {figure} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
