@@ -211,7 +211,7 @@ static void ask_core(struct exchange *exchange, const char *method, const char *
         answer_json(exchange, answer);
         return;
     }
-    MHD_suspend_connection(exchange->connection);
+    suspend(exchange);
     exchange->request =
         fq_core_request(http->config.core, roles, exchange->call.args, exchange->call.arg_count,
                         fq_loop_now(http->config.loop), on_reply, exchange);
@@ -284,8 +284,6 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (exchange == NULL)
         return;
     *exchange_slot = NULL;
-    if (exchange->request != NULL)
-        fq_core_request_cancel(http->config.core, exchange->request);
     fq_admin_call_done(&exchange->call);
     fq_buf_done(&exchange->body);
     fq_buf_done(&exchange->answer);
