@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file system as storage_posix uses it: the real one is disk_posix.c, tests and the simulator give their own.
-// Every call returns 0 or a count on success and -errno on failure. Paths are relative to the data directory.
+// Every call returns 0 or a count on success and -errno on failure. Paths are relative to the data directory ("." is the
+// directory itself). Calls may come from any one thread at a time.
 #ifndef FQ_JOURNAL_DISK_H
 #define FQ_JOURNAL_DISK_H
 
@@ -12,7 +13,7 @@ typedef struct fq_disk fq_disk;
 
 enum fq_disk_open {
     FQ_DISK_READ,
-    FQ_DISK_READ_AROUND_CACHE,
+    FQ_DISK_READ_AROUND_CACHE, // what is on the medium; read into memory aligned to 4,096, in multiples of 4,096
     FQ_DISK_WRITE,
     FQ_DISK_CREATE /* fails if it exists */
 };
@@ -40,7 +41,9 @@ struct fq_disk_ops {
     int (*list)(fq_disk *disk, const char *path, void (*on_name)(void *context, const char *name),
                 void *context);
     int (*facts)(fq_disk *disk, struct fq_disk_facts *ret_facts);
-    int (*lock)(fq_disk *disk, const char *path, char *ret_owner, size_t owner_size); // -EWOULDBLOCK if held
+    // Held until close_disk. -EWOULDBLOCK if another process holds it; then `ret_owner` says who, as far as is known.
+    int (*lock)(fq_disk *disk, const char *path, char *ret_owner, size_t owner_size);
+    int (*random)(fq_disk *disk, void *ret_bytes, size_t len);
     fq_disk *(*close_disk)(fq_disk *disk);
 };
 
@@ -50,16 +53,5 @@ struct fq_disk {
 
 /** The data directory `path`, made with mode 0700 if it is missing. -errno on failure. */
 int fq_disk_posix_open(const char *path, fq_disk **ret_disk);
-
-// Where blocking work runs: the real one is a thread (worker_thread.c), tests run it inline or when they choose.
-typedef struct fq_executor fq_executor;
-struct fq_executor {
-    /** Runs `work(argument)` later, in order; when it returns, `wake(wake_context)` was called from the executor. */
-    void (*submit)(fq_executor *executor, void (*work)(void *argument), void *argument);
-    fq_executor *(*close)(fq_executor *executor); // runs what was submitted, then ends
-};
-
-/** One thread that runs work in order. `wake` is called from it after each piece of work. NULL on failure. */
-fq_executor *fq_executor_thread(void (*wake)(void *context), void *context);
 
 #endif

@@ -108,7 +108,10 @@ int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_s
     journal->chain = journal->replay.chain;
     journal->next_seq = journal->chain.next_record_seq;
     journal->durable_seq = journal->next_seq - 1;
-    journal->stats.bytes_since_snapshot = journal->replay.log_bytes;
+    // Each boot leaves a segment that is not full: they count whole, so that restarts alone cannot fill the disk.
+    struct fq_storage_stats storage = {0};
+    journal->storage->ops->stats(journal->storage, &storage);
+    journal->stats.bytes_since_snapshot = storage.read_bytes;
     journal->state = JOURNAL_RECOVERED;
     return 0;
 }

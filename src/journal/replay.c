@@ -134,7 +134,6 @@ static int on_batch(void *context, const struct fq_storage_batch *batch) {
                     "batch %" PRIu64 " has %zu bytes behind its last record; restore a backup",
                     header.batch_seq, body.len);
     fq_batch_chain_advance(&replay->chain, &header);
-    replay->log_bytes += batch->bytes.len;
     return 0;
 }
 

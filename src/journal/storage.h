@@ -41,6 +41,7 @@ struct fq_storage_snapshot {
 
 struct fq_storage_stats {
     uint64_t segment_count, torn_tails, spare_waits, soft_errors;
+    uint64_t read_bytes; // that the batches read at boot take in the storage, unused ends included
     bool recovered_ambiguous, previous_snapshot_used;
 };
 

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+struct posix_disk {
+    fq_disk base;
+    int directory;
+    int lock; // -1 = not held
+    uint32_t block_size;
+};
+
+static int directory_of(fq_disk *disk) {
+    return ((struct posix_disk *)disk)->directory;
+}
+
+// Whether this handle can be read around the cache as it is: some file systems accept O_DIRECT and then refuse to read.
+static bool reads_direct(int fd) {
+    void *probe;
+    if (posix_memalign(&probe, 4096, 4096) != 0)
+        return false;
+    ssize_t got = pread(fd, probe, 4096, 0);
+    free(probe);
+    return got >= 0;
+}
+
+static int open_around_cache(int directory, const char *path) {
+    int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    if (fd >= 0 && reads_direct(fd))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EINVAL)
+        return -errno;
+    // Second best: drop the clean pages. What was dirty has been synced before recovery reads.
+    fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return fd;
+}
+
+static int posix_open(fq_disk *disk, const char *path, enum fq_disk_open mode) {
+    int directory = directory_of(disk), fd;
+    switch (mode) {
+    case FQ_DISK_READ_AROUND_CACHE: return open_around_cache(directory, path);
+    case FQ_DISK_READ: fd = openat(directory, path, O_RDONLY | O_CLOEXEC); break;
+    case FQ_DISK_WRITE: fd = openat(directory, path, O_RDWR | O_CLOEXEC); break;
+    case FQ_DISK_CREATE:
+    default: fd = openat(directory, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); break;
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int posix_close(fq_disk *disk, int handle) {
+    (void)disk;
+    return close(handle) != 0 ? -errno : 0;
+}
+
+static int64_t posix_size(fq_disk *disk, int handle) {
+    (void)disk;
+    struct stat facts;
+    return fstat(handle, &facts) != 0 ? -errno : (int64_t)facts.st_size;
+}
+
+static int64_t posix_read(fq_disk *disk, int handle, void *bytes, size_t len, uint64_t offset) {
+    (void)disk;
+    size_t done = 0;
+    while (done < len) {
+        ssize_t got = pread(handle, (char *)bytes + done, len - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        done += (size_t)got;
+        // An odd count is the end of the file; reading on would be misaligned for O_DIRECT.
+        if (got == 0 || got % 512 != 0)
+            break;
+    }
+    return (int64_t)done;
+}
+
+static int64_t posix_write(fq_disk *disk, int handle, const void *bytes, size_t len, uint64_t offset) {
+    (void)disk;
+    size_t done = 0;
+    while (done < len) {
+        ssize_t put = pwrite(handle, (const char *)bytes + done, len - done, (off_t)(offset + done));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -errno;
+        if (put == 0)
+            break;
+        done += (size_t)put;
+    }
+    return (int64_t)done;
+}
+
+static int posix_sync(fq_disk *disk, int handle) {
+    (void)disk;
+    return fdatasync(handle) != 0 ? -errno : 0;
+}
+
+static int posix_sync_directory(fq_disk *disk, const char *path) {
+    int fd = openat(directory_of(disk), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int result = fsync(fd) != 0 ? -errno : 0;
+    close(fd);
+    return result;
+}
+
+static int posix_rename(fq_disk *disk, const char *from, const char *to) {
+    int directory = directory_of(disk);
+    return renameat(directory, from, directory, to) != 0 ? -errno : 0;
+}
+
+static int posix_remove(fq_disk *disk, const char *path) {
+    return unlinkat(directory_of(disk), path, 0) != 0 ? -errno : 0;
+}
+
+static int posix_make_directory(fq_disk *disk, const char *path) {
+    return mkdirat(directory_of(disk), path, 0700) != 0 ? -errno : 0;
+}
+
+static int posix_list(fq_disk *disk, const char *path, void (*on_name)(void *context, const char *name),
+                      void *context) {
+    int fd = openat(directory_of(disk), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    DIR *entries = fdopendir(fd);
+    if (entries == NULL) {
+        int result = -errno;
+        close(fd);
+        return result;
+    }
+    const struct dirent *entry;
+    errno = 0;
+    while ((entry = readdir(entries)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            on_name(context, entry->d_name);
+        errno = 0;
+    }
+    int result = -errno;
+    closedir(entries);
+    return result;
+}
+
+// The device's physical block, which it writes whole. 4,096, the careful choice, when it cannot be known.
+static uint32_t physical_block(int directory) {
+    static const char *const places[] = {"queue", "../queue"}; // a disk, a partition
+    struct stat facts;
+    if (fstat(directory, &facts) != 0)
+        return 4096;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "/sys/dev/block/%u:%u/%s/physical_block_size", major(facts.st_dev),
+                 minor(facts.st_dev), places[i]);
+        FILE *file = fopen(path, "re");
+        if (file == NULL)
+            continue;
+        unsigned size = 0;
+        int fields = fscanf(file, "%u", &size);
+        fclose(file);
+        if (fields == 1 && size >= 512 && size <= 4096 && (size & (size - 1)) == 0)
+            return size;
+    }
+    return 4096;
+}
+
+static int posix_facts(fq_disk *disk, struct fq_disk_facts *ret_facts) {
+    struct statfs facts;
+    if (fstatfs(directory_of(disk), &facts) != 0)
+        return -errno;
+    enum { RAMFS = (int)0x858458f6, CIFS = (int)0xff534d42, SMB2 = (int)0xfe534d42, ZFS = 0x2fc12fc1 };
+    int type = (int)facts.f_type;
+    *ret_facts = (struct fq_disk_facts){
+        .total_bytes = (uint64_t)facts.f_blocks * (uint64_t)facts.f_bsize,
+        .free_bytes = (uint64_t)facts.f_bavail * (uint64_t)facts.f_bsize,
+        .block_size = ((struct posix_disk *)disk)->block_size,
+        .is_volatile = type == TMPFS_MAGIC || type == RAMFS,
+        .is_network = type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC || type == CIFS || type == SMB2 ||
+                      type == CEPH_SUPER_MAGIC || type == AFS_SUPER_MAGIC,
+        .copies_on_write = type == (int)BTRFS_SUPER_MAGIC || type == OVERLAYFS_SUPER_MAGIC || type == ZFS,
+    };
+    return 0;
+}
+
+static int posix_lock(fq_disk *disk, const char *path, char *ret_owner, size_t owner_size) {
+    struct posix_disk *posix = (struct posix_disk *)disk;
+    int fd = openat(posix->directory, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    char text[64] = "";
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int result = -errno;
+        ssize_t got = pread(fd, text, sizeof text - 1, 0);
+        text[got > 0 ? got : 0] = '\0';
+        snprintf(ret_owner, owner_size, "%.*s", (int)strcspn(text, "\n"), text);
+        close(fd);
+        return result;
+    }
+    // For people only; that the lock is held is what counts.
+    int len = snprintf(text, sizeof text, "pid %ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
+        int result = -errno;
+        close(fd);
+        return result;
+    }
+    posix->lock = fd;
+    return 0;
+}
+
+static int posix_random(fq_disk *disk, void *ret_bytes, size_t len) {
+    (void)disk;
+    return getrandom(ret_bytes, len, 0) == (ssize_t)len ? 0 : -EIO;
+}
+
+static fq_disk *posix_close_disk(fq_disk *disk) {
+    struct posix_disk *posix = (struct posix_disk *)disk;
+    if (posix->lock >= 0)
+        close(posix->lock);
+    close(posix->directory);
+    free(posix);
+    return NULL;
+}
+
+// Makes what is missing of `path`, and makes each new entry durable.
+static int make_path(const char *path) {
+    char partial[PATH_MAX];
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof partial)
+        return -ENAMETOOLONG;
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(partial, path, i);
+        partial[i] = '\0';
+        if (mkdir(partial, 0700) != 0) {
+            if (errno != EEXIST && errno != EROFS && errno != EACCES)
+                return -errno;
+            continue; // what cannot be made must be there, or opening it tells
+        }
+        char *slash = strrchr(partial, '/');
+        if (slash != NULL)
+            slash[slash == partial ? 1 : 0] = '\0';
+        int parent = open(slash != NULL ? partial : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (parent >= 0) {
+            int result = fsync(parent) != 0 ? -errno : 0;
+            close(parent);
+            if (result != 0)
+                return result;
+        }
+    }
+    return 0;
+}
+
+int fq_disk_posix_open(const char *path, fq_disk **ret_disk) {
+    static const struct fq_disk_ops ops = {
+        .open = posix_open,
+        .close = posix_close,
+        .size = posix_size,
+        .read = posix_read,
+        .write = posix_write,
+        .sync = posix_sync,
+        .sync_directory = posix_sync_directory,
+        .rename = posix_rename,
+        .remove = posix_remove,
+        .make_directory = posix_make_directory,
+        .list = posix_list,
+        .facts = posix_facts,
+        .lock = posix_lock,
+        .random = posix_random,
+        .close_disk = posix_close_disk,
+    };
+    int result = make_path(path);
+    if (result != 0)
+        return result;
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return -errno;
+    struct posix_disk *posix = calloc(1, sizeof *posix);
+    if (posix == NULL) {
+        close(directory);
+        return -ENOMEM;
+    }
+    *posix = (struct posix_disk){
+        .base = {&ops}, .directory = directory, .lock = -1, .block_size = physical_block(directory)};
+    *ret_disk = &posix->base;
+    return 0;
+}
