@@ -72,11 +72,11 @@ static int64_t earlier(int64_t a_us, int64_t b_us) {
 static int lose(fq_client *client, struct fq_client_errand *errand, int cause, const char *message) {
     bool was_open = client->transport != NULL;
     int64_t now_us = fq_clock_now().boot_us;
+    (void)fq_client_fail_text(client, cause, message); // it may belong to what ends now
     client->transport = fq_transport_close(client->transport);
     fq_session_disconnected(client->session, now_us);
     int64_t delay_us = fq_session_reconnect_delay_us(client->session);
     client->connect_at_us = fq_time_add(now_us, delay_us);
-    (void)fq_client_fail_text(client, cause, message);
     if (delay_us == INT64_MAX) // the credential was refused
         return cause;
     if (was_open && errand->losses_left-- == 0)
