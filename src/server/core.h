@@ -88,8 +88,8 @@ struct fq_core_stats {
     uint64_t connections, connections_total, connections_refused_total, connections_cut_total;
     uint64_t commands_total, command_errors_total, auth_failures_total, protocol_errors_total;
     uint64_t bytes_in_total, bytes_out_total;
-    uint64_t blocked_fetches, waiting_results, watched_ids;
-    bool submits_blocked; // journal space is low
+    uint64_t blocked_fetches, watched_ids; // watched: by WAIT or WATCH
+    bool submits_blocked;                  // journal space is low
     bool draining;
 };
 void fq_core_stats(const fq_core *core, struct fq_core_stats *ret_stats);

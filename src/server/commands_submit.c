@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// What submitters say: SUBMIT and CANCEL.
+#include "server/arguments.h"
+#include "server/commit.h"
+#include "server/core_state.h"
+#include "server/reply.h"
+
+enum {
+    SUBMIT_ID,
+    SUBMIT_PRIORITY,
+    SUBMIT_DELAY,
+    SUBMIT_AT,
+    SUBMIT_EXPIRES,
+    SUBMIT_TIMEOUT,
+    SUBMIT_RETRIES,
+    SUBMIT_BACKOFF,
+    SUBMIT_UNIQUE,
+    SUBMIT_RESULT_TTL,
+    SUBMIT_ENCODING,
+    SUBMIT_TRACEPARENT,
+    SUBMIT_TRACESTATE,
+    SUBMIT_BAGGAGE,
+    SUBMIT_WORDS
+};
+static const struct fq_option_word submit_words[] = {
+    {{"ID", 2},           true},
+    {{"PRIORITY", 8},     true},
+    {{"DELAY", 5},        true},
+    {{"AT", 2},           true},
+    {{"EXPIRES", 7},      true},
+    {{"TIMEOUT", 7},      true},
+    {{"RETRIES", 7},      true},
+    {{"BACKOFF", 7},      true},
+    {{"UNIQUE", 6},       true},
+    {{"RESULT-TTL", 10},  true},
+    {{"ENCODING", 8},     true},
+    {{"TRACEPARENT", 11}, true},
+    {{"TRACESTATE", 10},  true},
+    {{"BAGGAGE", 7},      true}
+};
+
+static const int64_t DURATION_MS_MAX = 100LL * 366 * 86400 * 1000; // a century
+static const int64_t WALL_MS_MAX = 253402300799999;                // the year 9999
+
+// Options that are numbers.
+static int read_number(struct fq_call *call, int word, fq_str value, struct fq_submit *submit) {
+    int64_t number = 0;
+    int rc;
+    switch (word) {
+    case SUBMIT_DELAY: return fq_take_integer(call, "DELAY", value, 0, DURATION_MS_MAX, &submit->delay_ms);
+    case SUBMIT_AT:
+        rc = fq_take_integer(call, "AT", value, 1, WALL_MS_MAX, &number);
+        submit->at_us = number * FQ_US_PER_MS;
+        return rc;
+    case SUBMIT_EXPIRES:
+        return fq_take_integer(call, "EXPIRES", value, 1, DURATION_MS_MAX, &submit->expires_ms);
+    case SUBMIT_TIMEOUT:
+        return fq_take_integer(call, "TIMEOUT", value, 1, DURATION_MS_MAX, &submit->timeout_ms);
+    case SUBMIT_RETRIES:
+        rc = fq_take_integer(call, "RETRIES", value, 0, call->core->options->engine.attempt_max, &number);
+        submit->retries = (uint32_t)number;
+        return rc;
+    case SUBMIT_BACKOFF:
+        return fq_take_integer(call, "BACKOFF", value, 0, DURATION_MS_MAX, &submit->backoff_ms);
+    default: return fq_take_integer(call, "RESULT-TTL", value, 0, DURATION_MS_MAX, &submit->result_ttl_ms);
+    }
+}
+
+static int read_option(struct fq_call *call, int word, fq_str value, struct fq_submit *submit) {
+    switch (word) {
+    case SUBMIT_ID: return fq_take_uuid(call, value, &submit->id);
+    case SUBMIT_PRIORITY: return fq_take_priority(call, value, &submit->priority);
+    case SUBMIT_UNIQUE: submit->options.unique = value; return fq_take_name(call, "UNIQUE", value);
+    case SUBMIT_ENCODING:
+        submit->options.encoding = fq_str_equal(value, FQ_STR("json")) ? FQ_STR("") : value;
+        return fq_take_encoding(call, value);
+    case SUBMIT_TRACEPARENT:
+        submit->options.traceparent = value;
+        return fq_take_header(call, "TRACEPARENT", value, 128);
+    case SUBMIT_TRACESTATE:
+        submit->options.tracestate = value;
+        return fq_take_header(call, "TRACESTATE", value, 1024);
+    case SUBMIT_BAGGAGE: submit->options.baggage = value; return fq_take_header(call, "BAGGAGE", value, 8192);
+    default: return read_number(call, word, value, submit);
+    }
+}
+
+static int read_submit(struct fq_call *call, struct fq_submit *submit) {
+    uint32_t seen = 0;
+    int rc = fq_take_name(call, "name", submit->name);
+    for (size_t at = 3; at < call->arg_count && rc == 0;) {
+        fq_str value;
+        int word = fq_take_option(call, submit_words, SUBMIT_WORDS, &at, &value);
+        if (word < 0)
+            return word;
+        seen |= 1u << word;
+        rc = read_option(call, word, value, submit);
+    }
+    if (rc < 0)
+        return rc;
+    if ((seen & 1u << SUBMIT_DELAY) != 0 && (seen & 1u << SUBMIT_AT) != 0)
+        return fq_call_refuse(call, FQ_ESYNTAX, "DELAY and AT exclude each other");
+    if (submit->payload.len > call->core->options->payload_bytes_max)
+        return fq_call_refuse(call, FQ_ETOOBIG, "the payload has %zu bytes; at most %llu are taken",
+                              submit->payload.len,
+                              (unsigned long long)call->core->options->payload_bytes_max);
+    if ((seen & 1u << SUBMIT_ID) == 0)
+        submit->id = fq_uuid_v7(call->now.wall_us / FQ_US_PER_MS, fq_random_next(&call->core->random),
+                                fq_random_next(&call->core->random));
+    return 0;
+}
+
+int fq_command_submit(struct fq_call *call) {
+    fq_core *core = call->core;
+    struct fq_command command;
+    command.type = FQ_COMMAND_SUBMIT;
+    command.one = false;
+    command.submit = (struct fq_submit){
+        .name = call->args[1], .payload = call->args[2], .priority = FQ_PRIORITY_NORMAL, .result_ttl_ms = -1};
+    int rc = read_submit(call, &command.submit);
+    if (rc < 0)
+        return rc;
+    if (core->draining)
+        return fq_call_refuse(call, FQ_EDRAINING,
+                              "the server is shutting down; submit again when it is back");
+    if (core->submits_blocked)
+        return fq_call_refuse(call, FQ_EFULL,
+                              "journal space is low; completions are still accepted: free disk space");
+    rc = fq_commit_command(core, &command, call->now);
+    if (rc < 0)
+        return fq_call_refuse(call, rc, "%s", core->reason);
+    fq_uuid id = fq_decision_task_id(core->decision);
+    fq_reply_uuid(call->reply, &id);
+    return 0;
+}
+
+int fq_command_cancel(struct fq_call *call) {
+    struct fq_command command = {.type = FQ_COMMAND_CANCEL};
+    int rc = fq_take_uuid(call, call->args[1], &command.cancel.id);
+    if (rc < 0)
+        return rc;
+    rc = fq_commit_command(call->core, &command, call->now);
+    if (rc == FQ_ENOTCANCELLABLE || rc == FQ_EBADSTATE) {
+        fq_resp_write_integer(call->reply, 0);
+        return 0;
+    }
+    if (rc < 0)
+        return fq_call_refuse(call, rc, "%s", call->core->reason);
+    fq_resp_write_integer(call->reply, fq_decision_touched(call->core->decision) > 0 ? 1 : 0);
+    return 0;
+}

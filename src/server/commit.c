@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/commit.h"
+
+#include "base/assert.h"
+#include "server/core_state.h"
+
+enum { DUE_EVENTS = 512, DUE_ROUNDS = 8 };
+
+uint64_t fq_commit_seq(const fq_core *core) {
+    return core->journal != NULL ? fq_journal_last_seq(core->journal) : 0;
+}
+
+// Encodes the durable events one behind the other; their sizes are asked for again when they are appended.
+static int encode(fq_core *core) {
+    fq_buf_clear(&core->record);
+    size_t count = fq_decision_event_count(core->decision);
+    for (size_t i = 0; i < count; i++) {
+        const struct fq_event *event = fq_decision_event(core->decision, i);
+        if (!fq_event_is_durable(fq_event_type_of(event)))
+            continue;
+        int rc = fq_event_encode(event, &core->record);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+// All records of a decision or none. A failure behind the first record leaves journal and engine apart: that is the end.
+static int append_all(fq_core *core) {
+    size_t count = fq_decision_event_count(core->decision);
+    fq_str rest = fq_buf_str(&core->record);
+    bool is_first = true;
+    for (size_t i = 0; i < count; i++) {
+        const struct fq_event *event = fq_decision_event(core->decision, i);
+        if (!fq_event_is_durable(fq_event_type_of(event)))
+            continue;
+        fq_str record = {rest.ptr, fq_event_encoded_size(event)};
+        FQ_ASSERT(record.len <= rest.len);
+        uint64_t seq;
+        int rc = fq_journal_append(core->journal, record, &seq);
+        if (rc < 0) {
+            core->failed = core->failed || !is_first;
+            return rc;
+        }
+        is_first = false;
+        rest.ptr += record.len;
+        rest.len -= record.len;
+    }
+    return 0;
+}
+
+static void on_finished(fq_core *core, const fq_uuid *id) {
+    if (!fq_watchers_has(core, id))
+        return;
+    struct fq_task_view view;
+    if (fq_engine_task(core->engine, id, &view) < 0)
+        return;
+    if (core->has_report && view.state == FQ_TASK_SUCCESS && fq_uuid_equal(&core->report_id, id)) {
+        view.result = core->report_result; // told once even if it is not kept
+        view.result_encoding = core->report_encoding;
+    }
+    fq_watchers_finished(core, &view);
+}
+
+static void take_effects(fq_core *core, size_t from) {
+    size_t count = fq_decision_effect_count(core->decision);
+    for (size_t i = from; i < count; i++) {
+        const struct fq_effect *effect = fq_decision_effect(core->decision, i);
+        switch (effect->type) {
+        case FQ_EFFECT_ELIGIBLE: fq_parked_mark(core, effect->name_id); break;
+        case FQ_EFFECT_FINISHED: on_finished(core, &effect->id); break;
+        case FQ_EFFECT_CANCEL:
+            fq_presence_push_cancel(core, effect->worker, &effect->id, effect->token);
+            break;
+        case FQ_EFFECT_GRANTED:
+        case FQ_EFFECT_WORKER_LEFT: break;
+        }
+    }
+}
+
+static void observe(fq_core *core, const struct fq_event *event) {
+    fq_uuid id = fq_event_task_id(event);
+    static const fq_uuid none;
+    struct fq_task_view view;
+    bool has_task = !fq_uuid_equal(&id, &none) && fq_engine_task(core->engine, &id, &view) == 0;
+    core->observer.on_event(core->observer.context, core->engine, event, has_task ? &view : NULL);
+}
+
+static void apply_all(fq_core *core) {
+    size_t count = fq_decision_event_count(core->decision);
+    for (size_t i = 0; i < count; i++) {
+        size_t effects = fq_decision_effect_count(core->decision);
+        fq_engine_apply(core->engine, core->decision, i);
+        take_effects(core, effects);
+        if (core->observer.on_event != NULL)
+            observe(core, fq_decision_event(core->decision, i));
+    }
+}
+
+int fq_commit_decision(fq_core *core, struct fq_now now) {
+    core->now = now;
+    if (core->journal != NULL) {
+        if (core->failed || fq_journal_failed(core->journal))
+            return FQ_EIO;
+        int rc = encode(core);
+        if (rc == 0)
+            rc = append_all(core);
+        if (rc < 0)
+            return rc;
+    }
+    apply_all(core);
+    return 0;
+}
+
+int fq_commit_command(fq_core *core, struct fq_command *command, struct fq_now now) {
+    command->random = fq_random_next(&core->random);
+    int rc = fq_engine_decide(core->engine, command, now, core->decision);
+    if (rc < 0) {
+        core->reason = fq_decision_reason(core->decision);
+        return rc;
+    }
+    core->reason = "";
+    return fq_commit_decision(core, now);
+}
+
+void fq_commit_due(fq_core *core, struct fq_now now) {
+    for (int round = 0; round < DUE_ROUNDS && fq_engine_deadline(core->engine, now) <= now.boot_us; round++) {
+        if (fq_engine_due(core->engine, now, DUE_EVENTS, core->decision) < 0)
+            return;
+        if (fq_decision_event_count(core->decision) == 0 || fq_commit_decision(core, now) < 0)
+            return;
+    }
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a core and its turns.
+#include "server/core.h"
+
+#include "base/assert.h"
+#include "engine/view.h"
+#include "server/commit.h"
+#include "server/core_state.h"
+#include "server/credentials.h"
+#include "server/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BACKLOG_HIGH = 16 << 20, // bytes that wait for the disk: above, commands wait too
+    BACKLOG_LOW = 4 << 20,
+};
+
+// --- life -------------------------------------------------------------------------------------------------------------
+static void init_parts(fq_core *core) {
+    fq_command_index_init(&core->commands);
+    fq_parked_init(&core->parked);
+    fq_watchers_init(&core->watchers);
+    fq_presence_init(&core->presence);
+    struct fq_link *links[] = {&core->connections, &core->touched,  &core->gated,   &core->ready,
+                               &core->held,        &core->requests, &core->answered};
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        fq_link_init(links[i]);
+}
+
+fq_core *fq_core_new(const struct fq_core_config *config) {
+    fq_core *core = calloc(1, sizeof *core);
+    if (core == NULL)
+        return NULL;
+    core->options = config->options;
+    core->engine = config->engine;
+    core->journal = config->journal;
+    core->credentials = config->credentials;
+    core->observer = config->observer;
+    core->server_id = config->server_id != NULL ? config->server_id : "fastqueue";
+    core->seed = config->seed;
+    core->reason = "";
+    fq_random_seed(&core->random, config->seed);
+    init_parts(core);
+    core->decision = fq_decision_new();
+    core->grants = calloc(FQ_FETCH_COUNT_MAX, sizeof *core->grants);
+    core->views = calloc(FQ_PAGE_ROWS_MAX, sizeof *core->views);
+    if (core->decision == NULL || core->grants == NULL || core->views == NULL)
+        return fq_core_free(core);
+    return core;
+}
+
+static void free_connection(fq_connection *connection, struct fq_now now) {
+    fq_core *core = connection->core;
+    core->connection_count--;
+    if (!connection->is_authenticated)
+        core->unauthenticated_count--;
+    fq_connection_done(connection, now);
+    free(connection);
+}
+
+fq_core *fq_core_free(fq_core *core) {
+    if (core == NULL)
+        return NULL;
+    fq_requests_end(core);
+    while (!fq_link_is_empty(&core->connections))
+        free_connection(FQ_OF_LINK(core->connections.next, fq_connection, all), core->now);
+    fq_presence_done(core);
+    fq_parked_done(&core->parked);
+    fq_watchers_done(&core->watchers);
+    fq_timers_done(&core->timers);
+    fq_decision_free(core->decision);
+    fq_buf_done(&core->record);
+    fq_buf_done(&core->scratch);
+    free(core->grants);
+    free(core->views);
+    free(core);
+    return NULL;
+}
+
+// --- recovery ---------------------------------------------------------------------------------------------------------
+struct recovery {
+    fq_engine *engine;
+    fq_decision *decision;
+};
+
+static int replay(void *context, fq_str record) {
+    struct recovery *recovery = context;
+    int rc = fq_engine_replay(recovery->engine, record, recovery->decision);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < fq_decision_event_count(recovery->decision); i++)
+        fq_engine_apply(recovery->engine, recovery->decision, i);
+    return 0;
+}
+
+int fq_core_recover(fq_engine *engine, fq_journal *journal) {
+    struct recovery recovery = {engine, fq_decision_new()};
+    if (recovery.decision == NULL)
+        return FQ_ENOMEM;
+    int rc = fq_journal_recover(journal, replay, &recovery);
+    fq_decision_free(recovery.decision);
+    return rc;
+}
+
+int fq_core_start(fq_core *core, struct fq_now now) {
+    core->now = now;
+    core->started = now;
+    if (core->journal != NULL)
+        core->boot_epoch = fq_journal_boot_epoch(core->journal);
+    else // tokens of an earlier life without a journal must not fit either
+        core->boot_epoch = (uint32_t)(now.wall_us / FQ_US_PER_S) & 0xffffff;
+    if (core->boot_epoch == 0)
+        core->boot_epoch = 1;
+    int rc = fq_engine_start(core->engine, core->boot_epoch, now, core->decision);
+    return rc < 0 ? rc : fq_commit_decision(core, now);
+}
+
+// --- a turn -----------------------------------------------------------------------------------------------------------
+static uint64_t durable_seq(const fq_core *core) {
+    return core->journal != NULL ? fq_journal_durable_seq(core->journal) : UINT64_MAX;
+}
+
+static void look_at_journal(fq_core *core) {
+    if (core->journal == NULL)
+        return;
+    if (fq_journal_failed(core->journal))
+        core->failed = true;
+    struct fq_storage_space space;
+    fq_journal_space(core->journal, &space);
+    core->submits_blocked = space.submits_blocked;
+    size_t backlog = fq_journal_backlog_bytes(core->journal);
+    if (backlog > BACKLOG_HIGH)
+        core->backlogged = true;
+    else if (backlog < BACKLOG_LOW)
+        core->backlogged = false;
+}
+
+// Each held connection gets one go; those that have to wait again come back to the list by themselves.
+static void resume_held(fq_core *core, struct fq_now now) {
+    if (core->backlogged)
+        return;
+    struct fq_link list;
+    fq_link_init(&list);
+    fq_link_move_all(&core->held, &list);
+    struct fq_link *link;
+    while ((link = fq_link_pop(&list)) != NULL) {
+        fq_connection *connection = FQ_OF_LINK(link, fq_connection, held);
+        if (core->backlogged)
+            fq_link_append(&core->held, &connection->held);
+        else
+            fq_connection_resume(connection, now);
+    }
+}
+
+static void seal(fq_core *core) {
+    struct fq_link *link;
+    while ((link = fq_link_pop(&core->touched)) != NULL) {
+        fq_connection *connection = FQ_OF_LINK(link, fq_connection, touched);
+        fq_connection_seal(connection);
+        fq_link_append_once(&core->gated, &connection->gated);
+    }
+}
+
+static void release(fq_core *core) {
+    if (core->failed)
+        return;
+    uint64_t seq = durable_seq(core);
+    struct fq_link *link = core->gated.next;
+    while (link != &core->gated) {
+        fq_connection *connection = FQ_OF_LINK(link, fq_connection, gated);
+        link = link->next;
+        if (fq_connection_release(connection, seq))
+            fq_link_remove(&connection->gated);
+    }
+}
+
+void fq_core_turn(fq_core *core, struct fq_now now) {
+    core->now = now;
+    look_at_journal(core);
+    fq_timers_run(&core->timers, now);
+    fq_commit_due(core, now);
+    resume_held(core, now);
+    fq_parked_match(core, now);
+    seal(core);
+    if (core->journal != NULL)
+        fq_journal_commit(core->journal, now);
+    release(core);
+    fq_requests_answer(core);
+}
+
+void fq_core_on_durable(fq_core *core, struct fq_now now) {
+    core->now = now;
+    look_at_journal(core);
+    if (core->journal != NULL)
+        fq_journal_commit(core->journal, now);
+    release(core);
+    fq_requests_answer(core);
+}
+
+static bool is_due_now(const fq_core *core) {
+    bool may_resume = !core->backlogged && !fq_link_is_empty(&core->held);
+    return may_resume || !fq_link_is_empty(&core->touched) || !fq_link_is_empty(&core->parked.marked) ||
+           !fq_link_is_empty(&core->answered);
+}
+
+int64_t fq_core_deadline(const fq_core *core, struct fq_now now) {
+    if (is_due_now(core))
+        return now.boot_us;
+    int64_t at_us = fq_timers_deadline(&core->timers);
+    int64_t engine_us = fq_engine_deadline(core->engine, now);
+    if (engine_us < at_us)
+        at_us = engine_us;
+    int64_t journal_us = core->journal != NULL ? fq_journal_deadline(core->journal) : FQ_NEVER_US;
+    return journal_us < at_us ? journal_us : at_us;
+}
+
+fq_connection *fq_core_next_ready(fq_core *core) {
+    struct fq_link *link = fq_link_pop(&core->ready);
+    return link != NULL ? FQ_OF_LINK(link, fq_connection, ready) : NULL;
+}
+
+bool fq_core_failed(const fq_core *core) {
+    return core->failed || (core->journal != NULL && fq_journal_failed(core->journal));
+}
+
+void fq_core_drain(fq_core *core, struct fq_now now) {
+    if (core->draining)
+        return;
+    core->now = now;
+    core->draining = true;
+    fq_engine_set_draining(core->engine, true);
+    while (!fq_link_is_empty(&core->parked.fetches))
+        fq_parked_end(core, FQ_OF_LINK(core->parked.fetches.next, fq_connection, fetch.link));
+    fq_presence_push_drain(core);
+}
+
+bool fq_core_is_drained(const fq_core *core, struct fq_now now) {
+    struct fq_engine_stats stats;
+    fq_engine_stats(core->engine, now, &stats);
+    if (stats.state_count[FQ_TASK_STARTED] > 0)
+        return false;
+    for (const struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
+        if (fq_buf_len(&FQ_OF_LINK(link, const fq_connection, all)->output) > 0)
+            return false;
+    }
+    return true;
+}
+
+// --- connections --------------------------------------------------------------------------------------------------------
+static const char *refusal(const fq_core *core) {
+    if (core->connection_count >= core->options->connection_max)
+        return "-BUSY the server has as many connections as it takes (--max-connections)\r\n";
+    if (core->unauthenticated_count >= core->options->connection_unauth_max)
+        return "-BUSY too many connections have not logged in yet; try again\r\n";
+    return NULL;
+}
+
+static char *copy_text(fq_str text) {
+    char *copy = malloc(text.len + 1);
+    if (copy != NULL) {
+        if (text.len > 0)
+            memcpy(copy, text.ptr, text.len);
+        copy[text.len] = '\0';
+    }
+    return copy;
+}
+
+static int admit(fq_connection *connection, const struct fq_peer_info *peer, struct fq_now now) {
+    fq_core *core = connection->core;
+    connection->peer = copy_text(peer->text);
+    connection->source = copy_text(peer->source.len > 0 ? peer->source : peer->text);
+    if (connection->peer == NULL || connection->source == NULL)
+        return FQ_ENOMEM;
+    connection->is_local = peer->is_local;
+    unsigned roles;
+    if (fq_credentials_is_empty(core->credentials)) {
+        fq_connection_log_in(connection, FQ_STR("default"), FQ_ROLE_ALL);
+    } else if (peer->tls_subject.len > 0 &&
+               fq_credentials_roles(core->credentials, peer->tls_subject, &roles) == 0) {
+        fq_connection_log_in(connection, peer->tls_subject, roles);
+    } else {
+        int64_t until_us = fq_time_add(now.boot_us, core->options->auth_deadline_ms * FQ_US_PER_MS);
+        return fq_timer_set(&core->timers, &connection->login, until_us);
+    }
+    return 0;
+}
+
+fq_connection *fq_core_accept(fq_core *core, const struct fq_peer_info *peer, struct fq_now now,
+                              const char **ret_refusal) {
+    core->now = now;
+    const char *why = refusal(core);
+    fq_connection *connection = why == NULL ? malloc(sizeof *connection) : NULL;
+    if (connection == NULL) {
+        *ret_refusal = why != NULL ? why : "-OOM out of memory\r\n";
+        core->stats.connections_refused_total++;
+        return NULL;
+    }
+    int rc = fq_connection_init(connection, core);
+    core->connection_count++;
+    core->unauthenticated_count++;
+    if (rc == 0)
+        rc = admit(connection, peer, now);
+    if (rc < 0) {
+        free_connection(connection, now);
+        *ret_refusal = "-OOM out of memory\r\n";
+        core->stats.connections_refused_total++;
+        return NULL;
+    }
+    fq_link_append(&core->connections, &connection->all);
+    core->stats.connections_total++;
+    return connection;
+}
+
+void fq_connection_close(fq_connection *connection, struct fq_now now) {
+    connection->core->now = now;
+    free_connection(connection, now);
+}
+
+void fq_connection_log_in(fq_connection *connection, fq_str user, unsigned roles) {
+    fq_core *core = connection->core;
+    size_t len = user.len < FQ_CLIENT_NAME_MAX ? user.len : FQ_CLIENT_NAME_MAX;
+    memcpy(connection->user, user.ptr, len);
+    connection->user[len] = '\0';
+    connection->roles = roles;
+    if (!connection->is_authenticated)
+        core->unauthenticated_count--;
+    connection->is_authenticated = true;
+    fq_timer_clear(&core->timers, &connection->login);
+}
+
+// --- looking in ---------------------------------------------------------------------------------------------------------
+void fq_core_stats(const fq_core *core, struct fq_core_stats *ret_stats) {
+    *ret_stats = core->stats;
+    ret_stats->connections = core->connection_count;
+    ret_stats->blocked_fetches = core->parked.count;
+    ret_stats->watched_ids = core->watchers.count;
+    ret_stats->submits_blocked = core->submits_blocked;
+    ret_stats->draining = core->draining;
+}
+
+fq_engine *fq_core_engine(fq_core *core) {
+    return core->engine;
+}
+
+fq_journal *fq_core_journal(fq_core *core) {
+    return core->journal;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core from the inside: what its parts share.
+#ifndef FQ_SERVER_CORE_STATE_H
+#define FQ_SERVER_CORE_STATE_H
+
+#include "base/random.h"
+#include "server/command.h"
+#include "server/connection.h"
+#include "server/core.h"
+#include "server/index.h"
+#include "server/links.h"
+#include "server/login_guard.h"
+#include "server/parked.h"
+#include "server/presence.h"
+#include "server/timers.h"
+#include "server/watchers.h"
+
+enum {
+    FQ_FETCH_COUNT_MAX = 1000,
+    FQ_PAGE_ROWS_MAX = 1000,
+    FQ_PAGE_ROWS_DEFAULT = 100,
+    FQ_WATCH_MAX = 1000000, // ids that one connection may watch
+    FQ_REQUEST_MAX = 1024,  // requests from inside the process at a time
+    FQ_UNAUTHENTICATED_OUTPUT_MAX = 4096,
+};
+
+struct fq_grant {
+    fq_uuid id;
+    uint64_t token;
+};
+
+struct fq_core {
+    const struct fq_server_options *options;
+    fq_engine *engine;
+    fq_journal *journal;
+    const fq_credentials *credentials;
+    struct fq_core_observer observer;
+    const char *server_id;
+    uint64_t seed;
+    uint32_t boot_epoch;
+    struct fq_now started, now; // now: of the call that runs
+    fq_random random;
+
+    fq_decision *decision;
+    const char *reason; // why fq_commit_command refused; "" = the error's own sentence
+    fq_buf record;      // events being encoded
+    fq_buf scratch;     // texts of a reply being built
+    struct fq_grant *grants;
+    size_t grant_count;
+    struct fq_task_view *views;            // FQ_PAGE_ROWS_MAX of them
+    fq_str report_result, report_encoding; // of the COMPLETE that is being applied
+    fq_uuid report_id;
+    bool has_report;
+
+    struct fq_command_index commands;
+    struct fq_timers timers;
+    struct fq_parked parked;
+    struct fq_watchers watchers;
+    struct fq_presence presence;
+    struct fq_login_guard login_guard;
+
+    struct fq_link connections; // all but those of requests
+    struct fq_link touched;     // have fresh output
+    struct fq_link gated;       // have sealed output that is not durable
+    struct fq_link ready;       // for fq_core_next_ready
+    struct fq_link held; // have input that they may execute when the journal has caught up or output was sent
+    struct fq_link requests, answered;
+    size_t connection_count, unauthenticated_count, request_count;
+    uint64_t last_connection_id;
+    struct fq_core_stats stats;
+    bool failed, draining, submits_blocked, backlogged;
+};
+
+#endif

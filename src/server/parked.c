@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/parked.h"
+
+#include "base/assert.h"
+#include "engine/view.h"
+#include "server/commands_worker.h"
+#include "server/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+// Lives while somebody waits for it.
+struct fq_parked_name {
+    uint64_t hash;
+    struct fq_link queue; // of struct fq_parked_entry
+    struct fq_link mark;
+    int64_t name_id; // -1 = the engine has not met it, or it was not looked up
+    size_t len;
+    char text[];
+};
+
+enum { NAMES_MAX = 65536 };
+
+void fq_parked_init(struct fq_parked *parked) {
+    *parked = (struct fq_parked){0};
+    fq_link_init(&parked->marked);
+    fq_link_init(&parked->fetches);
+}
+
+void fq_parked_done(struct fq_parked *parked) {
+    FQ_ASSERT(parked->count == 0);
+    fq_index_done(&parked->names);
+    free(parked->by_id);
+    fq_parked_init(parked);
+}
+
+static bool is_name(const void *item, const void *key) {
+    const struct fq_parked_name *name = item;
+    return fq_str_equal((fq_str){name->text, name->len}, *(const fq_str *)key);
+}
+
+static uint64_t hash_of(const fq_core *core, fq_str text) {
+    return XXH3_64bits_withSeed(text.ptr, text.len, core->seed);
+}
+
+static struct fq_parked_name *find_or_add(fq_core *core, fq_str text) {
+    uint64_t hash = hash_of(core, text);
+    struct fq_parked_name *name = fq_index_find(&core->parked.names, hash, is_name, &text);
+    if (name != NULL)
+        return name;
+    name = malloc(sizeof *name + text.len);
+    if (name == NULL)
+        return NULL;
+    name->hash = hash;
+    name->name_id = -1;
+    name->len = text.len;
+    memcpy(name->text, text.ptr, text.len);
+    fq_link_init(&name->queue);
+    fq_link_init(&name->mark);
+    if (fq_index_add(&core->parked.names, hash, name) < 0) {
+        free(name);
+        return NULL;
+    }
+    return name;
+}
+
+static void drop_if_unused(fq_core *core, struct fq_parked_name *name) {
+    if (!fq_link_is_empty(&name->queue))
+        return;
+    fq_link_remove(&name->mark);
+    if (name->name_id >= 0)
+        core->parked.by_id[name->name_id] = NULL;
+    fq_index_remove(&core->parked.names, name->hash, name);
+    free(name);
+}
+
+// Leaves every queue; the connection's fetch keeps its room for the next time.
+static void leave_queues(fq_core *core, fq_connection *connection) {
+    struct fq_fetch_wait *wait = &connection->fetch;
+    for (size_t i = 0; i < wait->entry_count; i++) {
+        fq_link_remove(&wait->entries[i].link);
+        drop_if_unused(core, wait->entries[i].name);
+    }
+    wait->entry_count = 0;
+}
+
+static int make_room(struct fq_fetch_wait *wait, size_t count) {
+    if (count <= wait->entry_room)
+        return 0;
+    FQ_ASSERT(wait->entry_count == 0); // entries do not move while they are linked
+    struct fq_parked_entry *entries = realloc(wait->entries, count * sizeof *entries);
+    if (entries == NULL)
+        return FQ_ENOMEM;
+    wait->entries = entries;
+    wait->entry_room = count;
+    return 0;
+}
+
+static int join_queue(fq_core *core, fq_connection *connection, fq_str text) {
+    struct fq_parked_name *name = find_or_add(core, text);
+    if (name == NULL)
+        return FQ_ENOMEM;
+    struct fq_parked_entry *entry = &connection->fetch.entries[connection->fetch.entry_count++];
+    entry->name = name;
+    entry->connection = connection;
+    fq_link_init(&entry->link);
+    fq_link_append(&name->queue, &entry->link);
+    return 0;
+}
+
+static int join_given(fq_core *core, fq_connection *connection, const fq_str *names, size_t count) {
+    int rc = make_room(&connection->fetch, count);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = join_queue(core, connection, names[i]);
+    return rc;
+}
+
+static int join_registered(fq_core *core, fq_connection *connection) {
+    fq_str worker = fq_str_of(connection->fetch.worker);
+    uint32_t count = 0;
+    fq_str name;
+    while (count < NAMES_MAX && fq_engine_worker_name(core->engine, worker, count, &name) == 0)
+        count++;
+    int rc = make_room(&connection->fetch, count);
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        rc = fq_engine_worker_name(core->engine, worker, i, &name);
+        if (rc == 0)
+            rc = join_queue(core, connection, name);
+    }
+    return rc;
+}
+
+static int set_worker(struct fq_fetch_wait *wait, fq_str worker) {
+    if (wait->worker != NULL && fq_str_equal(fq_str_of(wait->worker), worker))
+        return 0;
+    char *copy = malloc(worker.len + 1);
+    if (copy == NULL)
+        return FQ_ENOMEM;
+    memcpy(copy, worker.ptr, worker.len);
+    copy[worker.len] = '\0';
+    free(wait->worker);
+    wait->worker = copy;
+    return 0;
+}
+
+int fq_parked_add(fq_core *core, fq_connection *connection, fq_str worker, const fq_str *names,
+                  size_t name_count, uint32_t count, int64_t until_us) {
+    struct fq_fetch_wait *wait = &connection->fetch;
+    int rc = set_worker(wait, worker);
+    if (rc == 0)
+        rc = fq_timer_set(&core->timers, &connection->timer, until_us);
+    if (rc == 0)
+        rc = name_count > 0 ? join_given(core, connection, names, name_count)
+                            : join_registered(core, connection);
+    if (rc < 0) {
+        fq_timer_clear(&core->timers, &connection->timer);
+        leave_queues(core, connection);
+        return rc;
+    }
+    wait->own_names = name_count > 0;
+    wait->count = count;
+    fq_link_append(&core->parked.fetches, &wait->link);
+    core->parked.count++;
+    connection->block = FQ_BLOCK_FETCH;
+    return 0;
+}
+
+void fq_parked_remove(fq_core *core, fq_connection *connection) {
+    if (connection->block != FQ_BLOCK_FETCH)
+        return;
+    leave_queues(core, connection);
+    fq_link_remove(&connection->fetch.link);
+    core->parked.count--;
+    fq_connection_unblock(connection);
+}
+
+void fq_parked_end(fq_core *core, fq_connection *connection) {
+    fq_parked_remove(core, connection);
+    fq_resp_write_array(fq_connection_writer(connection), 0);
+    fq_connection_touch(connection);
+    fq_connection_replied(connection);
+}
+
+// --- matching ---------------------------------------------------------------------------------------------------------
+// The queue of an engine's name id. Ids are dense, so an array remembers what was looked up by text.
+static struct fq_parked_name *by_id(fq_core *core, uint32_t name_id) {
+    struct fq_parked *parked = &core->parked;
+    if (name_id < parked->by_id_room && parked->by_id[name_id] != NULL)
+        return parked->by_id[name_id];
+    struct fq_name_view view;
+    if (fq_engine_name(core->engine, name_id, core->now, &view) < 0)
+        return NULL;
+    uint64_t hash = hash_of(core, view.name);
+    struct fq_parked_name *name = fq_index_find(&parked->names, hash, is_name, &view.name);
+    if (name == NULL)
+        return NULL;
+    if (name_id >= parked->by_id_room) {
+        size_t room = (size_t)name_id + 64;
+        struct fq_parked_name **grown = realloc(parked->by_id, room * sizeof(struct fq_parked_name *));
+        if (grown == NULL)
+            return name;
+        memset(grown + parked->by_id_room, 0, (room - parked->by_id_room) * sizeof(struct fq_parked_name *));
+        parked->by_id = grown;
+        parked->by_id_room = room;
+    }
+    parked->by_id[name_id] = name;
+    name->name_id = name_id;
+    return name;
+}
+
+void fq_parked_mark(fq_core *core, uint32_t name_id) {
+    if (core->parked.count == 0)
+        return;
+    struct fq_parked_name *name = by_id(core, name_id);
+    if (name != NULL)
+        fq_link_append_once(&core->parked.marked, &name->mark);
+}
+
+void fq_parked_mark_all(fq_core *core) {
+    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next) {
+        fq_connection *connection = FQ_OF_LINK(link, fq_connection, fetch.link);
+        for (size_t i = 0; i < connection->fetch.entry_count; i++)
+            fq_link_append_once(&core->parked.marked, &connection->fetch.entries[i].name->mark);
+    }
+}
+
+void fq_parked_rename(fq_core *core, fq_str worker) {
+    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next) {
+        fq_connection *connection = FQ_OF_LINK(link, fq_connection, fetch.link);
+        struct fq_fetch_wait *wait = &connection->fetch;
+        if (wait->own_names || !fq_str_equal(fq_str_of(wait->worker), worker))
+            continue;
+        leave_queues(core, connection);
+        if (join_registered(core, connection) < 0)
+            continue; // short of memory: it waits for what it has joined, or for its time to end
+        for (size_t i = 0; i < wait->entry_count; i++)
+            fq_link_append_once(&core->parked.marked, &wait->entries[i].name->mark);
+    }
+}
+
+// Tries the oldest waiter of a marked name. False when nothing of the name is left to hand out.
+static bool serve_first(fq_core *core, struct fq_parked_name *name, struct fq_now now) {
+    struct fq_parked_entry *entry = FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link);
+    fq_connection *connection = entry->connection;
+    struct fq_fetch_wait *wait = &connection->fetch;
+    fq_str names[64] = {{NULL, 0}};
+    fq_str *list = names;
+    size_t count = wait->own_names ? wait->entry_count : 0;
+    if (count > 64 && (list = malloc(count * sizeof *list)) == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        list[i] = (fq_str){wait->entries[i].name->text, wait->entries[i].name->len};
+    int rc = fq_fetch_grant(core, connection, fq_str_of(wait->worker), list, count, wait->count, now);
+    if (list != names)
+        free(list);
+    if (rc == 0)
+        return false;
+    fq_parked_remove(core, connection); // may free `name`
+    if (rc > 0) {
+        fq_fetch_reply(core, connection);
+    } else {
+        fq_reply_error(fq_connection_writer(connection), rc, core->reason);
+        fq_connection_touch(connection);
+        fq_connection_replied(connection);
+    }
+    return true;
+}
+
+void fq_parked_match(fq_core *core, struct fq_now now) {
+    // A name is dropped with its last waiter, so the list's head is looked at anew each time.
+    while (!fq_link_is_empty(&core->parked.marked)) {
+        struct fq_parked_name *name = FQ_OF_LINK(core->parked.marked.next, struct fq_parked_name, mark);
+        if (!serve_first(core, name, now))
+            fq_link_remove(&name->mark);
+    }
+}

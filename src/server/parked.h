@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// FETCH … BLOCK: connections that wait for tasks, matched by name. Each name has a queue of who waits for it, oldest first;
+// a task that becomes eligible marks its name, and fq_parked_match serves marked names once a turn, so that a pipeline of
+// submits is handed out in one go.
+#ifndef FQ_SERVER_PARKED_H
+#define FQ_SERVER_PARKED_H
+
+#include "base/time.h"
+#include "server/core.h"
+#include "server/index.h"
+#include "server/links.h"
+
+struct fq_parked_name;
+struct fq_parked {
+    struct fq_index names;
+    struct fq_link marked;         // names with something eligible
+    struct fq_link fetches;        // all that wait, in order of arrival
+    struct fq_parked_name **by_id; // by the engine's name id; NULL = nobody waits, or not looked up
+    size_t by_id_room;
+    size_t count;
+};
+
+void fq_parked_init(struct fq_parked *parked);
+void fq_parked_done(struct fq_parked *parked);
+
+/** Lets the connection wait for tasks of `names`; none: those that `worker` registered. It becomes FQ_BLOCK_FETCH until
+ *  `until_us`. 0 or FQ_ENOMEM. */
+FQ_MUST_USE int fq_parked_add(fq_core *core, fq_connection *connection, fq_str worker, const fq_str *names,
+                              size_t name_count, uint32_t count, int64_t until_us);
+/** Ends the wait without a reply. Not waiting is fine. */
+void fq_parked_remove(fq_core *core, fq_connection *connection);
+/** Ends the wait with an empty reply. */
+void fq_parked_end(fq_core *core, fq_connection *connection);
+/** A task of the name is eligible. */
+void fq_parked_mark(fq_core *core, uint32_t name_id);
+/** Anything may have become eligible: a pause ended. */
+void fq_parked_mark_all(fq_core *core);
+/** The worker registered (again): its waits without own names follow its new names. */
+void fq_parked_rename(fq_core *core, fq_str worker);
+/** Serves marked names. */
+void fq_parked_match(fq_core *core, struct fq_now now);
+
+#endif

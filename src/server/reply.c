@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/reply.h"
+
+#include <stdio.h>
+
+void fq_reply_key_text(struct fq_resp_writer *writer, const char *key, fq_str value) {
+    fq_resp_write_text(writer, key);
+    fq_resp_write_string(writer, value);
+}
+
+void fq_reply_key_integer(struct fq_resp_writer *writer, const char *key, int64_t value) {
+    fq_resp_write_text(writer, key);
+    fq_resp_write_integer(writer, value);
+}
+
+void fq_reply_uuid(struct fq_resp_writer *writer, const fq_uuid *id) {
+    char text[FQ_UUID_TEXT];
+    fq_uuid_format(id, text);
+    fq_resp_write_string(writer, (fq_str){text, FQ_UUID_TEXT});
+}
+
+void fq_reply_token(struct fq_resp_writer *writer, uint64_t token) {
+    char text[24];
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)token);
+    fq_resp_write_string(writer, (fq_str){text, (size_t)len});
+}
+
+static int64_t to_ms(int64_t us) {
+    return us / FQ_US_PER_MS;
+}
+
+static fq_str encoding_of(fq_str encoding) {
+    return encoding.len > 0 ? encoding : FQ_STR("json");
+}
+
+static const char *presence_name(enum fq_result_presence presence) {
+    switch (presence) {
+    case FQ_RESULT_STORED: return "stored";
+    case FQ_RESULT_EVICTED: return "evicted";
+    default: return "not_stored";
+    }
+}
+
+// Which of the keys that not every task has are shown.
+struct shape {
+    bool due, timeout, expires, cancel, traceparent, ended, result, error;
+    size_t pairs;
+};
+enum { FIXED_PAIRS = 14 };
+
+static struct shape shape_of(const struct fq_task_view *view, bool with_result) {
+    struct shape shape = {
+        .due = view->state == FQ_TASK_SCHEDULED,
+        .timeout = view->timeout_ms > 0,
+        .expires = view->expires_us > 0,
+        .cancel = view->cancel_requested,
+        .traceparent = view->run_traceparent.len > 0,
+        .ended = fq_task_state_is_final(view->state),
+    };
+    shape.result = with_result && view->state == FQ_TASK_SUCCESS &&
+                   (view->result_presence == FQ_RESULT_STORED || view->result.len > 0);
+    shape.error = view->error_type.len > 0 && view->state != FQ_TASK_SUCCESS;
+    size_t optional[] = {shape.due, shape.timeout, shape.expires, shape.cancel, shape.traceparent,
+                         shape.ended, shape.error, shape.result, shape.result}; // a result has its encoding
+    shape.pairs = FIXED_PAIRS;
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
+        shape.pairs += optional[i];
+    return shape;
+}
+
+static void write_error_map(struct fq_resp_writer *writer, const struct fq_task_view *view) {
+    fq_resp_write_text(writer, "error");
+    fq_resp_write_map(writer, 3);
+    fq_reply_key_text(writer, "type", view->error_type);
+    fq_reply_key_text(writer, "message", view->error_message);
+    fq_reply_key_text(writer, "stack", view->error_stack);
+}
+
+static void write_optional(struct fq_resp_writer *writer, const struct fq_task_view *view,
+                           const struct shape *shape) {
+    if (shape->due)
+        fq_reply_key_integer(writer, "due_at", to_ms(view->due_us));
+    if (shape->timeout)
+        fq_reply_key_integer(writer, "timeout", view->timeout_ms);
+    if (shape->expires)
+        fq_reply_key_integer(writer, "expires_at", to_ms(view->expires_us));
+    if (shape->cancel)
+        fq_reply_key_integer(writer, "cancel_requested", 1);
+    if (shape->traceparent)
+        fq_reply_key_text(writer, "traceparent", view->run_traceparent);
+    if (shape->ended)
+        fq_reply_key_text(writer, "result_state", fq_str_of(presence_name(view->result_presence)));
+    if (shape->result) {
+        fq_reply_key_text(writer, "result", view->result);
+        fq_reply_key_text(writer, "encoding", encoding_of(view->result_encoding));
+    }
+    if (shape->error)
+        write_error_map(writer, view);
+}
+
+void fq_reply_task(struct fq_resp_writer *writer, const struct fq_task_view *view, bool with_result) {
+    struct shape shape = shape_of(view, with_result);
+    fq_resp_write_map(writer, shape.pairs);
+    fq_resp_write_text(writer, "id");
+    fq_reply_uuid(writer, &view->id);
+    fq_reply_key_text(writer, "name", view->name);
+    fq_reply_key_text(writer, "status", fq_str_of(fq_task_state_name(view->state)));
+    fq_reply_key_text(writer, "priority", fq_str_of(fq_priority_name(view->priority)));
+    fq_reply_key_integer(writer, "attempt", view->attempt);
+    fq_reply_key_integer(writer, "retries", view->retries);
+    fq_reply_key_integer(writer, "crashes", view->crashes);
+    fq_reply_key_text(writer, "worker", view->worker);
+    fq_reply_key_integer(writer, "submitted_at", to_ms(view->submitted_us));
+    fq_reply_key_integer(writer, "eligible_at", to_ms(view->eligible_us));
+    fq_reply_key_integer(writer, "started_at", to_ms(view->started_us));
+    fq_reply_key_integer(writer, "completed_at", to_ms(view->completed_us));
+    fq_reply_key_integer(writer, "wait_us", view->wait_us);
+    fq_reply_key_integer(writer, "run_us", view->run_us);
+    write_optional(writer, view, &shape);
+}
+
+void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *view, uint64_t token,
+                    int64_t lease_ms) {
+    const struct fq_task_options *options = &view->options;
+    size_t contexts = options->traceparent.len > 0 ? 1 : 0;
+    contexts += options->tracestate.len > 0 ? 1 : 0;
+    contexts += options->baggage.len > 0 ? 1 : 0;
+    fq_resp_write_map(writer, 12 + contexts);
+    fq_resp_write_text(writer, "id");
+    fq_reply_uuid(writer, &view->id);
+    fq_resp_write_text(writer, "token");
+    fq_reply_token(writer, token);
+    fq_reply_key_text(writer, "name", view->name);
+    fq_reply_key_text(writer, "payload", view->payload);
+    fq_reply_key_text(writer, "encoding", encoding_of(options->encoding));
+    fq_reply_key_text(writer, "priority", fq_str_of(fq_priority_name(view->priority)));
+    fq_reply_key_integer(writer, "attempt", view->attempt);
+    fq_reply_key_integer(writer, "timeout", view->timeout_ms);
+    fq_reply_key_integer(writer, "submitted_at", to_ms(view->submitted_us));
+    fq_reply_key_integer(writer, "eligible_at", to_ms(view->eligible_us));
+    fq_reply_key_integer(writer, "wait_us", view->wait_us);
+    fq_reply_key_integer(writer, "lease_ms", lease_ms);
+    if (options->traceparent.len > 0)
+        fq_reply_key_text(writer, "traceparent", options->traceparent);
+    if (options->tracestate.len > 0)
+        fq_reply_key_text(writer, "tracestate", options->tracestate);
+    if (options->baggage.len > 0)
+        fq_reply_key_text(writer, "baggage", options->baggage);
+}
