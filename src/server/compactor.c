@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fastqueue journal compact --data-dir D --until BATCH`: a process of its own replays snapshot and sealed log through a
+// fresh engine and writes the snapshot that replaces them. It takes no lock, changes nothing else and may be killed at any
+// instant; the server installs the result. It yields to everything else on the machine.
+#include "engine/engine.h"
+#include "journal/compaction.h"
+#include "server/exit_code.h"
+#include "server/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { NICENESS = 10, IOPRIO_WHO_PROCESS = 1, IOPRIO_CLASS_IDLE = 3, IOPRIO_CLASS_SHIFT = 13 };
+
+struct replay {
+    fq_engine *engine;
+    fq_decision *decision;
+};
+
+static int on_record(void *context, fq_str record) {
+    struct replay *replay = context;
+    int result = fq_engine_replay(replay->engine, record, replay->decision);
+    for (size_t i = 0; result == 0 && i < fq_decision_event_count(replay->decision); i++)
+        fq_engine_apply(replay->engine, replay->decision, i);
+    return result;
+}
+
+static int write_state(const fq_engine *engine, fq_compaction *compaction) {
+    fq_snapshot_cursor *cursor = fq_snapshot_open(engine);
+    fq_buf record = {0};
+    int result = cursor != NULL ? 1 : FQ_ENOMEM;
+    while (result > 0) {
+        fq_buf_clear(&record);
+        result = fq_snapshot_next(cursor, &record);
+        if (result > 0 && fq_buf_len(&record) > 0) {
+            int added = fq_compaction_add(compaction, fq_buf_str(&record));
+            result = added < 0 ? added : 1;
+        }
+    }
+    fq_buf_done(&record);
+    fq_snapshot_close(cursor);
+    return result;
+}
+
+static int compact(const char *data_dir, uint64_t until_batch, char error[FQ_STORAGE_ERROR_MAX]) {
+    struct fq_engine_config config;
+    fq_engine_config_init(&config);
+    struct replay replay = {fq_engine_new(&config), fq_decision_new()};
+    fq_compaction *compaction = NULL;
+    int result = replay.engine == NULL || replay.decision == NULL ? FQ_ENOMEM : 0;
+    if (result == 0)
+        result = fq_compaction_open(data_dir, until_batch, &compaction, error);
+    if (result == 0)
+        result = fq_compaction_read(compaction, on_record, &replay);
+    if (result == 0)
+        result = write_state(replay.engine, compaction);
+    if (result == 0)
+        result = fq_compaction_finish(compaction, fq_engine_hash(replay.engine));
+    if (result < 0 && compaction != NULL)
+        snprintf(error, FQ_STORAGE_ERROR_MAX, "%s", fq_compaction_error(compaction));
+    fq_compaction_close(compaction);
+    fq_decision_free(replay.decision);
+    // The state is not freed: the process ends, and walking a million tasks to free them would only take time.
+    return result;
+}
+
+static void yield_to_others(void) {
+    (void)setpriority(PRIO_PROCESS, 0, NICENESS);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody is left to install the result
+}
+
+static const char *option(int argc, char **argv, const char *name) {
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return NULL;
+}
+
+int fq_compactor_main(int argc, char **argv) {
+    const char *data_dir = option(argc, argv, "--data-dir"), *until = option(argc, argv, "--until");
+    uint64_t until_batch;
+    if (data_dir == NULL || until == NULL || fq_str_to_uint64(fq_str_of(until), &until_batch) < 0) {
+        fprintf(stderr, "fastqueue: usage: fastqueue journal compact --data-dir DIRECTORY --until BATCH\n");
+        return FQ_SERVER_CONFIG;
+    }
+    yield_to_others();
+    char error[FQ_STORAGE_ERROR_MAX] = "";
+    int result = compact(data_dir, until_batch, error);
+    if (result == 0)
+        return FQ_SERVER_OK;
+    fprintf(stderr, "fastqueue: compaction of %s until batch %s failed: %s\n", data_dir, until,
+            error[0] != 0 ? error : fq_strerror(result));
+    return result == FQ_ECORRUPT || result == FQ_EVERSION ? FQ_SERVER_DAMAGED : FQ_SERVER_DISK;
+}
