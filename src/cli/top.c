@@ -173,7 +173,8 @@ static int run_live(fq_client *client, const struct fq_options *options, struct 
         if (result == 0 && !paused) {
             next = !next;
             taken += taken < 2;
-        }
+        } else if (result < 0 && taken > 1)
+            taken = 1; // the older sample was overwritten
         char *picture = draw(&view, result == 0 ? &samples[!next] : NULL, taken == 2 ? &samples[next] : NULL,
                              result < 0 ? fq_client_error(client) : NULL);
         if (picture != NULL)
