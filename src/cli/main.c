@@ -12,6 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+static int (*const runs[FQ_VERB_COUNT])(struct fq_cli *) = {
+#define FQ_VERB(id, function, name, alias, operands, fewest, most, group, summary, detail) fq_verb_##function,
+#include "cli/verb.def"
+#undef FQ_VERB
+};
+
 static const char *read_environment(void *context, const char *name) {
     (void)context;
     return getenv(name);
@@ -71,7 +77,7 @@ static int run_verb(struct fq_cli *cli, struct fq_options *options) {
     }
     if (options->notice[0] != '\0')
         fprintf(stderr, "fastqueue: %s\n", options->notice);
-    int code = fq_verb_row(options->verb)->run(cli);
+    int code = runs[options->verb](cli);
     if (fflush(stdout) != 0 && code == FQ_EXIT_OK) {
         fprintf(stderr, "fastqueue: cannot write the output: %m\n");
         code = FQ_EXIT_IO;
@@ -126,7 +132,7 @@ int main(int argc, char **argv) {
     const struct fq_verb_row *row = fq_verb_row((enum fq_verb)verb);
     // Programs talk to hidden verbs in their own way.
     if (row->group == FQ_GROUP_HIDDEN)
-        return row->run(&cli);
+        return runs[verb](&cli);
     if (row->alias != NULL && strcmp(argv[verb_at], row->alias) == 0)
         fprintf(stderr, "fastqueue: '%s' is now called '%s'\n", row->alias, row->name);
     return parse_and_run(&cli, (enum fq_verb)verb, verb_at);

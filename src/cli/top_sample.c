@@ -43,31 +43,30 @@ static int take_stats(fq_client *client, struct fq_top_sample *sample) {
         const char *key;
         int64_t *number;
     } fields[] = {
-        {"pending_critical",             &sample->pending[0]          },
-        {"pending_high",                 &sample->pending[1]          },
-        {"pending_normal",               &sample->pending[2]          },
-        {"pending_low",                  &sample->pending[3]          },
-        {"scheduled",                    &sample->scheduled           },
-        {"started",                      &sample->started             },
         {"dead",                         &sample->dead                },
         {"results",                      &sample->results             },
         {"result_bytes",                 &sample->result_bytes        },
-        {"oldest_pending_at",            &sample->oldest_pending_at   },
-        {"submitted_total",              &sample->submitted_total     },
-        {"completed_total",              &sample->completed_total     },
-        {"failed_total",                 &sample->failed_total        },
-        {"retried_total",                &sample->retried_total       },
-        {"crashed_total",                &sample->crashed_total       },
+        {"oldest_at",                    &sample->oldest_pending_at   },
+        {"submitted",                    &sample->submitted_total     },
+        {"completed",                    &sample->completed_total     },
+        {"failed",                       &sample->failed_total        },
+        {"retried",                      &sample->retried_total       },
+        {"crashed",                      &sample->crashed_total       },
         {"connections",                  &sample->connections         },
         {"started_at",                   &sample->started_at          },
-        {"journal_records_total",        &sample->records_total       },
-        {"journal_syncs_total",          &sample->syncs_total         },
+        {"journal_records",              &sample->records_total       },
+        {"journal_syncs",                &sample->syncs_total         },
         {"journal_sync_us",              &sample->sync_us             },
         {"journal_bytes_since_snapshot", &sample->since_snapshot_bytes},
         {"journal_segments",             &sample->segments            },
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         *fields[i].number = fq_row_number(values, 0, fields[i].key);
+    uint32_t states = fq_row_index(values, 0, "states"), pending = fq_row_index(values, 0, "pending");
+    sample->scheduled = states != 0 ? fq_row_number(values, states, "scheduled") : 0;
+    sample->started = states != 0 ? fq_row_number(values, states, "started") : 0;
+    for (int i = 0; i < 4; i++)
+        sample->pending[i] = pending != 0 ? fq_row_number(values, pending, priorities[i]) : 0;
     copy_text(sample->durability, sizeof sample->durability, fq_row_text(values, 0, "durability"));
     copy_text(sample->version, sizeof sample->version, fq_row_text(values, 0, "version"));
     sample->paused = fq_row_number(values, 0, "paused") != 0;

@@ -7,8 +7,7 @@
 
 static const struct fq_verb_row rows[FQ_VERB_COUNT] = {
 #define FQ_VERB(id, function, name, alias, operands, fewest, most, group, summary, detail)                   \
-    {FQ_VERB_##id,     name,    alias,  operands,          fewest, most,                                     \
-     FQ_GROUP_##group, summary, detail, fq_verb_##function},
+    {FQ_VERB_##id, name, alias, operands, fewest, most, FQ_GROUP_##group, summary, detail},
 #include "cli/verb.def"
 #undef FQ_VERB
 };

@@ -40,7 +40,6 @@ struct fq_verb_row {
     int fewest, most;
     enum fq_verb_group group;
     const char *summary, *detail;
-    int (*run)(struct fq_cli *cli); // the exit code
 };
 
 /** The row of `verb`. Static storage. */
