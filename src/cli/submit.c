@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fastqueue submit`
 #include "cli/connection.h"
-#include "cli/payload.h"
+#include "cli/submit_words.h"
 #include "cli/task_print.h"
 
 #include <string.h>
@@ -98,8 +98,8 @@ int fq_verb_submit(struct fq_cli *cli) {
         return FQ_EXIT_USAGE;
     }
     fq_buf payload;
-    fq_buf_init(&payload, FQ_PAYLOAD_BYTES_MAX);
-    int code = fq_payload_read(options, &payload);
+    fq_buf_init(&payload, FQ_SUBMIT_BYTES_MAX);
+    int code = fq_submit_words_read(options, &payload);
     if (code == 0)
         code = submit(options, name, &payload);
     fq_buf_done(&payload);

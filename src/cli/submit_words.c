@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/payload.h"
+#include "cli/submit_words.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -35,7 +35,7 @@ static int add_string(fq_buf *payload, const char *text, size_t len) {
     return result;
 }
 
-int fq_payload_add_value(fq_buf *payload, const char *word) {
+int fq_submit_words_add(fq_buf *payload, const char *word) {
     if (strcasecmp(word, "true") == 0)
         return fq_buf_append(payload, "true", 4);
     if (strcasecmp(word, "false") == 0)
@@ -55,7 +55,7 @@ static int add_list(fq_buf *payload, const char *const *words, size_t count, boo
     for (size_t i = 0; i < count; i++) {
         int result = *first ? 0 : fq_buf_append_byte(payload, ',');
         if (result == 0)
-            result = fq_payload_add_value(payload, words[i]);
+            result = fq_submit_words_add(payload, words[i]);
         if (result < 0)
             return complain(result, words[i]);
         *first = false;
@@ -75,7 +75,7 @@ static int add_pair(fq_buf *payload, const char *pair, bool first) {
     if (result == 0)
         result = fq_buf_append_byte(payload, ':');
     if (result == 0)
-        result = fq_payload_add_value(payload, equals + 1);
+        result = fq_submit_words_add(payload, equals + 1);
     return result < 0 ? complain(result, pair) : 0;
 }
 
@@ -148,7 +148,7 @@ static int check_json(const struct fq_options *options, const fq_buf *payload) {
     return FQ_EXIT_USAGE;
 }
 
-int fq_payload_read(const struct fq_options *options, fq_buf *payload) {
+int fq_submit_words_read(const struct fq_options *options, fq_buf *payload) {
     const char *source = fq_option_text(options, FQ_OPTION_PAYLOAD);
     size_t named = fq_option_given(options, FQ_OPTION_TASK_NAME) ? 0 : 1;
     bool arguments = fq_option_given(options, FQ_OPTION_ARGS) || fq_option_given(options, FQ_OPTION_KWARGS) ||
