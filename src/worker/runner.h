@@ -8,19 +8,50 @@
 // started; after fork() the child must only call fq_runner_forked().
 //
 //   fq_runner_open -> fq_runner_declare (names) -> loop { fq_runner_next -> fq_runner_begin -> run -> fq_runner_finish }
+//
+// HOW A RUNNER IS STARTED. The supervisor executes, in a session and process group of its own:
+//     C modules:       <this binary> runner ./tasks.so …
+//     Python modules:  <python> -m fastqueue.runner package.module …
+// One process gets all modules of its kind, in the order given on the command line. The environment holds
+//     FASTQUEUE_RUNNER_FDS=board,control,parent   two inherited descriptors (3 and 4) and the supervisor's process id
+// and, apart from FASTQUEUE_TOKEN and FASTQUEUE_USER, which are removed, what the supervisor's environment held.
+// fq_runner_open reads the variable, removes it, and receives the setup (address, credential, options) over the control
+// socket. Standard input is /dev/null; standard output and error are the supervisor's. SIGPIPE and all others have their
+// default action and nothing is blocked.
+//
+// A synchronous runner:
+//     open; load the modules; on failure: declare_failed(text), close, exit(1)
+//     declare(names); install a handler for FQ_RUNNER_SIGNAL
+//     while not should_exit:
+//         wait(want = 1, wait_ms = -1)
+//         while next(&task) == 1:
+//             if begin(task.slot) == 1: run it; finish(task.slot, outcome)
+//             poll(want = 1)
+//     close
+// An event loop watches fq_runner_fd for reading, calls poll(want = coroutines that may still start) when it is readable
+// and when tasks have finished, looks at fq_runner_wish of what runs after each poll, and calls fq_runner_on_cpu when a
+// coroutine is resumed (its slot) and suspended (FQ_RUNNER_NO_SLOT).
+// FQ_RUNNER_SIGNAL arrives when the supervisor has left a wish: the handler asks fq_runner_wish of the running slot and
+// raises what fits; FQ_WISH_NONE means that the task meant has ended meanwhile.
 #ifndef FQ_WORKER_RUNNER_H
 #define FQ_WORKER_RUNNER_H
 
 #include "base/str.h"
 #include "fastqueue/error.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct fq_runner fq_runner;
 
+// Ignored by default, so that a process that has not installed its handler is not killed by it.
+#define FQ_RUNNER_SIGNAL  SIGURG
+#define FQ_RUNNER_NO_SLOT UINT32_MAX
+
 struct fq_runner_task {
-    uint32_t slot; // of the board; names the task in every call below
+    uint32_t slot;       // of the board; names the task in every call below
+    uint32_t name_index; // into the names that were declared
     char id[37];
     uint64_t token;
     uint32_t attempt;
@@ -34,6 +65,15 @@ struct fq_runner_task {
 FQ_MUST_USE int fq_runner_open(fq_runner **ret_runner, char *errstr, size_t errstr_size);
 /** Sends what is finished, gives back what is not started. NULL is fine. Returns NULL. */
 fq_runner *fq_runner_close(fq_runner *runner);
+
+/** What the supervisor was told. Strings live as long as the runner. */
+struct fq_runner_config {
+    const char *worker_id;
+    uint32_t async_concurrency; // coroutines at once
+    bool allow_pickle;
+    bool should_share; // runners of another kind serve the same worker
+};
+struct fq_runner_config fq_runner_config(const fq_runner *runner);
 
 /** The names this process can run; they are registered and reported to the supervisor. */
 FQ_MUST_USE int fq_runner_declare(fq_runner *runner, const fq_str *names, size_t count);
@@ -51,6 +91,8 @@ FQ_MUST_USE int fq_runner_next(fq_runner *runner, struct fq_runner_task *ret_tas
 /** Claims the task's slot: 1 it is ours and counts as started; 0 it was taken back meanwhile. Finished results that
  *  wait for company are sent first unless tasks of this name are known to be short. */
 FQ_MUST_USE int fq_runner_begin(fq_runner *runner, uint32_t slot);
+/** Says whose code is on the processor, for runners that interleave tasks: begin and finish say it by themselves. Cheap. */
+void fq_runner_on_cpu(fq_runner *runner, uint32_t slot);
 /** What the supervisor wants of a running task: it was cancelled, or its soft limit has passed. */
 enum fq_runner_wish { FQ_WISH_NONE, FQ_WISH_CANCEL, FQ_WISH_TIMEOUT };
 enum fq_runner_wish fq_runner_wish(const fq_runner *runner, uint32_t slot);
@@ -71,6 +113,11 @@ void fq_runner_flush(fq_runner *runner, int64_t wait_ms);
 bool fq_runner_should_exit(const fq_runner *runner);
 /** In a child that user code forked: forget board and connection without touching them. */
 void fq_runner_forked(fq_runner *runner);
+/** The last trouble with the connection as a sentence, "" if there was none. */
 const char *fq_runner_error(const fq_runner *runner);
+
+/** The board, whose ring (ring.h) takes records for the supervisor from any thread of this process. */
+struct fq_board;
+const struct fq_board *fq_runner_board(const fq_runner *runner);
 
 #endif

@@ -26,6 +26,7 @@ struct fq_supervisor_options {
     int64_t kill_grace_ms;         // 10,000: from the soft signal to SIGKILL
     int64_t drain_timeout_ms;      // 25,000
     bool allow_pickle;
+    bool allow_core; // leave the core file limit to the runners; else they write none
     const struct fq_log *log;
 };
 void fq_supervisor_options_init(struct fq_supervisor_options *options);

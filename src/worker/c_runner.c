@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runner process for C modules: load, declare, then one task after another.
+#include "worker/c_module.h"
+#include "worker/supervisor.h"
+#include "worker/task_state.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// Nothing to do: the wish lies on the board. But a task that sleeps in the kernel wakes up and can look.
+static void on_soft_signal(int number) {
+    (void)number;
+}
+
+static void catch_soft_signal(void) {
+    struct sigaction action = {.sa_handler = on_soft_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(FQ_RUNNER_SIGNAL, &action, NULL);
+}
+
+static void run_one(fq_runner *runner, const struct fq_c_modules *modules, fq_task *task,
+                    const struct fq_runner_task *given) {
+    const struct fq_task_entry *entry = modules->tasks[given->name_index];
+    fq_task_begin(task, runner, given);
+    int returned = entry->run(task);
+    struct fq_runner_outcome outcome = fq_task_outcome(task, returned);
+    fq_runner_finish(runner, given->slot, &outcome);
+    fq_task_end(task);
+}
+
+static void run_all(fq_runner *runner, const struct fq_c_modules *modules, fq_task *task) {
+    while (!fq_runner_should_exit(runner)) {
+        if (fq_runner_wait(runner, 1, -1) < 0)
+            return;
+        struct fq_runner_task given;
+        while (fq_runner_next(runner, &given) == 1) {
+            if (fq_runner_begin(runner, given.slot) == 1)
+                run_one(runner, modules, task, &given);
+            if (fq_runner_poll(runner, 1) < 0)
+                return;
+        }
+    }
+}
+
+int fq_runner_main(int argc, char **argv) {
+    char error[1024];
+    fq_runner *runner = NULL;
+    if (fq_runner_open(&runner, error, sizeof error) < 0) {
+        fprintf(stderr, "fastqueue runner: %s\n", error);
+        return 1;
+    }
+    catch_soft_signal();
+    struct fq_c_modules modules = {0};
+    int failed =
+        fq_c_modules_load((const char *const *)argv + 1, (size_t)(argc - 1), &modules, error, sizeof error);
+    if (failed < 0)
+        fq_runner_declare_failed(runner, error);
+    else if ((failed = fq_runner_declare(runner, modules.names, modules.count)) < 0)
+        fq_runner_declare_failed(runner, fq_runner_error(runner));
+    fq_task *task = failed < 0 ? NULL : calloc(1, sizeof *task);
+    if (task != NULL)
+        run_all(runner, &modules, task);
+    fq_runner_close(runner);
+    fq_c_modules_done(&modules);
+    free(task);
+    return failed < 0 || task == NULL ? 1 : 0;
+}
