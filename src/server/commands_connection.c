@@ -28,9 +28,9 @@ static int hold_back(struct fq_call *call) {
     int rc = fq_timer_set(&call->core->timers, &connection->timer, fq_time_add(call->now.boot_us, delay_us));
     if (rc < 0)
         return rc;
-    if (fq_timer_is_set(&connection->login)) { // its own wait does not count against it
-        rc = fq_timer_set(&call->core->timers, &connection->login,
-                          fq_time_add(connection->login.at_us, delay_us));
+    if (fq_timer_is_set(&connection->deadline)) { // its own wait does not count against it
+        rc = fq_timer_set(&call->core->timers, &connection->deadline,
+                          fq_time_add(connection->deadline.at_us, delay_us));
         if (rc < 0)
             return rc;
     }
@@ -175,7 +175,7 @@ int fq_command_reset(struct fq_call *call) {
     connection->name[0] = '\0';
     if (!fq_credentials_is_empty(core->credentials) && connection->request == NULL) {
         int64_t until_us = fq_time_add(call->now.boot_us, core->options->auth_deadline_ms * FQ_US_PER_MS);
-        if (fq_timer_set(&core->timers, &connection->login, until_us) < 0)
+        if (fq_timer_set(&core->timers, &connection->deadline, until_us) < 0)
             return FQ_ENOMEM;
         if (connection->is_authenticated)
             core->unauthenticated_count++;

@@ -16,12 +16,18 @@ enum {
     UNAUTHENTICATED_ARG_BYTES = 512,
     UNAUTHENTICATED_BYTES = 2048,
     ARGS_MAX = 65536,
-    EXTRA_BYTES = 65536, // of a request beyond its largest argument
+    EXTRA_BYTES = 65536,         // of a request beyond its largest argument
+    STALL_US = 10 * FQ_US_PER_S, // how long output above the soft limit may lie without a byte being taken
 };
 
 // --- output -----------------------------------------------------------------------------------------------------------
 static uint64_t output_end(const fq_connection *connection) {
     return connection->output_base + fq_buf_len(&connection->output);
+}
+
+// Above the soft limit nothing more is executed, so that only one reply and pushes can reach the hard one.
+static bool is_stuffed(const fq_connection *connection) {
+    return fq_buf_len(&connection->output) > connection->core->options->output_bytes_max / 4;
 }
 
 void fq_connection_touch(fq_connection *connection) {
@@ -51,7 +57,22 @@ void fq_connection_pushed(fq_connection *connection) {
     note_fresh(connection);
 }
 
+// A logged-in connection's deadline runs while its peer leaves too much untaken.
+static void watch_stall(fq_connection *connection, bool has_moved) {
+    struct fq_timers *timers = &connection->core->timers;
+    if (!connection->is_authenticated || connection->request != NULL)
+        return;
+    if (!is_stuffed(connection))
+        fq_timer_clear(timers, &connection->deadline);
+    else if (has_moved || !fq_timer_is_set(&connection->deadline)) {
+        int64_t until_us = fq_time_add(connection->core->now.boot_us, STALL_US);
+        if (fq_timer_set(timers, &connection->deadline, until_us) < 0)
+            fq_connection_cut(connection);
+    }
+}
+
 void fq_connection_seal(fq_connection *connection) {
+    watch_stall(connection, false);
     struct fq_output_mark mark = {output_end(connection), connection->fresh_seq, connection->fresh_commands};
     connection->fresh_commands = 0;
     if (connection->mark_count == FQ_MARK_COUNT) {
@@ -102,6 +123,8 @@ void fq_connection_sent(fq_connection *connection, size_t len) {
     fq_buf_consume(&connection->output, len);
     connection->output_base += len;
     core->stats.bytes_out_total += len;
+    if (len > 0 && fq_timer_is_set(&connection->deadline))
+        watch_stall(connection, true);
     if (connection->output_base < connection->released_end)
         return;
     connection->in_flight -= connection->released_commands;
@@ -151,7 +174,7 @@ static struct fq_resp_limits limits_of(const fq_connection *connection) {
 // Replies that are not taken hold further requests back; before login, one at a time.
 static bool has_room(const fq_connection *connection) {
     uint32_t most = connection->is_authenticated ? connection->core->options->pipeline_max : 1;
-    return connection->in_flight < most && !connection->core->backlogged;
+    return connection->in_flight < most && !is_stuffed(connection) && !connection->core->backlogged;
 }
 
 bool fq_connection_has_work(const fq_connection *connection) {
@@ -267,9 +290,12 @@ static void block_is_over(struct fq_timer *timer, struct fq_now now) {
     }
 }
 
-static void login_is_late(struct fq_timer *timer, struct fq_now now) {
-    (void)now;
-    fq_connection_cut((fq_connection *)((char *)timer - offsetof(fq_connection, login)));
+// Not logged in in time, or output that nobody takes.
+static void deadline_is_over(struct fq_timer *timer, struct fq_now now) {
+    fq_connection *connection = (fq_connection *)((char *)timer - offsetof(fq_connection, deadline));
+    connection->core->now = now;
+    connection->core->stats.connections_cut_total++;
+    fq_connection_cut(connection);
 }
 
 // --- life -------------------------------------------------------------------------------------------------------------
@@ -283,7 +309,7 @@ int fq_connection_init(fq_connection *connection, fq_core *core) {
         fq_link_init(links[i]);
     fq_link_init(&connection->fetch.link);
     connection->timer.fire = block_is_over;
-    connection->login.fire = login_is_late;
+    connection->deadline.fire = deadline_is_over;
     connection->id = ++core->last_connection_id;
     connection->opened_us = core->now.wall_us;
     connection->heard_us = core->now.boot_us;
@@ -300,7 +326,7 @@ void fq_connection_done(fq_connection *connection, struct fq_now now) {
     fq_watchers_remove(core, connection, false);
     fq_presence_leave(core, connection, now);
     fq_timer_clear(&core->timers, &connection->timer);
-    fq_timer_clear(&core->timers, &connection->login);
+    fq_timer_clear(&core->timers, &connection->deadline);
     struct fq_link *links[] = {&connection->all, &connection->ready, &connection->touched, &connection->gated,
                                &connection->held};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)

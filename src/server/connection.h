@@ -81,9 +81,9 @@ struct fq_connection {
     uint64_t commands_total;
 
     enum fq_block block;
-    bool delay_served;     // the login that is executed again has waited its time
-    struct fq_timer timer; // of the block
-    struct fq_timer login; // must have logged in by then
+    bool delay_served;        // the login that is executed again has waited its time
+    struct fq_timer timer;    // of the block
+    struct fq_timer deadline; // cut then: not logged in, or output that is not taken
     struct fq_fetch_wait fetch;
     fq_uuid wait_id;        // of FQ_BLOCK_RESULT
     struct fq_link watches; // of struct fq_watch

@@ -282,7 +282,7 @@ static int admit(fq_connection *connection, const struct fq_peer_info *peer, str
         fq_connection_log_in(connection, peer->tls_subject, roles);
     } else {
         int64_t until_us = fq_time_add(now.boot_us, core->options->auth_deadline_ms * FQ_US_PER_MS);
-        return fq_timer_set(&core->timers, &connection->login, until_us);
+        return fq_timer_set(&core->timers, &connection->deadline, until_us);
     }
     return 0;
 }
@@ -327,7 +327,7 @@ void fq_connection_log_in(fq_connection *connection, fq_str user, unsigned roles
     if (!connection->is_authenticated)
         core->unauthenticated_count--;
     connection->is_authenticated = true;
-    fq_timer_clear(&core->timers, &connection->login);
+    fq_timer_clear(&core->timers, &connection->deadline);
 }
 
 // --- looking in ---------------------------------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ enum {
     FQ_PAGE_ROWS_DEFAULT = 100,
     FQ_WATCH_MAX = 1000000, // ids that one connection may watch
     FQ_REQUEST_MAX = 1024,  // requests from inside the process at a time
-    FQ_UNAUTHENTICATED_OUTPUT_MAX = 4096,
 };
 
 struct fq_grant {
