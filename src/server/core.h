@@ -81,6 +81,9 @@ fq_connection *fq_core_next_ready(fq_core *core);
 bool fq_core_failed(const fq_core *core);
 /** Submits get -DRAINING, fetches nothing, heartbeats `drain`; workers that understand pushes are told. */
 void fq_core_drain(fq_core *core, struct fq_now now);
+/** Users were read anew: logged-in connections get their user's new roles, those whose user is gone are cut off. Borrowed
+ *  like the ones in the configuration, which may be freed afterwards. */
+void fq_core_set_credentials(fq_core *core, const fq_credentials *credentials, struct fq_now now);
 /** No lease is out and every connection's output was taken: the process may end. */
 bool fq_core_is_drained(const fq_core *core, struct fq_now now);
 

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+// Composition root: opens store, core, listeners, admin port and children, turns the loop, and ends in order.
+//
+//   starting -> serving -> (first signal) draining -> (drained, second signal or time over) stopped
+#include "server/server.h"
+
+#include "fastqueue/version.h"
+#include "net/clock.h"
+#include "net/notify.h"
+#include "net/process_use.h"
+#include "server/access.h"
+#include "server/admin_http.h"
+#include "server/compactor_child.h"
+#include "server/core.h"
+#include "server/exit_code.h"
+#include "server/metrics.h"
+#include "server/own_worker.h"
+#include "server/store.h"
+#include "server/transport.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SIGNAL_COUNT = 3,
+    FILES_BESIDE_CONNECTIONS = 128, // journal, listeners, admin connections, loop
+    DRAIN_LOOK_US = 50 * FQ_US_PER_MS,
+};
+
+struct server {
+    struct fq_server_options options; // with what was corrected at the start
+    const char *server_id;
+    fq_loop loop;
+    struct fq_access access;
+    struct fq_store store;
+    fq_core *core;
+    fq_metrics *metrics;
+    fq_transports *transports;
+    fq_admin_http *http;
+    fq_compactor_child *compactor;
+    fq_own_worker *own_worker;
+    uv_signal_t signals[SIGNAL_COUNT];
+    int64_t started_us; // wall
+    bool is_draining, is_stopping;
+    int64_t drain_until_us; // boot
+    int exit_code;
+};
+
+static void stop(struct server *server, int exit_code) {
+    server->exit_code = exit_code;
+    server->is_stopping = true;
+    fq_loop_stop(&server->loop);
+}
+
+// --- the turn -----------------------------------------------------------------------------------------------------------------
+
+// Nothing more may leave: no reply, no destructor that could flush one, no retry on a disk that has lied.
+static _Noreturn void die_of_disk(const struct server *server) {
+    const char *why = server->store.journal != NULL ? fq_journal_error(server->store.journal) : "";
+    fq_log_write(server->options.log, FQ_LOG_ERROR, "journal failed, ending at once: %s", why);
+    _exit(FQ_SERVER_DISK);
+}
+
+static int64_t earlier(int64_t a_us, int64_t b_us) {
+    return a_us < b_us ? a_us : b_us;
+}
+
+static int64_t drain_step(struct server *server, struct fq_now now) {
+    if (!server->is_draining)
+        return FQ_NEVER_US;
+    bool is_done = fq_core_is_drained(server->core, now) && !fq_own_worker_is_running(server->own_worker);
+    if (is_done || now.boot_us >= server->drain_until_us)
+        stop(server, FQ_SERVER_OK);
+    return earlier(now.boot_us + DRAIN_LOOK_US, server->drain_until_us);
+}
+
+static int64_t on_turn(void *context, struct fq_now now) {
+    struct server *server = context;
+    if (server->store.journal != NULL) {
+        fq_journal_poll(server->store.journal, now);
+        fq_core_on_durable(server->core, now);
+    }
+    fq_core_turn(server->core, now);
+    if (fq_core_failed(server->core))
+        die_of_disk(server);
+    fq_transports_flush(server->transports, now);
+    int64_t at_us = earlier(fq_core_deadline(server->core, now), fq_transports_deadline(server->transports));
+    if (server->http != NULL)
+        at_us = earlier(at_us, fq_admin_http_turn(server->http, now));
+    if (server->compactor != NULL)
+        fq_compactor_child_step(server->compactor, now);
+    if (server->own_worker != NULL)
+        at_us = earlier(at_us, fq_own_worker_step(server->own_worker, now));
+    return earlier(at_us, drain_step(server, now));
+}
+
+static void wake(void *context) {
+    fq_loop_wake(context);
+}
+
+// --- signals ------------------------------------------------------------------------------------------------------------------
+
+static void begin_drain(struct server *server, struct fq_now now) {
+    server->is_draining = true;
+    server->drain_until_us = fq_time_add(now.boot_us, server->options.drain_timeout_ms * FQ_US_PER_MS);
+    fq_log_write(
+        server->options.log, FQ_LOG_INFO,
+        "server draining: workers finish what runs, submits are refused; at most %lld s, a second signal "
+        "ends at once",
+        (long long)(server->options.drain_timeout_ms / 1000));
+    fq_notify("STOPPING=1");
+    fq_core_drain(server->core, now);
+    if (server->own_worker != NULL)
+        fq_own_worker_drain(server->own_worker);
+}
+
+static void on_end_signal(uv_signal_t *handle, int number) {
+    (void)number;
+    struct server *server = handle->data;
+    if (server->is_draining)
+        stop(server, FQ_SERVER_OK);
+    else
+        begin_drain(server, fq_loop_now(&server->loop));
+}
+
+static void on_reload_signal(uv_signal_t *handle, int number) {
+    (void)number;
+    struct server *server = handle->data;
+    char error[512];
+    struct fq_access fresh;
+    if (fq_access_reload(&server->options, &server->access, &fresh, error, sizeof error) < 0) {
+        fq_log_write(server->options.log, FQ_LOG_ERROR, "server users and certificates stay as they were: %s",
+                     error);
+        return;
+    }
+    fq_core_set_credentials(server->core, fresh.credentials, fq_loop_now(&server->loop));
+    fq_transports_set_tls(server->transports, fresh.tls);
+    if (server->http != NULL)
+        fq_admin_http_set_credentials(server->http, fresh.credentials);
+    fq_access_done(&server->access);
+    server->access = fresh;
+    fq_log_write(server->options.log, FQ_LOG_INFO, "server users and certificates were read anew");
+}
+
+static void start_signals(struct server *server) {
+    static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&server->loop.uv, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], numbers[i] == SIGHUP ? on_reload_signal : on_end_signal,
+                        numbers[i]);
+    }
+}
+
+// --- start --------------------------------------------------------------------------------------------------------------------
+
+static int refuse(struct server *server, int exit_code, const char *text) {
+    fq_log_write(server->options.log, FQ_LOG_ERROR, "server %s", text);
+    return exit_code;
+}
+
+static void fit_into_open_files(struct server *server) {
+    uint64_t files = fq_process_raise_open_files();
+    if (files <= FILES_BESIDE_CONNECTIONS ||
+        server->options.connection_max <= files - FILES_BESIDE_CONNECTIONS)
+        return;
+    server->options.connection_max = (uint32_t)(files - FILES_BESIDE_CONNECTIONS);
+    fq_log_write(server->options.log, FQ_LOG_WARNING,
+                 "server the limit of %llu open files allows %u connections; raise it (ulimit -n, "
+                 "LimitNOFILE=) for more",
+                 (unsigned long long)files, (unsigned)server->options.connection_max);
+}
+
+static int open_core(struct server *server) {
+    uint64_t seed;
+    if (uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL) < 0)
+        return refuse(server, FQ_SERVER_INTERNAL, "no randomness to be had");
+    server->metrics = fq_metrics_new(FQ_METRICS_CELLS_DEFAULT);
+    if (server->metrics == NULL)
+        return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    struct fq_core_config config = {.options = &server->options,
+                                    .engine = server->store.engine,
+                                    .journal = server->store.journal,
+                                    .credentials = server->access.credentials,
+                                    .seed = seed,
+                                    .observer = fq_metrics_observer(server->metrics),
+                                    .server_id = server->server_id};
+    server->core = fq_core_new(&config);
+    if (server->core == NULL || fq_core_start(server->core, fq_loop_now(&server->loop)) < 0)
+        return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    return 0;
+}
+
+static int listen_on_all(struct server *server) {
+    struct fq_transports_config config = {.loop = &server->loop,
+                                          .core = server->core,
+                                          .log = server->options.log,
+                                          .tls = server->access.tls,
+                                          .handshake_max = server->options.connection_unauth_max,
+                                          .handshake_limit_us =
+                                              server->options.auth_deadline_ms * FQ_US_PER_MS};
+    server->transports = fq_transports_new(&config);
+    if (server->transports == NULL)
+        return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    for (size_t i = 0; i < server->access.listen_count; i++) {
+        char error[256], text[FQ_ADDRESS_TEXT];
+        struct fq_address bound;
+        fq_address_format(&server->access.listen[i], text);
+        if (fq_transports_listen(server->transports, &server->access.listen[i], error, sizeof error, &bound) <
+            0) {
+            fq_log_write(server->options.log, FQ_LOG_ERROR, "net cannot listen on %s: %s", text, error);
+            return FQ_SERVER_UNAVAILABLE;
+        }
+        fq_address_format(&bound, text);
+        fq_log_write(server->options.log, FQ_LOG_INFO, "net listening address=%s", text);
+    }
+    return 0;
+}
+
+static int open_http(struct server *server) {
+    if (!server->access.has_http)
+        return 0;
+    char error[256], text[FQ_ADDRESS_TEXT];
+    struct fq_admin_http_config config = {.loop = &server->loop,
+                                          .core = server->core,
+                                          .credentials = server->access.credentials,
+                                          .metrics = server->metrics,
+                                          .server_id = server->server_id,
+                                          .body_bytes_max = server->options.payload_bytes_max * 2,
+                                          .started_us = server->started_us,
+                                          .address = server->access.http};
+    fq_address_format(&config.address, text);
+    if (fq_admin_http_open(&config, error, sizeof error, &server->http) == 0) {
+        fq_address_format(fq_admin_http_address(server->http), text);
+        fq_log_write(server->options.log, FQ_LOG_INFO, "http listening address=http://%s",
+                     strstr(text, "://") + 3);
+        return 0;
+    }
+    bool is_fatal = server->options.http_address_given;
+    fq_log_write(server->options.log, is_fatal ? FQ_LOG_ERROR : FQ_LOG_WARNING,
+                 "http cannot listen on %s: %s%s", strstr(text, "://") + 3, error,
+                 is_fatal ? ""
+                          : "; going on without it (--http-address HOST:PORT chooses another, off none)");
+    return is_fatal ? FQ_SERVER_UNAVAILABLE : 0;
+}
+
+static void on_module_failed(void *context) {
+    struct server *server = context;
+    fq_log_write(server->options.log, FQ_LOG_ERROR, "worker the task modules cannot be loaded; ending");
+    stop(server, FQ_SERVER_MODULE_FAILED);
+}
+
+static int start_children(struct server *server) {
+    if (server->store.journal != NULL) {
+        struct fq_compactor_child_config config = {.loop = &server->loop,
+                                                   .journal = server->store.journal,
+                                                   .data_dir = server->store.path,
+                                                   .program = server->options.program,
+                                                   .log = server->options.log};
+        server->compactor = fq_compactor_child_new(&config);
+        if (server->compactor == NULL)
+            return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    }
+    if (server->options.subworker_arg_count == 0)
+        return 0;
+    struct fq_own_worker_config config = {
+        .loop = &server->loop,
+        .options = &server->options,
+        .token = fq_credentials_is_empty(server->access.credentials) ? "" : server->access.own_token,
+        .on_module_failed = on_module_failed,
+        .context = server};
+    server->own_worker = fq_own_worker_start(&config);
+    return server->own_worker != NULL ? 0 : refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+}
+
+static void log_store(const struct server *server) {
+    const fq_log *log = server->options.log;
+    if (server->store.journal == NULL) {
+        fq_log_write(log, FQ_LOG_WARNING,
+                     "store memory only: every task is lost when this process ends (--data-dir none)");
+        return;
+    }
+    bool is_relaxed = server->options.durability == FQ_DURABILITY_RELAXED;
+    fq_log_write(log, FQ_LOG_INFO, "store data_dir=%s durability=%s recovered_tasks=%llu recovery_ms=%lld",
+                 server->store.path, is_relaxed ? "relaxed (a power cut may lose the last 100 ms)" : "sync",
+                 (unsigned long long)server->store.recovered,
+                 (long long)(server->store.recovery_us / FQ_US_PER_MS));
+}
+
+static void log_limits(const struct server *server) {
+    const struct fq_server_options *options = &server->options;
+    fq_log_write(options->log, FQ_LOG_INFO,
+                 "limits connections=%u payload_bytes=%llu result_bytes=%llu tasks=%llu task_bytes=%llu",
+                 options->connection_max, (unsigned long long)options->payload_bytes_max,
+                 (unsigned long long)options->result_bytes_max,
+                 (unsigned long long)options->engine.task_count_max,
+                 (unsigned long long)options->engine.task_bytes_max);
+    bool anybody = fq_credentials_is_empty(server->access.credentials);
+    for (size_t i = 0; i < server->access.listen_count; i++) {
+        const struct fq_address *address = &server->access.listen[i];
+        if (fq_address_is_local(address))
+            continue;
+        if (anybody)
+            fq_log_write(
+                options->log, FQ_LOG_WARNING,
+                "net protected mode is off: whoever reaches this server can run tasks on its workers");
+        else if (address->kind == FQ_ADDRESS_TCP)
+            fq_log_write(options->log, FQ_LOG_WARNING,
+                         "net tokens and payloads cross the network unencrypted; tls:// would not");
+    }
+}
+
+static int start(struct server *server) {
+    fq_log_write(server->options.log, FQ_LOG_INFO, "server starting version=%s pid=%d id=%s", FQ_VERSION,
+                 (int)getpid(), server->server_id);
+    fit_into_open_files(server);
+    int code = fq_store_open(&server->options, wake, &server->loop, &server->store);
+    if (code == 0)
+        code = open_core(server);
+    if (code == 0)
+        log_store(server);
+    if (code == 0)
+        code = listen_on_all(server);
+    if (code == 0)
+        code = open_http(server);
+    if (code == 0)
+        code = start_children(server);
+    if (code != 0)
+        return code;
+    log_limits(server);
+    fq_log_write(server->options.log, FQ_LOG_INFO, "server ready");
+    fq_notify("READY=1");
+    return 0;
+}
+
+// --- end ----------------------------------------------------------------------------------------------------------------------
+
+static void close_all(struct server *server) {
+    server->own_worker = fq_own_worker_free(server->own_worker);
+    server->compactor = fq_compactor_child_free(server->compactor);
+    server->http = fq_admin_http_close(server->http);
+    server->transports = fq_transports_free(server->transports);
+    server->core = fq_core_free(server->core);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    // The journal's thread wakes the loop until it is closed.
+    fq_store_close(&server->store);
+    fq_loop_done(&server->loop);
+    server->metrics = fq_metrics_free(server->metrics);
+    fq_access_done(&server->access);
+}
+
+int fq_server_run(const struct fq_server_options *options) {
+    struct server server = {.options = *options, .server_id = options->server_id};
+    if (server.server_id == NULL)
+        server.server_id = "control-plane";
+    unsigned char secret[32];
+    char error[1024];
+    server.started_us = fq_clock_now().wall_us;
+    uint64_t *seed = &server.options.engine.seed; // so that nobody can choose names that collide
+    if (uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
+        uv_random(NULL, NULL, seed, sizeof *seed, 0, NULL) < 0)
+        return refuse(&server, FQ_SERVER_INTERNAL, "no randomness to be had");
+    if (fq_access_open(&server.options, secret, &server.access, error, sizeof error) < 0)
+        return refuse(&server, FQ_SERVER_CONFIG, error);
+    if (fq_loop_init(&server.loop, on_turn, &server) < 0) {
+        fq_access_done(&server.access);
+        return refuse(&server, FQ_SERVER_INTERNAL, "the kernel gives no event loop");
+    }
+    start_signals(&server);
+    int code = start(&server);
+    if (code == 0) {
+        fq_loop_run(&server.loop);
+        code = server.exit_code;
+        fq_log_write(server.options.log, FQ_LOG_INFO, "server stopped");
+    }
+    close_all(&server);
+    return code;
+}
