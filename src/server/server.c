@@ -357,6 +357,8 @@ int fq_server_run(const struct fq_server_options *options) {
     struct server server = {.options = *options, .server_id = options->server_id};
     if (server.server_id == NULL)
         server.server_id = "control-plane";
+    if (server.options.program == NULL)
+        server.options.program = "/proc/self/exe";
     unsigned char secret[32];
     char error[1024];
     server.started_us = fq_clock_now().wall_us;
