@@ -166,11 +166,8 @@ int fq_verb_control_plane(struct fq_cli *cli) {
     int found = fq_token_read(options, token);
     if (found < 0)
         return FQ_EXIT_CONFIG;
-    if (found > 0) {
+    if (found > 0)
         server.token = token;
-        // The own worker logs in with it too, wherever it came from.
-        setenv("FASTQUEUE_TOKEN", token, 1);
-    }
     if (options->values[FQ_OPTION_TASK_MODULES].item_count > 0)
         return run_with_worker(options, &server);
     return fq_server_run(&server);

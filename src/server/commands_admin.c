@@ -188,56 +188,6 @@ int fq_command_workers(struct fq_call *call) {
     return 0;
 }
 
-// --- STATS ------------------------------------------------------------------------------------------------------------------
-int fq_command_stats(struct fq_call *call) {
-    struct fq_engine_stats stats;
-    fq_engine_stats(call->core->engine, call->now, &stats);
-    const struct {
-        const char *key;
-        uint64_t value;
-    } rows[] = {
-        {"submitted",      stats.submitted_total                             },
-        {"granted",        stats.granted_total                               },
-        {"completed",      stats.completed_total                             },
-        {"failed",         stats.failed_total                                },
-        {"retried",        stats.retried_total                               },
-        {"returned",       stats.returned_total                              },
-        {"crashed",        stats.crashed_total                               },
-        {"cancelled",      stats.cancelled_total                             },
-        {"expired",        stats.expired_total                               },
-        {"evicted",        stats.evicted_total                               },
-        {"stale",          stats.stale_total                                 },
-        {"repeated",       stats.repeat_total                                },
-        {"running",        stats.running_count                               },
-        {"dead",           stats.dead_count                                  },
-        {"results",        stats.result_count                                },
-        {"result_bytes",   stats.result_bytes                                },
-        {"task_bytes",     stats.task_bytes                                  },
-        {"ledger",         stats.ledger_count                                },
-        {"names",          stats.name_count                                  },
-        {"workers",        stats.worker_count                                },
-        {"workers_active", stats.active_worker_count                         },
-        {"oldest_at",      (uint64_t)(stats.oldest_pending_us / FQ_US_PER_MS)},
-        {"paused",         fq_engine_all_paused(call->core->engine)          },
-        {"connections",    call->core->connection_count                      },
-    };
-    enum { ROWS = sizeof rows / sizeof rows[0] };
-    fq_resp_write_map(call->reply, ROWS + 2);
-    for (size_t i = 0; i < ROWS; i++)
-        fq_reply_key_integer(call->reply, rows[i].key, (int64_t)rows[i].value);
-    fq_resp_write_text(call->reply, "states");
-    fq_resp_write_map(call->reply, FQ_TASK_STATE_COUNT);
-    for (unsigned i = 0; i < FQ_TASK_STATE_COUNT; i++)
-        fq_reply_key_integer(call->reply, fq_task_state_name((enum fq_task_state)i),
-                             (int64_t)stats.state_count[i]);
-    fq_resp_write_text(call->reply, "pending");
-    fq_resp_write_map(call->reply, FQ_PRIORITY_COUNT);
-    for (unsigned i = 0; i < FQ_PRIORITY_COUNT; i++)
-        fq_reply_key_integer(call->reply, fq_priority_name((enum fq_priority)i),
-                             (int64_t)stats.pending_count[i]);
-    return 0;
-}
-
 // --- PAUSE, RESUME ----------------------------------------------------------------------------------------------------------
 static int pause_or_resume(struct fq_call *call, enum fq_command_type type) {
     struct fq_command command = {.type = type};

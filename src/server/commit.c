@@ -78,12 +78,22 @@ static void take_effects(fq_core *core, size_t from) {
     }
 }
 
+static void count_latency(fq_core *core, enum fq_event_type type, const struct fq_task_view *view) {
+    if (type == FQ_EVENT_GRANTED)
+        fq_latency_count(&core->waits, view->wait_us, core->now.boot_us);
+    else if (type == FQ_EVENT_COMPLETED || type == FQ_EVENT_FAILED)
+        fq_latency_count(&core->runs, view->run_us, core->now.boot_us);
+}
+
 static void observe(fq_core *core, const struct fq_event *event) {
     fq_uuid id = fq_event_task_id(event);
     static const fq_uuid none;
     struct fq_task_view view;
     bool has_task = !fq_uuid_equal(&id, &none) && fq_engine_task(core->engine, &id, &view) == 0;
-    core->observer.on_event(core->observer.context, core->engine, event, has_task ? &view : NULL);
+    if (has_task)
+        count_latency(core, fq_event_type_of(event), &view);
+    if (core->observer.on_event != NULL)
+        core->observer.on_event(core->observer.context, core->engine, event, has_task ? &view : NULL);
 }
 
 static void apply_all(fq_core *core) {
@@ -92,8 +102,7 @@ static void apply_all(fq_core *core) {
         size_t effects = fq_decision_effect_count(core->decision);
         fq_engine_apply(core->engine, core->decision, i);
         take_effects(core, effects);
-        if (core->observer.on_event != NULL)
-            observe(core, fq_decision_event(core->decision, i));
+        observe(core, fq_decision_event(core->decision, i));
     }
 }
 

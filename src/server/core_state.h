@@ -8,6 +8,7 @@
 #include "server/connection.h"
 #include "server/core.h"
 #include "server/index.h"
+#include "server/latency.h"
 #include "server/links.h"
 #include "server/login_guard.h"
 #include "server/parked.h"
@@ -67,6 +68,7 @@ struct fq_core {
     size_t connection_count, unauthenticated_count, request_count;
     uint64_t last_connection_id;
     struct fq_core_stats stats;
+    struct fq_latency waits, runs; // eligible until granted; execution
     bool failed, draining, submits_blocked, backlogged;
 };
 
