@@ -94,6 +94,7 @@ struct fq_command {
             fq_str traceparent;
         } fail;
         struct {
+            fq_str worker; // who beats, so that an idle worker is known to live; "" = leases only
             const struct fq_heartbeat *beats;
             size_t beat_count;
         } heartbeat;

@@ -84,8 +84,11 @@ bool fq_decision_is_repeat(const fq_decision *decision);
 /** HEARTBEAT: verdict for beat `index`, in the order given. */
 enum fq_verdict { FQ_VERDICT_OK, FQ_VERDICT_CANCEL, FQ_VERDICT_STALE, FQ_VERDICT_DRAIN };
 enum fq_verdict fq_decision_verdict(const fq_decision *decision, size_t index);
-/** DEAD_REQUEUE, DEAD_PURGE, CANCEL, PAUSE: how many tasks or names it touches. */
+/** DEAD_REQUEUE, DEAD_PURGE, CANCEL, PAUSE, UNREGISTER: how many tasks or names it touches. A DEAD_PURGE by name touches at
+ *  most 4,096: decide it again until it touches none. */
 uint64_t fq_decision_touched(const fq_decision *decision);
+/** COMPLETE, FAIL, RELEASE, HEARTBEAT: a lease was no longer held under its token. Count it with fq_engine_note. */
+bool fq_decision_is_stale(const fq_decision *decision);
 
 // --- events ---------------------------------------------------------------------------------------------------------
 enum fq_event_type fq_event_type_of(const struct fq_event *event);
@@ -113,8 +116,13 @@ const struct fq_effect *fq_decision_effect(const fq_decision *decision, size_t i
  *  (reliability 2.12, 2.16). Decides an EPOCH event. */
 FQ_MUST_USE int fq_engine_start(const fq_engine *engine, uint32_t boot_epoch, struct fq_now now,
                                 fq_decision *decision);
+/** Decides a HASH_CHECK: replay refuses the journal if its state differs at this point. */
+FQ_MUST_USE int fq_engine_hash_check(const fq_engine *engine, struct fq_now now, fq_decision *decision);
 /** Marks the engine as draining: heartbeats answer drain, fetches grant nothing. Volatile. */
 void fq_engine_set_draining(fq_engine *engine, bool draining);
+
+/** Adds the decision's repeat or stale answer to the volatile counts of struct fq_engine_stats. */
+void fq_engine_note(fq_engine *engine, const fq_decision *decision);
 
 // --- views (engine/view.h has the listings) ---------------------------------------------------------------------------
 /** 0 and the view; FQ_EUNKNOWNTASK if never seen; FQ_RESULT presence EVICTED if only the ledger knows it. */

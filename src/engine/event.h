@@ -29,10 +29,13 @@ enum fq_event_type {
     FQ_EVENT_RESUMED = 18,
     FQ_EVENT_EPOCH = 19, // a boot: number that heads every fencing token
     FQ_EVENT_CLOCK_JUMP = 20,
-    FQ_EVENT_HASH_CHECK = 21, // state hash at this point; replay compares
-    FQ_EVENT_LEDGER = 22,     // snapshot: one finished id
-    FQ_EVENT_SNAPSHOT = 23,   // snapshot: counters and configuration at its head
-    FQ_EVENT_TASK = 24,       // snapshot: one task, whole
+    FQ_EVENT_HASH_CHECK = 21,     // state hash at this point; replay compares
+    FQ_EVENT_LEDGER = 22,         // snapshot: one finished id
+    FQ_EVENT_SNAPSHOT = 23,       // snapshot: counters and configuration at its head
+    FQ_EVENT_TASK = 24,           // snapshot: one task, whole
+    FQ_EVENT_NAME = 25,           // snapshot: one task name's counters, and whether it is paused
+    FQ_EVENT_LEDGER_TRIMMED = 26, // the oldest finished ids are forgotten for good
+    FQ_EVENT_DURABLE_COUNT,
     // Never journaled:
     FQ_EVENT_WORKER_REGISTERED = 200,
     FQ_EVENT_WORKER_LEFT = 201,

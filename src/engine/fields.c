@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/fields.h"
+
+#include "base/le.h"
+#include "fastqueue/error.h"
+
+enum { HEAD = 5, NUMBER = 8 };
+
+static bool is_number(int tag) {
+    return (tag >= FQ_FIELD_EXPIRES_US && tag <= FQ_FIELD_RESULT_TTL_MS) || tag == FQ_FIELD_RUN_US;
+}
+
+static bool is_known(int tag) {
+    return (tag >= FQ_FIELD_ENCODING && tag <= FQ_FIELD_RESULT_TTL_MS) ||
+           (tag >= FQ_FIELD_RESULT && tag < FQ_FIELD_END);
+}
+
+int fq_field_put(fq_buf *out, enum fq_field tag, fq_str value) {
+    if (value.len == 0)
+        return 0;
+    if (value.len > UINT32_MAX)
+        return FQ_ETOOBIG;
+    int rc = fq_buf_reserve(out, HEAD + value.len);
+    if (rc < 0)
+        return rc;
+    char *p = fq_buf_tail(out);
+    p[0] = (char)tag;
+    fq_put_u32(p + 1, (uint32_t)value.len);
+    memcpy(p + HEAD, value.ptr, value.len);
+    fq_buf_commit(out, HEAD + value.len);
+    return 0;
+}
+
+int fq_field_put_number(fq_buf *out, enum fq_field tag, int64_t value) {
+    char bytes[NUMBER];
+    fq_put_u64(bytes, (uint64_t)value);
+    return fq_field_put(out, tag, (fq_str){bytes, sizeof bytes});
+}
+
+bool fq_fields_are_valid(fq_str fields, int from, int to) {
+    int last = from - 1;
+    for (size_t at = 0; at < fields.len;) {
+        if (fields.len - at < HEAD)
+            return false;
+        int tag = (unsigned char)fields.ptr[at];
+        size_t len = fq_get_u32(fields.ptr + at + 1);
+        if (tag <= last || tag >= to || !is_known(tag) || len == 0 || len > fields.len - at - HEAD)
+            return false;
+        if (is_number(tag) && (len != NUMBER || (int64_t)fq_get_u64(fields.ptr + at + HEAD) < 0))
+            return false;
+        last = tag;
+        at += HEAD + len;
+    }
+    return true;
+}
+
+fq_str fq_field_get(fq_str fields, enum fq_field tag) {
+    for (size_t at = 0; at < fields.len;) {
+        int found = (unsigned char)fields.ptr[at];
+        size_t len = fq_get_u32(fields.ptr + at + 1);
+        if (found == (int)tag)
+            return (fq_str){fields.ptr + at + HEAD, len};
+        if (found > (int)tag)
+            break;
+        at += HEAD + len;
+    }
+    return (fq_str){"", 0};
+}
+
+int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent) {
+    fq_str value = fq_field_get(fields, tag);
+    return value.len == NUMBER ? (int64_t)fq_get_u64(value.ptr) : absent;
+}
+
+size_t fq_fields_submit_len(fq_str fields) {
+    size_t at = 0;
+    while (at < fields.len && (unsigned char)fields.ptr[at] < FQ_FIELD_SUBMIT_END)
+        at += HEAD + fq_get_u32(fields.ptr + at + 1);
+    return at;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields: what only some tasks have, packed behind the record and in events alike. Each is a tag byte, a length of four
+// bytes (little-endian) and the value; tags ascend and occur once. Numbers are eight bytes, little-endian.
+#ifndef FQ_ENGINE_FIELDS_H
+#define FQ_ENGINE_FIELDS_H
+
+#include "base/buf.h"
+#include "engine/task_view.h"
+
+// Part of the journal's format: append only.
+enum fq_field {
+    FQ_FIELD_ENCODING = 1,
+    FQ_FIELD_TRACEPARENT = 2,
+    FQ_FIELD_TRACESTATE = 3,
+    FQ_FIELD_BAGGAGE = 4,
+    FQ_FIELD_UNIQUE = 5,
+    FQ_FIELD_EXPIRES_US = 6, // wall
+    FQ_FIELD_TIMEOUT_MS = 7,
+    FQ_FIELD_BACKOFF_MS = 8,
+    FQ_FIELD_RESULT_TTL_MS = 9,
+    FQ_FIELD_SUBMIT_END = 32, // tags below come with the submit, tags above with the end
+    FQ_FIELD_RESULT = 33,
+    FQ_FIELD_RESULT_ENCODING = 34,
+    FQ_FIELD_ERROR_TYPE = 35,
+    FQ_FIELD_ERROR_MESSAGE = 36,
+    FQ_FIELD_ERROR_STACK = 37,
+    FQ_FIELD_RUN_TRACEPARENT = 38,
+    FQ_FIELD_RUN_US = 39,
+    FQ_FIELD_END = 40
+};
+
+/** Appends one field; nothing for an empty text. 0 or FQ_ENOMEM. */
+int fq_field_put(fq_buf *out, enum fq_field tag, fq_str value);
+int fq_field_put_number(fq_buf *out, enum fq_field tag, int64_t value);
+
+/** Well formed: known tags of [from, to), ascending, lengths exact. */
+bool fq_fields_are_valid(fq_str fields, int from, int to);
+/** The value, or an empty slice. */
+fq_str fq_field_get(fq_str fields, enum fq_field tag);
+int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent);
+/** Bytes of the leading fields that came with the submit. */
+size_t fq_fields_submit_len(fq_str fields);
+
+#endif

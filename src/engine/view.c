@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// One task as others see it.
+#include "engine/task_view.h"
+
+#include "engine/ledger.h"
+#include "engine/show.h"
+#include "engine/task.h"
+
+static void show_fields(struct fq_task_view *view, fq_str fields) {
+    view->options = (struct fq_task_options){
+        .encoding = fq_field_get(fields, FQ_FIELD_ENCODING),
+        .traceparent = fq_field_get(fields, FQ_FIELD_TRACEPARENT),
+        .tracestate = fq_field_get(fields, FQ_FIELD_TRACESTATE),
+        .baggage = fq_field_get(fields, FQ_FIELD_BAGGAGE),
+        .unique = fq_field_get(fields, FQ_FIELD_UNIQUE),
+    };
+    view->timeout_ms = fq_field_number(fields, FQ_FIELD_TIMEOUT_MS, 0);
+    view->expires_us = fq_field_number(fields, FQ_FIELD_EXPIRES_US, 0);
+}
+
+static void show_error(struct fq_task_view *view, fq_str fields, fq_str type, fq_str message) {
+    view->error_type = fq_field_get(fields, FQ_FIELD_ERROR_TYPE);
+    view->error_message = fq_field_get(fields, FQ_FIELD_ERROR_MESSAGE);
+    view->error_stack = fq_field_get(fields, FQ_FIELD_ERROR_STACK);
+    if (view->error_type.len == 0) {
+        view->error_type = type;
+        view->error_message = message;
+    }
+}
+
+static void show_final(struct fq_task_view *view, const struct fq_task *task) {
+    fq_str fields = fq_task_fields(task);
+    view->completed_us = task->moment;
+    view->run_traceparent = fq_field_get(fields, FQ_FIELD_RUN_TRACEPARENT);
+    view->run_us =
+        fq_field_number(fields, FQ_FIELD_RUN_US, task->granted_us != 0 ? task->moment - task->granted_us : 0);
+    view->result_presence = view->result_ttl_ms == 0 ? FQ_RESULT_NOT_STORED : FQ_RESULT_STORED;
+    switch (view->state) {
+    case FQ_TASK_SUCCESS:
+        view->result = fq_field_get(fields, FQ_FIELD_RESULT);
+        view->result_encoding = fq_field_get(fields, FQ_FIELD_RESULT_ENCODING);
+        break;
+    case FQ_TASK_FAILURE:
+        view->result_presence = FQ_RESULT_STORED;
+        show_error(view, fields, FQ_STR("Error"), FQ_STR(""));
+        break;
+    case FQ_TASK_EXPIRED:
+        show_error(view, fields, FQ_STR("TaskExpired"), FQ_STR("not started before it expired"));
+        break;
+    default:
+        show_error(view, fields, FQ_STR("TaskCancelled"), FQ_STR("cancelled before it was started"));
+        break;
+    }
+}
+
+void fq_task_show(const fq_engine *engine, const struct fq_task *task, struct fq_task_view *ret_view) {
+    fq_str fields = fq_task_fields(task);
+    struct fq_task_view view = {
+        .id = task->id,
+        .name = fq_name_text(task->name),
+        .payload = fq_task_payload(task),
+        .state = fq_task_state_of(task),
+        .priority = (enum fq_priority)task->priority,
+        .attempt = task->attempt,
+        .retries = task->retries,
+        .crashes = task->crashes,
+        .submitted_us = task->submitted_us,
+        .eligible_us = task->eligible_us,
+        .granted_us = task->granted_us,
+        .started_us = task->started_us,
+        .result_ttl_ms = fq_task_result_ttl_ms(engine, task),
+        .cancel_requested = (task->flags & FQ_FLAG_CANCEL_REQUESTED) != 0,
+        .worker = fq_worker_id(task->worker),
+    };
+    show_fields(&view, fields);
+    // After a backoff `eligible_us` is that of the coming turn, not of the last grant.
+    if (view.granted_us >= view.eligible_us && view.granted_us != 0)
+        view.wait_us = view.granted_us - view.eligible_us;
+    if (view.state == FQ_TASK_SCHEDULED) {
+        view.due_us = task->moment;
+    } else if (view.state == FQ_TASK_STARTED) {
+        view.token = (uint64_t)task->moment;
+        view.lease_until_boot_us = fq_heap_key(&engine->boot_timers, task);
+    } else if (fq_task_state_is_final(view.state)) {
+        show_final(&view, task);
+    }
+    *ret_view = view;
+}
+
+static void show_entry(const struct fq_ledger_entry *entry, struct fq_task_view *ret_view) {
+    struct fq_ledger_record record = fq_ledger_record_of(entry);
+    *ret_view = (struct fq_task_view){
+        .id = entry->id,
+        .state = (enum fq_task_state)record.state,
+        .priority = FQ_PRIORITY_NORMAL,
+        .completed_us = record.finished_us,
+        .result_presence = record.fate == FQ_FATE_NOT_STORED ? FQ_RESULT_NOT_STORED : FQ_RESULT_EVICTED,
+    };
+}
+
+int fq_engine_task(const fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view) {
+    const struct fq_task *task = fq_task_find(engine, id);
+    if (task != NULL) {
+        fq_task_show(engine, task, ret_view);
+        return 0;
+    }
+    const struct fq_ledger_entry *entry = fq_ledger_find(&engine->ledger, id);
+    if (entry == NULL)
+        return FQ_EUNKNOWNTASK;
+    show_entry(entry, ret_view);
+    return 0;
+}
+
+int fq_engine_result(fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view) {
+    struct fq_task *task = fq_task_find(engine, id);
+    if (task != NULL && fq_task_state_is_final(fq_task_state_of(task)) &&
+        fq_task_state_of(task) != FQ_TASK_FAILURE) {
+        fq_list_remove(&task->link);
+        fq_list_append(&engine->finished, &task->link);
+    }
+    return fq_engine_task(engine, id, ret_view);
+}
