@@ -8,25 +8,26 @@
 #include <string.h>
 
 struct rows {
-    struct fq_table table;
+    struct fq_text_table table;
     bool as_json;
     int64_t now_ms;
 };
 
-static void add_age(struct fq_table *table, int64_t now_ms, int64_t then_ms) {
+static void add_age(struct fq_text_table *table, int64_t now_ms, int64_t then_ms) {
     char age[FQ_OUTPUT_TIME_SIZE] = "-";
     if (then_ms > 0)
         fq_output_duration(now_ms > then_ms ? (now_ms - then_ms) * 1000 : 0, age);
-    fq_table_add(table, "%s", age);
+    fq_text_table_add(table, "%s", age);
 }
 
-static void add_number(struct fq_table *table, const struct fq_value *values, uint32_t at, const char *key) {
-    fq_table_add(table, "%lld", (long long)fq_row_number(values, at, key));
+static void add_number(struct fq_text_table *table, const struct fq_value *values, uint32_t at,
+                       const char *key) {
+    fq_text_table_add(table, "%lld", (long long)fq_row_number(values, at, key));
 }
 
 // --- workers ----------------------------------------------------------------------------------------------------------
 
-static void add_task_names(struct fq_table *table, const struct fq_value *values, uint32_t at) {
+static void add_task_names(struct fq_text_table *table, const struct fq_value *values, uint32_t at) {
     uint32_t tasks = fq_row_index(values, at, "tasks");
     char text[200];
     size_t used = 0;
@@ -40,7 +41,7 @@ static void add_task_names(struct fq_table *table, const struct fq_value *values
         if (used >= 100 && i + 1 < count)
             snprintf(text + used, sizeof text - used, " ... (%u)", count);
     }
-    fq_table_add(table, "%s", text);
+    fq_text_table_add(table, "%s", text);
 }
 
 static void add_worker(void *context, const struct fq_value *values, uint32_t at) {
@@ -49,9 +50,9 @@ static void add_worker(void *context, const struct fq_value *values, uint32_t at
         fq_output_json_line(fq_output_json(values, at));
         return;
     }
-    struct fq_table *table = &rows->table;
-    fq_table_add_slice(table, fq_row_text(values, at, "id"));
-    fq_table_add(table, "%s", fq_row_number(values, at, "active") ? "active" : "gone");
+    struct fq_text_table *table = &rows->table;
+    fq_text_table_add_slice(table, fq_row_text(values, at, "id"));
+    fq_text_table_add(table, "%s", fq_row_number(values, at, "active") ? "active" : "gone");
     add_number(table, values, at, "slots");
     add_number(table, values, at, "running");
     add_number(table, values, at, "leases");
@@ -69,8 +70,8 @@ static void add_queue(void *context, const struct fq_value *values, uint32_t at)
         fq_output_json_line(fq_output_json(values, at));
         return;
     }
-    struct fq_table *table = &rows->table;
-    fq_table_add_slice(table, fq_row_text(values, at, "name"));
+    struct fq_text_table *table = &rows->table;
+    fq_text_table_add_slice(table, fq_row_text(values, at, "name"));
     static const char *const numbers[] = {"critical", "high",      "normal", "low",    "scheduled",
                                           "started",  "completed", "failed", "workers"};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
@@ -78,8 +79,8 @@ static void add_queue(void *context, const struct fq_value *values, uint32_t at)
     add_age(table, rows->now_ms, fq_row_number(values, at, "oldest_at"));
     fq_slice note = fq_row_text(values, at, "note");
     bool paused = fq_row_number(values, at, "paused") != 0;
-    fq_table_add(table, "%s%s%.*s", paused ? "paused" : "", paused && note.len > 0 ? "; " : "", (int)note.len,
-                 note.ptr);
+    fq_text_table_add(table, "%s%s%.*s", paused ? "paused" : "", paused && note.len > 0 ? "; " : "",
+                      (int)note.len, note.ptr);
 }
 
 // --- both -------------------------------------------------------------------------------------------------------------
@@ -97,23 +98,23 @@ static int print_rows(const struct fq_options *options, const char *command,
     rows->now_ms = fq_clock_now().wall_us / FQ_US_PER_MS;
     code = fq_connection_list(client, &args, INT64_MAX, add, rows);
     if (!rows->as_json)
-        fq_table_print(&rows->table, stdout, code == 0 ? empty : "");
+        fq_text_table_print(&rows->table, stdout, code == 0 ? empty : "");
     fq_client_close(client);
     return code;
 }
 
 int fq_verb_workers(struct fq_cli *cli) {
     struct rows rows;
-    fq_table_init(&rows.table, "ID", "STATE", ">SLOTS", ">RUNNING", ">LEASES", ">DONE", ">FAILED", ">SEEN",
-                  "TASKS", NULL);
+    fq_text_table_init(&rows.table, "ID", "STATE", ">SLOTS", ">RUNNING", ">LEASES", ">DONE", ">FAILED",
+                       ">SEEN", "TASKS", NULL);
     return print_rows(cli->options, "FQ.WORKERS", add_worker, &rows,
                       "No workers. 'fastqueue subworker --task-modules MODULE' starts one.");
 }
 
 int fq_verb_queues(struct fq_cli *cli) {
     struct rows rows;
-    fq_table_init(&rows.table, "NAME", ">CRITICAL", ">HIGH", ">NORMAL", ">LOW", ">SCHEDULED", ">RUNNING",
-                  ">DONE", ">FAILED", ">WORKERS", ">OLDEST", "NOTE", NULL);
+    fq_text_table_init(&rows.table, "NAME", ">CRITICAL", ">HIGH", ">NORMAL", ">LOW", ">SCHEDULED", ">RUNNING",
+                       ">DONE", ">FAILED", ">WORKERS", ">OLDEST", "NOTE", NULL);
     return print_rows(cli->options, "FQ.QUEUES", add_queue, &rows, "No task name is known yet.");
 }
 

@@ -13,29 +13,30 @@
 // --- rows of tasks ----------------------------------------------------------------------------------------------------
 
 struct task_rows {
-    struct fq_table table;
+    struct fq_text_table table;
     bool as_json;
     uint64_t count;
 };
 
 static void init_rows(struct task_rows *rows, const struct fq_options *options) {
     *rows = (struct task_rows){.as_json = fq_option_number(options, FQ_OPTION_JSON) != 0};
-    fq_table_init(&rows->table, "ID", "NAME", "STATUS", "PRIORITY", ">TRY", "SUBMITTED", ">WAIT", ">RUN",
-                  "WORKER", "NOTE", NULL);
+    fq_text_table_init(&rows->table, "ID", "NAME", "STATUS", "PRIORITY", ">TRY", "SUBMITTED", ">WAIT", ">RUN",
+                       "WORKER", "NOTE", NULL);
 }
 
-static void add_note(struct fq_table *table, const struct fq_value *values, uint32_t at) {
+static void add_note(struct fq_text_table *table, const struct fq_value *values, uint32_t at) {
     uint32_t error = fq_row_index(values, at, "error");
     char due[FQ_OUTPUT_TIME_SIZE];
     if (error != 0 && values[error].type == FQ_VALUE_MAP) {
         fq_slice type = fq_row_text(values, error, "type"), message = fq_row_text(values, error, "message");
         int shown = message.len < 80 ? (int)message.len : 80;
-        fq_table_add(table, "%.*s: %.*s", (int)type.len, type.ptr, shown, message.ptr);
+        fq_text_table_add(table, "%.*s: %.*s", (int)type.len, type.ptr, shown, message.ptr);
     } else if (fq_row_is(values, at, "status", "scheduled")) {
         fq_output_moment(fq_row_number(values, at, "due_at"), due);
-        fq_table_add(table, "due %s", due);
+        fq_text_table_add(table, "due %s", due);
     } else
-        fq_table_add(table, "%s", fq_row_number(values, at, "cancel_requested") ? "cancel requested" : "");
+        fq_text_table_add(table, "%s",
+                          fq_row_number(values, at, "cancel_requested") ? "cancel requested" : "");
 }
 
 static void add_task_row(void *context, const struct fq_value *values, uint32_t at) {
@@ -45,22 +46,22 @@ static void add_task_row(void *context, const struct fq_value *values, uint32_t 
         fq_output_json_line(fq_output_json(values, at));
         return;
     }
-    struct fq_table *table = &rows->table;
+    struct fq_text_table *table = &rows->table;
     char submitted[FQ_OUTPUT_TIME_SIZE], wait[FQ_OUTPUT_TIME_SIZE] = "-", run[FQ_OUTPUT_TIME_SIZE] = "-";
     fq_output_moment(fq_row_number(values, at, "submitted_at"), submitted);
     if (fq_row_number(values, at, "attempt") > 0)
         fq_output_duration(fq_row_number(values, at, "wait_us"), wait);
     if (fq_row_number(values, at, "completed_at") > 0)
         fq_output_duration(fq_row_number(values, at, "run_us"), run);
-    fq_table_add_slice(table, fq_row_text(values, at, "id"));
-    fq_table_add_slice(table, fq_row_text(values, at, "name"));
-    fq_table_add_slice(table, fq_row_text(values, at, "status"));
-    fq_table_add_slice(table, fq_row_text(values, at, "priority"));
-    fq_table_add(table, "%lld", (long long)fq_row_number(values, at, "attempt"));
-    fq_table_add(table, "%s", submitted);
-    fq_table_add(table, "%s", wait);
-    fq_table_add(table, "%s", run);
-    fq_table_add_slice(table, fq_row_text(values, at, "worker"));
+    fq_text_table_add_slice(table, fq_row_text(values, at, "id"));
+    fq_text_table_add_slice(table, fq_row_text(values, at, "name"));
+    fq_text_table_add_slice(table, fq_row_text(values, at, "status"));
+    fq_text_table_add_slice(table, fq_row_text(values, at, "priority"));
+    fq_text_table_add(table, "%lld", (long long)fq_row_number(values, at, "attempt"));
+    fq_text_table_add(table, "%s", submitted);
+    fq_text_table_add(table, "%s", wait);
+    fq_text_table_add(table, "%s", run);
+    fq_text_table_add_slice(table, fq_row_text(values, at, "worker"));
     add_note(table, values, at);
 }
 
@@ -71,7 +72,7 @@ static int print_tasks(const struct fq_options *options, fq_client *client, stru
     int64_t limit = fq_option_number(options, FQ_OPTION_LIMIT);
     int code = fq_connection_list(client, args, limit, add_task_row, &rows);
     if (!rows.as_json)
-        fq_table_print(&rows.table, stdout, code == 0 ? empty : "");
+        fq_text_table_print(&rows.table, stdout, code == 0 ? empty : "");
     if (!rows.as_json && (int64_t)rows.count == limit)
         printf("(the first %lld; --limit shows more)\n", (long long)limit);
     return code;

@@ -23,10 +23,10 @@ void fq_output_duration(int64_t us, char text[FQ_OUTPUT_TIME_SIZE]);
 /** 950, 1.2k, 34k, 5.6M */
 void fq_output_count(double count, char text[FQ_OUTPUT_TIME_SIZE]);
 
-// A table whose columns are as wide as their widest cell. Starts with fq_table_init, ends with fq_table_print (which
+// A table whose columns are as wide as their widest cell. Starts with fq_text_table_init, ends with fq_text_table_print (which
 // frees it). Without memory rows are missing at the end and print says so.
 enum { FQ_TABLE_COLUMNS_MAX = 16 };
-struct fq_table {
+struct fq_text_table {
     const char *headings[FQ_TABLE_COLUMNS_MAX]; // a leading '>' aligns right
     size_t column_count;
     char **cells; // row after row, owned
@@ -34,12 +34,13 @@ struct fq_table {
     bool out_of_memory;
 };
 /** Headings, ended by NULL. Borrowed. */
-void fq_table_init(struct fq_table *table, const char *first, ...) __attribute__((sentinel));
+void fq_text_table_init(struct fq_text_table *table, const char *first, ...) __attribute__((sentinel));
 /** One cell, printf; rows fill from left to right. */
-void fq_table_add(struct fq_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void fq_table_add_slice(struct fq_table *table, fq_slice text);
+void fq_text_table_add(struct fq_text_table *table, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void fq_text_table_add_slice(struct fq_text_table *table, fq_slice text);
 /** Prints to `out`; words of the last column are not cut. `empty` is printed instead of a table without rows. */
-void fq_table_print(struct fq_table *table, FILE *out, const char *empty);
+void fq_text_table_print(struct fq_text_table *table, FILE *out, const char *empty);
 
 /** The value at `at` as JSON, a new reference; bytes that are no UTF-8 become base64 with a "base64:" in front. */
 json_t *fq_output_json(const struct fq_value *values, uint32_t at);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fq_table_init(struct fq_table *table, const char *first, ...) {
-    *table = (struct fq_table){.headings = {first}, .column_count = 1};
+void fq_text_table_init(struct fq_text_table *table, const char *first, ...) {
+    *table = (struct fq_text_table){.headings = {first}, .column_count = 1};
     va_list args;
     va_start(args, first);
     for (const char *heading; (heading = va_arg(args, const char *)) != NULL;) {
@@ -18,7 +18,7 @@ void fq_table_init(struct fq_table *table, const char *first, ...) {
 }
 
 // Takes `cell`.
-static void add(struct fq_table *table, char *cell) {
+static void add(struct fq_text_table *table, char *cell) {
     char **grown = NULL;
     bool full = (table->cell_count & (table->cell_count - 1)) == 0; // grows at powers of two
     if (cell != NULL && full)
@@ -35,7 +35,7 @@ static void add(struct fq_table *table, char *cell) {
     table->cells[table->cell_count++] = cell;
 }
 
-void fq_table_add(struct fq_table *table, const char *format, ...) {
+void fq_text_table_add(struct fq_text_table *table, const char *format, ...) {
     va_list args;
     va_start(args, format);
     char *cell = NULL;
@@ -45,7 +45,7 @@ void fq_table_add(struct fq_table *table, const char *format, ...) {
     add(table, cell);
 }
 
-void fq_table_add_slice(struct fq_table *table, fq_slice text) {
+void fq_text_table_add_slice(struct fq_text_table *table, fq_slice text) {
     add(table, strndup(text.ptr != NULL ? text.ptr : "", text.len));
 }
 
@@ -92,7 +92,7 @@ static const char *colour_of(const char *cell) {
     return NULL;
 }
 
-static void print_row(const struct fq_table *table, FILE *out, char *const *cells, const int *widths,
+static void print_row(const struct fq_text_table *table, FILE *out, char *const *cells, const int *widths,
                       bool coloured) {
     for (size_t c = 0; c < table->column_count; c++) {
         const char *colour = coloured ? colour_of(cells[c]) : NULL;
@@ -106,7 +106,7 @@ static void print_row(const struct fq_table *table, FILE *out, char *const *cell
     fputc('\n', out);
 }
 
-static void print_headings(const struct fq_table *table, FILE *out, const int *widths, bool coloured) {
+static void print_headings(const struct fq_text_table *table, FILE *out, const int *widths, bool coloured) {
     if (coloured)
         fputs("\033[1m", out);
     for (size_t c = 0; c < table->column_count; c++) {
@@ -116,7 +116,7 @@ static void print_headings(const struct fq_table *table, FILE *out, const int *w
     fputs(coloured ? "\033[0m\n" : "\n", out);
 }
 
-void fq_table_print(struct fq_table *table, FILE *out, const char *empty) {
+void fq_text_table_print(struct fq_text_table *table, FILE *out, const char *empty) {
     size_t rows = table->cell_count / table->column_count;
     int widths[FQ_TABLE_COLUMNS_MAX] = {0};
     bool coloured = fq_output_is_coloured(out);

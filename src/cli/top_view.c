@@ -107,33 +107,33 @@ static const struct fq_top_worker *find_worker(const struct fq_top_sample *sampl
     return NULL;
 }
 
-static void add_number(struct fq_table *table, int64_t number) {
+static void add_number(struct fq_text_table *table, int64_t number) {
     char text[FQ_OUTPUT_TIME_SIZE];
     fq_output_count((double)number, text);
-    fq_table_add(table, "%s", text);
+    fq_text_table_add(table, "%s", text);
 }
 
-static void add_rate(struct fq_table *table, int64_t now, int64_t before, bool known, double seconds) {
+static void add_rate(struct fq_text_table *table, int64_t now, int64_t before, bool known, double seconds) {
     char text[FQ_OUTPUT_TIME_SIZE];
     fq_output_count(known && now > before ? (double)(now - before) / seconds : 0, text);
-    fq_table_add(table, "%s", text);
+    fq_text_table_add(table, "%s", text);
 }
 
-static void add_age(struct fq_table *table, int64_t now_us, int64_t then_ms) {
+static void add_age(struct fq_text_table *table, int64_t now_us, int64_t then_ms) {
     char age[FQ_OUTPUT_TIME_SIZE] = "-";
     if (then_ms > 0)
         fq_output_duration(now_us > then_ms * 1000 ? now_us - then_ms * 1000 : 0, age);
-    fq_table_add(table, "%s", age);
+    fq_text_table_add(table, "%s", age);
 }
 
 static void print_names(FILE *out, const struct fq_top_sample *now, const struct fq_top_sample *before,
                         double seconds, size_t rows) {
-    struct fq_table table;
-    fq_table_init(&table, "QUEUE", ">CRITICAL", ">HIGH", ">NORMAL", ">LOW", ">SCHEDULED", ">RUNNING",
-                  ">DONE/s", ">FAILED/s", ">DONE", ">FAILED", ">WORKERS", ">OLDEST", "NOTE", NULL);
+    struct fq_text_table table;
+    fq_text_table_init(&table, "QUEUE", ">CRITICAL", ">HIGH", ">NORMAL", ">LOW", ">SCHEDULED", ">RUNNING",
+                       ">DONE/s", ">FAILED/s", ">DONE", ">FAILED", ">WORKERS", ">OLDEST", "NOTE", NULL);
     for (size_t i = 0; i < now->name_count && i < rows; i++) {
         const struct fq_top_name *row = &now->names[i], *then = find_name(before, row->name);
-        fq_table_add(&table, "%s", row->name);
+        fq_text_table_add(&table, "%s", row->name);
         for (int p = 0; p < 4; p++)
             add_number(&table, row->by_priority[p]);
         add_number(&table, row->scheduled);
@@ -144,10 +144,10 @@ static void print_names(FILE *out, const struct fq_top_sample *now, const struct
         add_number(&table, row->failed);
         add_number(&table, row->workers);
         add_age(&table, now->at.wall_us, row->oldest_at);
-        fq_table_add(&table, "%s%s", row->paused ? "paused " : "",
-                     row->workers == 0 ? "no worker offers this name" : "");
+        fq_text_table_add(&table, "%s%s", row->paused ? "paused " : "",
+                          row->workers == 0 ? "no worker offers this name" : "");
     }
-    fq_table_print(&table, out, "No task name is known yet.");
+    fq_text_table_print(&table, out, "No task name is known yet.");
     if (now->name_count > rows || now->more_names)
         fprintf(out, "... %zu names%s\n", now->name_count, now->more_names ? " and more" : "");
     fputc('\n', out);
@@ -155,13 +155,13 @@ static void print_names(FILE *out, const struct fq_top_sample *now, const struct
 
 static void print_workers(FILE *out, const struct fq_top_sample *now, const struct fq_top_sample *before,
                           double seconds) {
-    struct fq_table table;
-    fq_table_init(&table, "WORKER", "STATE", ">SLOTS", ">RUNNING", ">LEASES", ">DONE/s", ">DONE", ">FAILED",
-                  ">SEEN", NULL);
+    struct fq_text_table table;
+    fq_text_table_init(&table, "WORKER", "STATE", ">SLOTS", ">RUNNING", ">LEASES", ">DONE/s", ">DONE",
+                       ">FAILED", ">SEEN", NULL);
     for (size_t i = 0; i < now->worker_count; i++) {
         const struct fq_top_worker *row = &now->workers[i], *then = find_worker(before, row->id);
-        fq_table_add(&table, "%s", row->id);
-        fq_table_add(&table, "%s", row->active ? "active" : "gone");
+        fq_text_table_add(&table, "%s", row->id);
+        fq_text_table_add(&table, "%s", row->active ? "active" : "gone");
         add_number(&table, row->slots);
         add_number(&table, row->running);
         add_number(&table, row->leases);
@@ -170,7 +170,7 @@ static void print_workers(FILE *out, const struct fq_top_sample *now, const stru
         add_number(&table, row->failed);
         add_age(&table, now->at.wall_us, row->seen_at);
     }
-    fq_table_print(&table, out, "No workers.");
+    fq_text_table_print(&table, out, "No workers.");
 }
 
 void fq_top_view_draw(FILE *out, const struct fq_top_view *view, const struct fq_top_sample *now,

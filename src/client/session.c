@@ -64,9 +64,9 @@ fq_session *fq_session_new(const struct fq_session_options *options) {
     if (session == NULL)
         return NULL;
     lists_init(session);
-    if (!options_copy(session, options) || fq_index_init(&session->requests_by_tag) < 0 ||
-        fq_index_init(&session->watchers_by_tag) < 0 || fq_index_init(&session->watchers_by_id) < 0 ||
-        fq_session_ping_new(session) < 0)
+    if (!options_copy(session, options) || fq_session_index_init(&session->requests_by_tag) < 0 ||
+        fq_session_index_init(&session->watchers_by_tag) < 0 ||
+        fq_session_index_init(&session->watchers_by_id) < 0 || fq_session_ping_new(session) < 0)
         return fq_session_free(session);
     fq_random_seed(&session->random, session->options.seed);
     session->hash_seed = fq_random_next(&session->random);
@@ -102,9 +102,9 @@ fq_session *fq_session_free(fq_session *session) {
     for (size_t i = 0; i < sizeof watchers / sizeof watchers[0]; i++)
         free_watchers(session, watchers[i]);
     free(session->ping);
-    fq_index_done(&session->requests_by_tag);
-    fq_index_done(&session->watchers_by_tag);
-    fq_index_done(&session->watchers_by_id);
+    fq_session_index_done(&session->requests_by_tag);
+    fq_session_index_done(&session->watchers_by_tag);
+    fq_session_index_done(&session->watchers_by_id);
     if (session->out.data != NULL) // it may still hold the login
         explicit_bzero(session->out.data, session->out.capacity);
     fq_buf_done(&session->out);

@@ -98,8 +98,9 @@ static void handle_login(fq_session *session) {
 
 // --- results of watched tasks -------------------------------------------------------------------------------------------
 static struct fq_session_watcher *watcher_by_id(const fq_session *session, const fq_uuid *id) {
-    fq_index_link *link = fq_index_find(&session->watchers_by_id, fq_session_hash_id(session, id));
-    for (; link != NULL; link = fq_index_next(link)) {
+    fq_session_index_link *link =
+        fq_session_index_find(&session->watchers_by_id, fq_session_hash_id(session, id));
+    for (; link != NULL; link = fq_session_index_next(link)) {
         struct fq_session_watcher *watcher = FQ_LIST_ELEMENT(link, struct fq_session_watcher, by_id);
         if (fq_uuid_equal(&watcher->id, id))
             return watcher;
@@ -111,7 +112,7 @@ static struct fq_session_watcher *watcher_by_id(const fq_session *session, const
 static void resolve(fq_session *session, const fq_uuid *id, int error, uint32_t result_at) {
     struct fq_session_watcher *watcher;
     while ((watcher = watcher_by_id(session, id)) != NULL) {
-        fq_index_remove(&session->watchers_by_id, &watcher->by_id);
+        fq_session_index_remove(&session->watchers_by_id, &watcher->by_id);
         watcher->error = error;
         watcher->result_at = result_at;
         if (error < 0 && watcher->submit != NULL) { // the submit's own answer tells
@@ -311,7 +312,7 @@ static void submitted_early(fq_session *session, struct fq_session_watcher *watc
     request->forgotten = true;
     request->watcher = NULL;
     watcher->submit = NULL;
-    fq_index_remove(&session->requests_by_tag, &request->by_tag);
+    fq_session_index_remove(&session->requests_by_tag, &request->by_tag);
 }
 
 static bool next_delivery(fq_session *session, struct fq_session_event *ret_event) {

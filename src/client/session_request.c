@@ -46,7 +46,7 @@ int fq_session_request_new(fq_session *session, const struct fq_resp_writer *wri
 
 static void request_enqueue(fq_session *session, struct fq_session_request *request, uint64_t tag) {
     request->tag = tag;
-    fq_index_add(&session->requests_by_tag, &request->by_tag, fq_session_hash_tag(session, tag));
+    fq_session_index_add(&session->requests_by_tag, &request->by_tag, fq_session_hash_tag(session, tag));
     fq_list_append(&session->waiting, &request->queue);
 }
 
@@ -59,7 +59,7 @@ void fq_session_request_free(fq_session *session, struct fq_session_request *req
         session->ping_in_flight = false;
         return;
     }
-    fq_index_remove(&session->requests_by_tag, &request->by_tag);
+    fq_session_index_remove(&session->requests_by_tag, &request->by_tag);
     if (request->watcher != NULL)
         request->watcher->submit = NULL;
     session->held_bytes -= request->len;
@@ -70,8 +70,9 @@ void fq_session_request_free(fq_session *session, struct fq_session_request *req
 
 // --- watchers -----------------------------------------------------------------------------------------------------------
 void fq_session_watcher_index(fq_session *session, struct fq_session_watcher *watcher) {
-    fq_index_remove(&session->watchers_by_id, &watcher->by_id);
-    fq_index_add(&session->watchers_by_id, &watcher->by_id, fq_session_hash_id(session, &watcher->id));
+    fq_session_index_remove(&session->watchers_by_id, &watcher->by_id);
+    fq_session_index_add(&session->watchers_by_id, &watcher->by_id,
+                         fq_session_hash_id(session, &watcher->id));
 }
 
 static int watcher_new(fq_session *session, const fq_uuid *id, uint64_t tag,
@@ -82,7 +83,7 @@ static int watcher_new(fq_session *session, const fq_uuid *id, uint64_t tag,
     watcher->tag = tag;
     watcher->id = *id;
     fq_list_init(&watcher->queue);
-    fq_index_add(&session->watchers_by_tag, &watcher->by_tag, fq_session_hash_tag(session, tag));
+    fq_session_index_add(&session->watchers_by_tag, &watcher->by_tag, fq_session_hash_tag(session, tag));
     fq_session_watcher_index(session, watcher);
     *ret_watcher = watcher;
     return 0;
@@ -90,8 +91,8 @@ static int watcher_new(fq_session *session, const fq_uuid *id, uint64_t tag,
 
 void fq_session_watcher_free(fq_session *session, struct fq_session_watcher *watcher) {
     fq_list_remove(&watcher->queue);
-    fq_index_remove(&session->watchers_by_tag, &watcher->by_tag);
-    fq_index_remove(&session->watchers_by_id, &watcher->by_id);
+    fq_session_index_remove(&session->watchers_by_tag, &watcher->by_tag);
+    fq_session_index_remove(&session->watchers_by_id, &watcher->by_id);
     if (watcher->submit != NULL)
         watcher->submit->watcher = NULL;
     free(watcher);
@@ -279,19 +280,21 @@ int fq_session_command(fq_session *session, const fq_slice *args, size_t arg_cou
 
 void fq_session_forget(fq_session *session, uint64_t tag) {
     uint64_t hash = fq_session_hash_tag(session, tag);
-    fq_index_link *next;
-    for (fq_index_link *link = fq_index_find(&session->requests_by_tag, hash); link != NULL; link = next) {
-        next = fq_index_next(link);
+    fq_session_index_link *next;
+    for (fq_session_index_link *link = fq_session_index_find(&session->requests_by_tag, hash); link != NULL;
+         link = next) {
+        next = fq_session_index_next(link);
         struct fq_session_request *request = FQ_LIST_ELEMENT(link, struct fq_session_request, by_tag);
         if (request->tag != tag)
             continue;
         request->forgotten = true;
-        fq_index_remove(&session->requests_by_tag, link);
+        fq_session_index_remove(&session->requests_by_tag, link);
         if (request->place != FQ_REQUEST_FLIES)
             fq_session_request_free(session, request);
     }
-    for (fq_index_link *link = fq_index_find(&session->watchers_by_tag, hash); link != NULL; link = next) {
-        next = fq_index_next(link);
+    for (fq_session_index_link *link = fq_session_index_find(&session->watchers_by_tag, hash); link != NULL;
+         link = next) {
+        next = fq_session_index_next(link);
         struct fq_session_watcher *watcher = FQ_LIST_ELEMENT(link, struct fq_session_watcher, by_tag);
         if (watcher->tag == tag)
             fq_session_watcher_free(session, watcher);

@@ -12,8 +12,8 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/uuid.h"
-#include "client/index.h"
 #include "client/list.h"
+#include "client/session_index.h"
 #include "fastqueue/session.h"
 #include "resp/reader.h"
 #include "resp/writer.h"
@@ -28,7 +28,7 @@ enum fq_session_request_kind {
 
 struct fq_session_watcher {
     fq_list_link queue;
-    fq_index_link by_tag, by_id;
+    fq_session_index_link by_tag, by_id;
     uint64_t tag;
     fq_uuid id;
     int error;                         // while it is in `watch_dead`
@@ -38,7 +38,7 @@ struct fq_session_watcher {
 
 struct fq_session_request {
     fq_list_link queue;
-    fq_index_link by_tag;
+    fq_session_index_link by_tag;
     enum fq_session_request_kind kind;
     enum { FQ_REQUEST_WAITS, FQ_REQUEST_FLIES, FQ_REQUEST_ENDED } place;
     bool repeatable;
@@ -79,12 +79,12 @@ struct fq_session {
     fq_list_link waiting, in_flight, finished;
     uint32_t in_flight_count;
     uint64_t held_bytes; // of requests not answered
-    fq_index requests_by_tag;
+    fq_session_index requests_by_tag;
     struct fq_session_request *ping; // reused; in `in_flight` or nowhere
 
     // watchers
     fq_list_link watch_held, watch_unsent, watch_sent, watch_dead, deliver;
-    fq_index watchers_by_tag, watchers_by_id;
+    fq_session_index watchers_by_tag, watchers_by_id;
 
     // bytes
     fq_buf out, scratch, in;

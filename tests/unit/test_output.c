@@ -44,30 +44,30 @@ static void test_durations_and_counts(void **state) {
     assert_string_equal(text, "-");
 }
 
-static char *print_table(struct fq_table *table, const char *empty) {
+static char *print_table(struct fq_text_table *table, const char *empty) {
     char *text = NULL;
     size_t size = 0;
     FILE *memory = open_memstream(&text, &size);
     assert_non_null(memory);
-    fq_table_print(table, memory, empty);
+    fq_text_table_print(table, memory, empty);
     fclose(memory);
     return text;
 }
 
 static void test_table(void **state) {
     (void)state;
-    struct fq_table table;
-    fq_table_init(&table, "NAME", ">N", "NOTE", NULL);
+    struct fq_text_table table;
+    fq_text_table_init(&table, "NAME", ">N", "NOTE", NULL);
     for (int i = 0; i < 9; i++) {
-        fq_table_add(&table, i == 0 ? "\xc3\xa9t\xc3\xa9" : "x");
-        fq_table_add(&table, "%d", i * 100);
-        fq_table_add_slice(&table, (fq_slice){"a\033[2Jb", i == 0 ? 6 : 1});
+        fq_text_table_add(&table, i == 0 ? "\xc3\xa9t\xc3\xa9" : "x");
+        fq_text_table_add(&table, "%d", i * 100);
+        fq_text_table_add_slice(&table, (fq_slice){"a\033[2Jb", i == 0 ? 6 : 1});
     }
     char *text = print_table(&table, "nothing");
     assert_memory_equal(text, "NAME    N  NOTE\n\xc3\xa9t\xc3\xa9     0  a?[2Jb\nx     100  a\n",
                         strlen("NAME    N  NOTE\n\xc3\xa9t\xc3\xa9     0  a?[2Jb\nx     100  a\n"));
     free(text);
-    fq_table_init(&table, "NAME", NULL);
+    fq_text_table_init(&table, "NAME", NULL);
     text = print_table(&table, "nothing");
     assert_string_equal(text, "nothing\n");
     free(text);

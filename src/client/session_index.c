@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/index.h"
+#include "client/session_index.h"
 
 #include <stdlib.h>
 
 enum { FIRST_BUCKETS = 16 };
 
-int fq_index_init(fq_index *index) {
-    fq_index_link **buckets = calloc(FIRST_BUCKETS, sizeof(fq_index_link *));
+int fq_session_index_init(fq_session_index *index) {
+    fq_session_index_link **buckets = calloc(FIRST_BUCKETS, sizeof(fq_session_index_link *));
     if (buckets == NULL)
         return FQ_ENOMEM;
-    *index = (fq_index){.buckets = buckets, .bucket_count = FIRST_BUCKETS};
+    *index = (fq_session_index){.buckets = buckets, .bucket_count = FIRST_BUCKETS};
     return 0;
 }
 
-void fq_index_done(fq_index *index) {
+void fq_session_index_done(fq_session_index *index) {
     free(index->buckets);
-    *index = (fq_index){0};
+    *index = (fq_session_index){0};
 }
 
-static void chain(fq_index_link **bucket, fq_index_link *link) {
+static void chain(fq_session_index_link **bucket, fq_session_index_link *link) {
     link->next = *bucket;
     link->place = bucket;
     if (*bucket != NULL)
@@ -26,13 +26,13 @@ static void chain(fq_index_link **bucket, fq_index_link *link) {
     *bucket = link;
 }
 
-static void grow(fq_index *index) {
+static void grow(fq_session_index *index) {
     size_t bucket_count = index->bucket_count * 2;
-    fq_index_link **buckets = calloc(bucket_count, sizeof(fq_index_link *));
+    fq_session_index_link **buckets = calloc(bucket_count, sizeof(fq_session_index_link *));
     if (buckets == NULL)
         return;
     for (size_t i = 0; i < index->bucket_count; i++) {
-        for (fq_index_link *link = index->buckets[i], *next; link != NULL; link = next) {
+        for (fq_session_index_link *link = index->buckets[i], *next; link != NULL; link = next) {
             next = link->next;
             chain(&buckets[link->hash & (bucket_count - 1)], link);
         }
@@ -42,7 +42,7 @@ static void grow(fq_index *index) {
     index->bucket_count = bucket_count;
 }
 
-void fq_index_add(fq_index *index, fq_index_link *link, uint64_t hash) {
+void fq_session_index_add(fq_session_index *index, fq_session_index_link *link, uint64_t hash) {
     if (index->count >= index->bucket_count)
         grow(index);
     link->hash = hash;
@@ -50,7 +50,7 @@ void fq_index_add(fq_index *index, fq_index_link *link, uint64_t hash) {
     index->count++;
 }
 
-void fq_index_remove(fq_index *index, fq_index_link *link) {
+void fq_session_index_remove(fq_session_index *index, fq_session_index_link *link) {
     if (link->place == NULL)
         return;
     *link->place = link->next;
@@ -61,16 +61,16 @@ void fq_index_remove(fq_index *index, fq_index_link *link) {
     index->count--;
 }
 
-static fq_index_link *skip_others(fq_index_link *link, uint64_t hash) {
+static fq_session_index_link *skip_others(fq_session_index_link *link, uint64_t hash) {
     while (link != NULL && link->hash != hash)
         link = link->next;
     return link;
 }
 
-fq_index_link *fq_index_find(const fq_index *index, uint64_t hash) {
+fq_session_index_link *fq_session_index_find(const fq_session_index *index, uint64_t hash) {
     return skip_others(index->buckets[hash & (index->bucket_count - 1)], hash);
 }
 
-fq_index_link *fq_index_next(const fq_index_link *link) {
+fq_session_index_link *fq_session_index_next(const fq_session_index_link *link) {
     return skip_others(link->next, link->hash);
 }
