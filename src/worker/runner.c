@@ -356,7 +356,7 @@ int fq_runner_poll(fq_runner *runner, uint32_t want) {
     if (runner->forked)
         return FQ_ECLOSED;
     int64_t now_us = fq_runner_now_us();
-    if (fq_runner_has_enough(runner, want) && now_us - runner->polled_us < POLL_EVERY_US)
+    if (runner->held.len > 0 && now_us - runner->polled_us < POLL_EVERY_US)
         return 0;
     runner->polled_us = now_us;
     struct epoll_event ready[4];
@@ -381,6 +381,23 @@ int fq_runner_wait(fq_runner *runner, uint32_t want, int64_t wait_ms) {
         turn(runner, ready, count > 0 ? count : 0, want);
     }
     return 0;
+}
+
+void fq_runner_settle(fq_runner *runner, int64_t wait_ms) {
+    if (!runner->fetching || runner->forked)
+        return;
+    // Any command behind it ends a blocked fetch.
+    fq_slice ping = {"PING", 4};
+    if (fq_session_command(runner->link.session, &ping, 1, false, fq_runner_tag(FQ_TAG_DECLINE, 0, 0)) < 0)
+        return;
+    int64_t now_us = fq_runner_now_us(), until = fq_time_add(now_us, wait_ms * FQ_US_PER_MS);
+    fq_link_write(&runner->link, now_us);
+    while (runner->fetching && now_us < until && !runner->orphaned) {
+        struct epoll_event ready[4];
+        int count = epoll_wait(runner->epoll_fd, ready, 4, (int)((until - now_us) / FQ_US_PER_MS) + 1);
+        turn(runner, ready, count > 0 ? count : 0, 0);
+        now_us = fq_runner_now_us();
+    }
 }
 
 int fq_runner_next(fq_runner *runner, struct fq_runner_task *ret_task) {

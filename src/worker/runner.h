@@ -91,6 +91,9 @@ FQ_MUST_USE int fq_runner_next(fq_runner *runner, struct fq_runner_task *ret_tas
 /** Claims the task's slot: 1 it is ours and counts as started; 0 it was taken back meanwhile. Finished results that
  *  wait for company are sent first unless tasks of this name are known to be short. */
 FQ_MUST_USE int fq_runner_begin(fq_runner *runner, uint32_t slot);
+/** Ends a fetch that is out and waits at most `wait_ms` for its answer. An event loop calls it before it runs something
+ *  that blocks it, so that no task lies unread in the socket meanwhile. */
+void fq_runner_settle(fq_runner *runner, int64_t wait_ms);
 /** Says whose code is on the processor, for runners that interleave tasks: begin and finish say it by themselves. Cheap. */
 void fq_runner_on_cpu(fq_runner *runner, uint32_t slot);
 /** What the supervisor wants of a running task: it was cancelled, or its soft limit has passed. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much a runner holds. Short tasks are fetched in numbers, so that the round trip disappears; what is held is never
-// more than about HOLD_US worth of work, so that nothing waits here while another runner is idle; tasks of HOLD_US or
-// longer are fetched one by one, when the runner is free.
+// more than about HOLD_US worth of work, so that nothing waits here while another runner is idle; tasks of LONG_US or
+// longer are fetched one by one. A runner asks only when it holds nothing: an answer that arrived behind the back of a
+// task that turns out long would lie unread in the socket, where the supervisor cannot take it back.
 #include "worker/runner_state.h"
 
 #include "base/assert.h"
@@ -11,10 +12,11 @@
 #include <stdlib.h>
 
 enum {
-    HOLD_US = 10 * FQ_US_PER_MS,
+    HOLD_US = 20 * FQ_US_PER_MS,
+    LONG_US = 10 * FQ_US_PER_MS,
     // A longer run counts as this long: one exception does not make the runner forget what is normal.
-    LEARN_MOST_US = 2 * HOLD_US,
-    PREFETCH_MOST = 256,
+    LEARN_MOST_US = 2 * LONG_US,
+    PREFETCH_MOST = 512,
     BLOCK_MS = 10000,
     REFUSED_PAUSE_US = 100 * FQ_US_PER_MS,
 };
@@ -31,18 +33,14 @@ void fq_runner_learn(fq_runner *runner, uint32_t name, int64_t run_us) {
 
 // Tasks to hold beyond those that can start at once.
 static uint32_t prefetch_depth(const fq_runner *runner) {
-    if (runner->average_us < 0 || runner->average_us >= HOLD_US)
+    if (runner->average_us < 0 || runner->average_us >= LONG_US)
         return 0;
     int64_t fits = HOLD_US / (runner->average_us + 1);
     uint32_t most = runner->ramp < PREFETCH_MOST ? runner->ramp : PREFETCH_MOST;
     return fits < (int64_t)most ? (uint32_t)fits : most;
 }
 
-bool fq_runner_has_enough(const fq_runner *runner, uint32_t want) {
-    return runner->held.len > 0 && (runner->is_dry || runner->held.len * 2 > want + prefetch_depth(runner));
-}
-
-static int send_fetch(fq_runner *runner, uint32_t count, bool blocks) {
+static int send_fetch(fq_runner *runner, uint32_t count) {
     bool filters = (fq_board_get(&runner->board, FQ_BOARD_ORDERS) & FQ_ORDER_FILTER) != 0;
     size_t room = 8 + (filters ? runner->name_count : 0);
     fq_slice *args = malloc(room * sizeof *args);
@@ -55,10 +53,8 @@ static int send_fetch(fq_runner *runner, uint32_t count, bool blocks) {
     args[n++] = (fq_slice){runner->setup.worker_id, strlen(runner->setup.worker_id)};
     args[n++] = (fq_slice){"COUNT", 5};
     args[n++] = (fq_slice){count_text, (size_t)snprintf(count_text, sizeof count_text, "%" PRIu32, count)};
-    if (blocks) {
-        args[n++] = (fq_slice){"BLOCK", 5};
-        args[n++] = (fq_slice){block_text, (size_t)snprintf(block_text, sizeof block_text, "%d", BLOCK_MS)};
-    }
+    args[n++] = (fq_slice){"BLOCK", 5};
+    args[n++] = (fq_slice){block_text, (size_t)snprintf(block_text, sizeof block_text, "%d", BLOCK_MS)};
     if (filters) {
         args[n++] = (fq_slice){"TASKS", 5};
         for (size_t i = 0; i < runner->name_count; i++)
@@ -76,18 +72,14 @@ static uint32_t min_u32(uint32_t a, uint64_t b) {
 
 void fq_runner_fetch(fq_runner *runner, uint32_t want, int64_t now_us) {
     uint64_t orders = fq_board_get(&runner->board, FQ_BOARD_ORDERS);
-    if (want == 0 || runner->fetching || runner->leaving || (orders & FQ_ORDER_GO) == 0 ||
-        now_us < runner->fetch_after_us || !fq_session_is_ready(runner->link.session))
+    if (want == 0 || runner->held.len > 0 || runner->fetching || runner->leaving ||
+        (orders & FQ_ORDER_GO) == 0 || now_us < runner->fetch_after_us ||
+        !fq_session_is_ready(runner->link.session))
         return;
-    if (fq_runner_has_enough(runner, want))
-        return;
-    uint32_t target = want + prefetch_depth(runner);
-    uint32_t count = min_u32(target - runner->held.len, runner->free_count);
+    uint32_t count = min_u32(want + prefetch_depth(runner), runner->free_count);
     if (runner->setup.max_tasks > 0)
         count = min_u32(count, (uint64_t)runner->setup.max_tasks - runner->taken);
-    if (count == 0)
-        return;
-    if (send_fetch(runner, count, runner->held.len == 0) < 0)
+    if (count == 0 || send_fetch(runner, count) < 0)
         return;
     runner->fetching = true;
     runner->asked = count;
@@ -253,13 +245,11 @@ void fq_runner_on_tasks(fq_runner *runner, const struct fq_session_event *event,
         return;
     }
     uint32_t count = event->values[0].child_count;
-    runner->is_dry = count < runner->asked;
-    if (!runner->is_dry && runner->ramp < PREFETCH_MOST)
+    if (count >= runner->asked && runner->ramp < PREFETCH_MOST)
         runner->ramp *= 2;
     hold_all(runner, event->values, now_us);
     // The supervisor looks at the board of a busy runner by itself; the first tasks after a pause have to be announced.
-    if (count > 0 && fq_board_get(&runner->board, FQ_BOARD_ASLEEP) != 0 &&
-        fq_board_swap(&runner->board, FQ_BOARD_ASLEEP, 0) != 0)
+    if (count > 0 && fq_board_swap(&runner->board, FQ_BOARD_ASLEEP, 0) != 0)
         (void)fq_control_send(runner->control_fd, FQ_CONTROL_WAKE, NULL, 0);
 }
 

@@ -89,8 +89,6 @@ int fq_runner_index_names(fq_runner *runner, const fq_str *names, size_t count);
 // runner_fetch.c
 /** Asks for more tasks if that is right now. */
 void fq_runner_fetch(fq_runner *runner, uint32_t want, int64_t now_us);
-/** So much is held that no fetch is needed yet. */
-bool fq_runner_has_enough(const fq_runner *runner, uint32_t want);
 /** The answer of a fetch. */
 void fq_runner_on_tasks(fq_runner *runner, const struct fq_session_event *event, int64_t now_us);
 /** Gives back what is not started. */
