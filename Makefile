@@ -49,6 +49,9 @@ bench: ## print the figures of docs/benchmarks.md
 lint: build ## include law, formatting, generated documents
 	@ctest --test-dir $(DIR) -L lint --output-on-failure
 
+docs: build ## print docs/cli.md and docs/configuration.md anew
+	@cmake --build $(DIR) --target docs
+
 fmt: ## format the C code in place
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
