@@ -5,6 +5,7 @@
 #include "fastqueue/task.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,8 @@ static void run_child(const char *module, const char *python, int names_fd, int 
     dup2(errors_fd, STDERR_FILENO);
     if (names_fd != NAMES_FD)
         dup2(names_fd, NAMES_FD);
+    else
+        fcntl(NAMES_FD, F_SETFD, 0); // it is to survive the exec
     alarm(LOAD_SECONDS);
     if (fq_task_module_is_shared_object(module))
         load_shared_object(module);

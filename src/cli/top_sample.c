@@ -26,7 +26,7 @@ static int ask(fq_client *client, const char *const *words, size_t count,
 static void read_percentiles(const struct fq_value *values, const char *key,
                              struct fq_top_percentiles *percentiles) {
     uint32_t at = fq_row_index(values, 0, key);
-    if (at == 0 || values[at].type != FQ_VALUE_MAP)
+    if (at == 0 || values[at].type != FQ_VALUE_MAP || fq_row_number(values, at, "count") == 0)
         return;
     percentiles->known = true;
     percentiles->p50_us = fq_row_number(values, at, "p50");
