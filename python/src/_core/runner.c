@@ -150,7 +150,7 @@ static int64_t monotonic_us(void) {
 // Runs what has been fetched until nothing is left, `until_us` has passed, or coroutines need the thread.
 static int execute_ready(runner_object *self, int64_t until_us) {
     struct fq_runner_task task;
-    while (!fq_runner_should_exit(self->runner) && take_next(self, &task) == 1) {
+    while (take_next(self, &task) == 1) {
         if (self->coroutines >= self->coroutines_max && runner_is_coroutine(self, &task)) {
             self->held = task;
             self->has_held = true;
@@ -210,7 +210,7 @@ static PyObject *runner_start_ready(runner_object *self, PyObject *unused) {
     if (error < 0)
         return raise_runner_error(self, error);
     struct fq_runner_task task;
-    while (!fq_runner_should_exit(self->runner) && take_next(self, &task) == 1) {
+    while (take_next(self, &task) == 1) {
         bool coroutine = runner_is_coroutine(self, &task);
         if (!coroutine || self->coroutines >= self->coroutines_max) {
             self->held = task;
@@ -300,7 +300,8 @@ static PyObject *runner_get_fd(runner_object *self, void *unused) {
 
 static PyObject *runner_get_should_exit(runner_object *self, void *unused) {
     (void)unused;
-    return PyBool_FromLong(self->runner == NULL || self->forked || fq_runner_should_exit(self->runner));
+    return PyBool_FromLong(self->runner == NULL || self->forked ||
+                           (!self->has_held && fq_runner_should_exit(self->runner)));
 }
 
 static PyObject *runner_get_coroutines(runner_object *self, void *unused) {

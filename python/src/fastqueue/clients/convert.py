@@ -68,6 +68,13 @@ def decode_result(value: Any, encoding: str) -> Any:
     return data
 
 
+def _result_state(fields: Mapping[str, Any], status: TaskStatus) -> str | None:
+    # A pushed result says no state: it is there, or the task had ended long before.
+    if status is not TaskStatus.SUCCESS:
+        return None
+    return "stored" if "result" in fields else "evicted"
+
+
 def task_result(fields: Mapping[str, Any]) -> TaskResult:
     """A TaskResult of a task map, or of the fields of a result event."""
     try:
@@ -93,7 +100,7 @@ def task_result(fields: Mapping[str, Any]) -> TaskResult:
         priority=TaskPriority(priority) if priority else None,
         attempt=int(fields.get("attempt") or 0),
         worker_id=fields.get("worker") or None,
-        result_state=fields.get("result_state") or None,
+        result_state=fields.get("result_state") or _result_state(fields, status),
     )
 
 

@@ -61,6 +61,17 @@ def _format(value: SerializationFormat | None) -> SerializationFormat:
     return value
 
 
+def _token_file() -> str | None:
+    path = environment("TOKEN_FILE")
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip() or None
+    except OSError as error:
+        raise make("INVALID", f"FASTQUEUE_TOKEN_FILE cannot be read: {error}") from error
+
+
 @dataclass(frozen=True)
 class Settings:
     """What both clients know before they connect. `timeout` None is no limit."""
@@ -104,7 +115,7 @@ class Settings:
             port=port,
             path=path,
             user=credentials.get("user") or user or environment("USER"),
-            token=credentials.get("token") or token or environment("TOKEN"),
+            token=credentials.get("token") or token or environment("TOKEN") or _token_file(),
             client_name=client_name,
             timeout=_timeout(timeout),
             retries=_retries(retries),

@@ -11,17 +11,25 @@ from ..__main__ import binary, environment
 from ..tasks.registry import task_registry
 
 
-def modules_of_registered_tasks() -> list[str]:
-    """The modules that define the tasks of this process, as the command's --task-modules; a script by its file."""
-    modules = []
+def modules_of_registered_tasks() -> tuple[list[str], list[str]]:
+    """The modules that define the tasks of this process, for --task-modules, and folders to find them in.
+
+    A script is imported again under the name of its file: keep what it runs behind `if __name__ == "__main__"`.
+    """
+    modules: list[str] = []
+    folders: list[str] = []
     for function in task_registry.list_tasks().values():
-        module = getattr(function, "__module__", None)
+        module: str | None = getattr(function, "__module__", None)
         if module == "__main__":
-            module = getattr(sys.modules["__main__"], "__file__", None)
-            module = os.path.abspath(module) if module is not None else None
+            script: str | None = getattr(sys.modules["__main__"], "__file__", None)
+            if script is None:
+                raise RuntimeError("tasks typed into an interpreter cannot be run by a worker: put them into a module")
+            folder, name = os.path.split(os.path.abspath(script))
+            module = name.removesuffix(".py")
+            folders.append(folder)
         if module is not None and module not in modules:
             modules.append(module)
-    return modules
+    return modules, folders
 
 
 class CommandProcess:
@@ -38,10 +46,13 @@ class CommandProcess:
 
     async def start(self) -> None:
         """Runs the command and returns when it has ended; RuntimeError if that was a failure."""
-        modules = modules_of_registered_tasks()
+        modules, folders = modules_of_registered_tasks()
+        env = environment()
+        if folders:
+            env["PYTHONPATH"] = os.pathsep.join([*dict.fromkeys(folders), *filter(None, [env.get("PYTHONPATH")])])
         arguments = [*self.arguments, *(["--task-modules", *modules] if modules else [])]
         self._stopping = False
-        self.process = await asyncio.create_subprocess_exec(binary(), *arguments, env=environment())
+        self.process = await asyncio.create_subprocess_exec(binary(), *arguments, env=env)
         try:
             code = await self.process.wait()
         except asyncio.CancelledError:
