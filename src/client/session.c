@@ -138,7 +138,6 @@ int fq_session_connected(fq_session *session, int64_t now_us) {
     session->refused = 0;
     session->ready_due = false;
     session->received_at_us = now_us;
-    session->waiting_since_us = now_us;
     session->sent = 0;
     fq_buf_clear(&session->out);
     fq_buf_clear(&session->in);
@@ -147,6 +146,7 @@ int fq_session_connected(fq_session *session, int64_t now_us) {
     int rc = session->reader == NULL ? FQ_ENOMEM : fq_session_login(session);
     if (rc < 0)
         return fq_session_fail(session, rc, "%s", fq_strerror(rc));
+    session->waiting_since_us = now_us; // of the login
     session->connected = true;
     return 0;
 }
