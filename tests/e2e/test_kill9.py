@@ -122,7 +122,7 @@ class KillTest(unittest.TestCase):
             for task in tasks:
                 link.command("FQ.COMPLETE", task["id"], task["token"], '"done"')
             stats = link.command("FQ.STATS")
-            if not tasks and int(stats["pending"]) == 0 and int(stats["started"]) == 0:
+            if not tasks and stats["states"]["pending"] + stats["states"]["started"] + stats["states"]["scheduled"] == 0:
                 break
         ids = list(load.submitted)
         for start in range(0, len(ids), 500):
