@@ -48,7 +48,7 @@ const char *fq_task_baggage(const fq_task *task) {
 }
 
 bool fq_task_should_stop(const fq_task *task) {
-    return fq_runner_wish(task->runner, task->given.slot) != FQ_WISH_NONE;
+    return task->runner != NULL && fq_runner_wish(task->runner, task->given.slot) != FQ_WISH_NONE;
 }
 
 const void *fq_task_payload(const fq_task *task, size_t *ret_len, const char **ret_encoding) {

@@ -119,7 +119,8 @@ struct fq_runner_outcome fq_task_outcome(fq_task *task, int returned) {
         (void)fq_task_fail(task, "TaskError", "the task returned %d", returned);
     }
     if (task->failed) {
-        enum fq_runner_wish wish = fq_runner_wish(task->runner, task->given.slot);
+        enum fq_runner_wish wish =
+            task->runner != NULL ? fq_runner_wish(task->runner, task->given.slot) : FQ_WISH_NONE;
         return (struct fq_runner_outcome){
             .error_type = fq_str_of(task->error_type),
             .message = {task->message, task->message_len},

@@ -11,7 +11,7 @@
 enum { FQ_TASK_MESSAGE_MAX = 4096 };
 
 struct fq_task {
-    const fq_runner *runner;
+    const fq_runner *runner; // NULL = nobody can wish for an end
     struct fq_runner_task given;
     json_t *payload;             // parsed when first asked for
     bool parsed;                 // even if it was no JSON
