@@ -161,7 +161,7 @@ def wait_until_done(port: int, count: int) -> None:
             stream.write(b"*1\r\n$8\r\nFQ.STATS\r\n")
             stream.flush()
             values = read_flat(stream)
-            if int(values.get("completed_total", 0)) >= count:
+            if int(values.get("completed", 0)) >= count:
                 return
             time.sleep(0.002)
 

@@ -14,9 +14,9 @@ static struct fq_task *holder_of(const fq_engine *engine, const fq_uuid *id, uin
 
 static int refuse_lease(const fq_engine *engine, fq_decision *decision, const fq_uuid *id) {
     const struct fq_task *task = fq_task_find(engine, id);
-    if (task == NULL && fq_ledger_find(&engine->ledger, id) == NULL)
-        return fq_refuse(decision, FQ_EUNKNOWNTASK, "no task has this id");
     decision->is_stale = true;
+    if (task == NULL && fq_ledger_find(&engine->ledger, id) == NULL)
+        return fq_refuse(decision, FQ_ESTALELEASE, "no task has this id; drop its outcome");
     return fq_refuse(decision, FQ_ESTALELEASE,
                      "the lease is no longer held under this token: the task is %s; drop its outcome",
                      task != NULL ? fq_task_state_name(fq_task_state_of(task)) : "finished");

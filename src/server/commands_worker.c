@@ -235,7 +235,8 @@ int fq_command_fetch(struct fq_call *call) {
     int rc = read_fetch(call, &fetch);
     if (rc < 0)
         return rc;
-    if (fetch.worker.len == 0)
+    // Names without a worker: the fetch stands for itself, whatever connection of a client's pool it came by.
+    if (fetch.worker.len == 0 && fetch.name_count == 0)
         fetch.worker = fq_presence_worker_of(call->connection);
     if (fetch.worker.len == 0) {
         if (fetch.name_count == 0)
