@@ -23,14 +23,19 @@ static char *room(struct fq_resp_writer *writer, size_t len) {
 
 // Decimal digits at `to`; returns how many.
 static size_t put_unsigned(char *to, uint64_t value) {
+    if (value < 10) { // most lengths and counts
+        to[0] = (char)('0' + value);
+        return 1;
+    }
     char digits[NUMBER_TEXT];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
+    char *first = digits + NUMBER_TEXT;
+    while (value >= 10) {
+        *--first = (char)('0' + value % 10);
         value /= 10;
-    } while (value != 0);
-    for (size_t i = 0; i < count; i++)
-        to[i] = digits[count - 1 - i];
+    }
+    *--first = (char)('0' + value);
+    size_t count = (size_t)(digits + NUMBER_TEXT - first);
+    memcpy(to, first, count);
     return count;
 }
 
@@ -56,12 +61,12 @@ static void write_line(struct fq_resp_writer *writer, char type, int64_t value) 
         fq_buf_commit(writer->out, put_line(to, type, value));
 }
 
-static void write_literal(struct fq_resp_writer *writer, fq_str text) {
-    char *to = room(writer, text.len);
+void fq_resp_write_raw(struct fq_resp_writer *writer, fq_str encoded) {
+    char *to = room(writer, encoded.len);
     if (to == NULL)
         return;
-    memcpy(to, text.ptr, text.len);
-    fq_buf_commit(writer->out, text.len);
+    memcpy(to, encoded.ptr, encoded.len);
+    fq_buf_commit(writer->out, encoded.len);
 }
 
 // Text on one line: bytes that would end the line become spaces.
@@ -118,12 +123,12 @@ void fq_resp_write_text(struct fq_resp_writer *writer, const char *text) {
 }
 
 void fq_resp_write_nil(struct fq_resp_writer *writer) {
-    write_literal(writer, writer->protocol >= 3 ? FQ_STR("_\r\n") : FQ_STR("$-1\r\n"));
+    fq_resp_write_raw(writer, writer->protocol >= 3 ? FQ_STR("_\r\n") : FQ_STR("$-1\r\n"));
 }
 
 void fq_resp_write_boolean(struct fq_resp_writer *writer, bool value) {
     if (writer->protocol >= 3)
-        write_literal(writer, value ? FQ_STR("#t\r\n") : FQ_STR("#f\r\n"));
+        fq_resp_write_raw(writer, value ? FQ_STR("#t\r\n") : FQ_STR("#f\r\n"));
     else
         fq_resp_write_integer(writer, value ? 1 : 0);
 }

@@ -24,6 +24,8 @@ void fq_resp_write_double(struct fq_resp_writer *writer, double value); // RESP2
 void fq_resp_write_array(struct fq_resp_writer *writer, size_t count);
 void fq_resp_write_map(struct fq_resp_writer *writer, size_t pairs);  // RESP2: an array of twice as many
 void fq_resp_write_push(struct fq_resp_writer *writer, size_t count); // RESP3 only
+/** Bytes that are RESP already: constants of replies that are written often. */
+void fq_resp_write_raw(struct fq_resp_writer *writer, fq_str encoded);
 /** A request: an array of bulk strings; used by clients. */
 void fq_resp_write_request(struct fq_resp_writer *writer, size_t arg_count);
 

@@ -85,13 +85,18 @@ static void count_latency(fq_core *core, enum fq_event_type type, const struct f
         fq_latency_count(&core->runs, view->run_us, core->now.boot_us);
 }
 
+// Without an observer only the events that end a wait or a run are looked at.
 static void observe(fq_core *core, const struct fq_event *event) {
+    enum fq_event_type type = fq_event_type_of(event);
+    bool is_timed = type == FQ_EVENT_GRANTED || type == FQ_EVENT_COMPLETED || type == FQ_EVENT_FAILED;
+    if (core->observer.on_event == NULL && !is_timed)
+        return;
     fq_uuid id = fq_event_task_id(event);
     static const fq_uuid none;
     struct fq_task_view view;
     bool has_task = !fq_uuid_equal(&id, &none) && fq_engine_task(core->engine, &id, &view) == 0;
     if (has_task)
-        count_latency(core, fq_event_type_of(event), &view);
+        count_latency(core, type, &view);
     if (core->observer.on_event != NULL)
         core->observer.on_event(core->observer.context, core->engine, event, has_task ? &view : NULL);
 }

@@ -25,6 +25,19 @@ void fq_reply_token(struct fq_resp_writer *writer, uint64_t token) {
     fq_resp_write_string(writer, (fq_str){text, (size_t)len});
 }
 
+// Keys of the maps that every task is told in, written as they go over the wire.
+#define KEY(len, name) FQ_STR("$" #len "\r\n" name "\r\n")
+
+static void put_text(struct fq_resp_writer *writer, fq_str key, fq_str value) {
+    fq_resp_write_raw(writer, key);
+    fq_resp_write_string(writer, value);
+}
+
+static void put_integer(struct fq_resp_writer *writer, fq_str key, int64_t value) {
+    fq_resp_write_raw(writer, key);
+    fq_resp_write_integer(writer, value);
+}
+
 static int64_t to_ms(int64_t us) {
     return us / FQ_US_PER_MS;
 }
@@ -60,8 +73,9 @@ static struct shape shape_of(const struct fq_task_view *view, bool with_result) 
     shape.result = with_result && view->state == FQ_TASK_SUCCESS &&
                    (view->result_presence == FQ_RESULT_STORED || view->result.len > 0);
     shape.error = view->error_type.len > 0 && view->state != FQ_TASK_SUCCESS;
-    size_t optional[] = {shape.due, shape.timeout, shape.expires, shape.cancel, shape.traceparent,
-                         shape.ended, shape.error, shape.result, shape.result}; // a result has its encoding
+    size_t optional[] = {
+        shape.due,   shape.timeout, shape.expires, shape.cancel, shape.traceparent,
+        shape.ended, shape.error,   shape.result,  shape.result}; // a result has its encoding
     shape.pairs = FIXED_PAIRS;
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         shape.pairs += optional[i];
@@ -69,30 +83,30 @@ static struct shape shape_of(const struct fq_task_view *view, bool with_result) 
 }
 
 static void write_error_map(struct fq_resp_writer *writer, const struct fq_task_view *view) {
-    fq_resp_write_text(writer, "error");
+    fq_resp_write_raw(writer, KEY(5, "error"));
     fq_resp_write_map(writer, 3);
-    fq_reply_key_text(writer, "type", view->error_type);
-    fq_reply_key_text(writer, "message", view->error_message);
-    fq_reply_key_text(writer, "stack", view->error_stack);
+    put_text(writer, KEY(4, "type"), view->error_type);
+    put_text(writer, KEY(7, "message"), view->error_message);
+    put_text(writer, KEY(5, "stack"), view->error_stack);
 }
 
 static void write_optional(struct fq_resp_writer *writer, const struct fq_task_view *view,
                            const struct shape *shape) {
     if (shape->due)
-        fq_reply_key_integer(writer, "due_at", to_ms(view->due_us));
+        put_integer(writer, KEY(6, "due_at"), to_ms(view->due_us));
     if (shape->timeout)
-        fq_reply_key_integer(writer, "timeout", view->timeout_ms);
+        put_integer(writer, KEY(7, "timeout"), view->timeout_ms);
     if (shape->expires)
-        fq_reply_key_integer(writer, "expires_at", to_ms(view->expires_us));
+        put_integer(writer, KEY(10, "expires_at"), to_ms(view->expires_us));
     if (shape->cancel)
-        fq_reply_key_integer(writer, "cancel_requested", 1);
+        put_integer(writer, KEY(16, "cancel_requested"), 1);
     if (shape->traceparent)
-        fq_reply_key_text(writer, "traceparent", view->run_traceparent);
+        put_text(writer, KEY(11, "traceparent"), view->run_traceparent);
     if (shape->ended)
-        fq_reply_key_text(writer, "result_state", fq_str_of(presence_name(view->result_presence)));
+        put_text(writer, KEY(12, "result_state"), fq_str_of(presence_name(view->result_presence)));
     if (shape->result) {
-        fq_reply_key_text(writer, "result", view->result);
-        fq_reply_key_text(writer, "encoding", encoding_of(view->result_encoding));
+        put_text(writer, KEY(6, "result"), view->result);
+        put_text(writer, KEY(8, "encoding"), encoding_of(view->result_encoding));
     }
     if (shape->error)
         write_error_map(writer, view);
@@ -101,21 +115,21 @@ static void write_optional(struct fq_resp_writer *writer, const struct fq_task_v
 void fq_reply_task(struct fq_resp_writer *writer, const struct fq_task_view *view, bool with_result) {
     struct shape shape = shape_of(view, with_result);
     fq_resp_write_map(writer, shape.pairs);
-    fq_resp_write_text(writer, "id");
+    fq_resp_write_raw(writer, KEY(2, "id"));
     fq_reply_uuid(writer, &view->id);
-    fq_reply_key_text(writer, "name", view->name);
-    fq_reply_key_text(writer, "status", fq_str_of(fq_task_state_name(view->state)));
-    fq_reply_key_text(writer, "priority", fq_str_of(fq_priority_name(view->priority)));
-    fq_reply_key_integer(writer, "attempt", view->attempt);
-    fq_reply_key_integer(writer, "retries", view->retries);
-    fq_reply_key_integer(writer, "crashes", view->crashes);
-    fq_reply_key_text(writer, "worker", view->worker);
-    fq_reply_key_integer(writer, "submitted_at", to_ms(view->submitted_us));
-    fq_reply_key_integer(writer, "eligible_at", to_ms(view->eligible_us));
-    fq_reply_key_integer(writer, "started_at", to_ms(view->started_us));
-    fq_reply_key_integer(writer, "completed_at", to_ms(view->completed_us));
-    fq_reply_key_integer(writer, "wait_us", view->wait_us);
-    fq_reply_key_integer(writer, "run_us", view->run_us);
+    put_text(writer, KEY(4, "name"), view->name);
+    put_text(writer, KEY(6, "status"), fq_str_of(fq_task_state_name(view->state)));
+    put_text(writer, KEY(8, "priority"), fq_str_of(fq_priority_name(view->priority)));
+    put_integer(writer, KEY(7, "attempt"), view->attempt);
+    put_integer(writer, KEY(7, "retries"), view->retries);
+    put_integer(writer, KEY(7, "crashes"), view->crashes);
+    put_text(writer, KEY(6, "worker"), view->worker);
+    put_integer(writer, KEY(12, "submitted_at"), to_ms(view->submitted_us));
+    put_integer(writer, KEY(11, "eligible_at"), to_ms(view->eligible_us));
+    put_integer(writer, KEY(10, "started_at"), to_ms(view->started_us));
+    put_integer(writer, KEY(12, "completed_at"), to_ms(view->completed_us));
+    put_integer(writer, KEY(7, "wait_us"), view->wait_us);
+    put_integer(writer, KEY(6, "run_us"), view->run_us);
     write_optional(writer, view, &shape);
 }
 
@@ -126,24 +140,24 @@ void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *vi
     contexts += options->tracestate.len > 0 ? 1 : 0;
     contexts += options->baggage.len > 0 ? 1 : 0;
     fq_resp_write_map(writer, 12 + contexts);
-    fq_resp_write_text(writer, "id");
+    fq_resp_write_raw(writer, KEY(2, "id"));
     fq_reply_uuid(writer, &view->id);
-    fq_resp_write_text(writer, "token");
+    fq_resp_write_raw(writer, KEY(5, "token"));
     fq_reply_token(writer, token);
-    fq_reply_key_text(writer, "name", view->name);
-    fq_reply_key_text(writer, "payload", view->payload);
-    fq_reply_key_text(writer, "encoding", encoding_of(options->encoding));
-    fq_reply_key_text(writer, "priority", fq_str_of(fq_priority_name(view->priority)));
-    fq_reply_key_integer(writer, "attempt", view->attempt);
-    fq_reply_key_integer(writer, "timeout", view->timeout_ms);
-    fq_reply_key_integer(writer, "submitted_at", to_ms(view->submitted_us));
-    fq_reply_key_integer(writer, "eligible_at", to_ms(view->eligible_us));
-    fq_reply_key_integer(writer, "wait_us", view->wait_us);
-    fq_reply_key_integer(writer, "lease_ms", lease_ms);
+    put_text(writer, KEY(4, "name"), view->name);
+    put_text(writer, KEY(7, "payload"), view->payload);
+    put_text(writer, KEY(8, "encoding"), encoding_of(options->encoding));
+    put_text(writer, KEY(8, "priority"), fq_str_of(fq_priority_name(view->priority)));
+    put_integer(writer, KEY(7, "attempt"), view->attempt);
+    put_integer(writer, KEY(7, "timeout"), view->timeout_ms);
+    put_integer(writer, KEY(12, "submitted_at"), to_ms(view->submitted_us));
+    put_integer(writer, KEY(11, "eligible_at"), to_ms(view->eligible_us));
+    put_integer(writer, KEY(7, "wait_us"), view->wait_us);
+    put_integer(writer, KEY(8, "lease_ms"), lease_ms);
     if (options->traceparent.len > 0)
-        fq_reply_key_text(writer, "traceparent", options->traceparent);
+        put_text(writer, KEY(11, "traceparent"), options->traceparent);
     if (options->tracestate.len > 0)
-        fq_reply_key_text(writer, "tracestate", options->tracestate);
+        put_text(writer, KEY(10, "tracestate"), options->tracestate);
     if (options->baggage.len > 0)
-        fq_reply_key_text(writer, "baggage", options->baggage);
+        put_text(writer, KEY(7, "baggage"), options->baggage);
 }
