@@ -344,6 +344,12 @@ static void close_all(struct server *server) {
     server->http = fq_admin_http_close(server->http);
     server->transports = fq_transports_free(server->transports);
     server->core = fq_core_free(server->core);
+    // From here on a further signal would find no handler and change the exit code of a stop that is done.
+    sigset_t late;
+    sigemptyset(&late);
+    sigaddset(&late, SIGTERM);
+    sigaddset(&late, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     // The journal's thread wakes the loop until it is closed.
