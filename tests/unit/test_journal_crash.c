@@ -116,6 +116,41 @@ static void power_cut_of_a_relaxed_journal(void **state) {
     sweep(201, 6, FQ_DURABILITY_RELAXED, false);
 }
 
+// The disk fills up: RESERVE becomes a segment, more waits for space.
+static void fill_up(struct rig *rig) {
+    if (rig_boot(rig) != 0 || !rig_settle(rig))
+        return;
+    sim_disk_set_capacity(rig->sim, sim_disk_used(rig->sim));
+    for (int i = 0; i < 12; i++) {
+        rig_append(rig, 6000);
+        rig_work(rig, 6);
+    }
+}
+
+static void power_cut_on_a_full_disk(void **state) {
+    (void)state;
+    for (uint64_t seed = 301; seed < 305; seed++) {
+        struct rig rig;
+        rig_init(&rig, seed);
+        fill_up(&rig);
+        assert_false(fq_journal_failed(rig.journal));
+        assert_false(sim_disk_exists(rig.sim, "RESERVE")); // it was needed
+        uint64_t calls = sim_disk_calls(rig.sim);
+        rig_done(&rig);
+        for (uint64_t at = 1; at <= calls; at++) {
+            rig_init(&rig, seed);
+            sim_disk_crash_at(rig.sim, at);
+            fill_up(&rig);
+            sim_disk_set_capacity(rig.sim, 0);
+            fq_random_seed(&rig.random, seed * 7919 + at);
+            start_again(&rig, false);
+            rig_work(&rig, 10);
+            assert_true(rig_settle(&rig));
+            rig_done(&rig);
+        }
+    }
+}
+
 // A killed process leaves all that it wrote: even relaxed, everything reported is there.
 static void kill_at_every_call(void **state) {
     (void)state;
@@ -143,6 +178,7 @@ int main(void) {
         cmocka_unit_test(power_cut_at_every_call),
         cmocka_unit_test(power_cut_with_garbage_sectors),
         cmocka_unit_test(power_cut_of_a_relaxed_journal),
+        cmocka_unit_test(power_cut_on_a_full_disk),
         cmocka_unit_test(kill_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
