@@ -241,7 +241,11 @@ class Server:
         else:
             sock = socket.create_connection(("127.0.0.1", self.port), timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Link(sock, protocol, token or self.token, timeout)
+        try:
+            return Link(sock, protocol, token or self.token, timeout)
+        except BaseException:
+            sock.close()
+            raise
 
     def http(self, method: str, path: str, body: str | bytes | None = None, headers: dict | None = None):
         """(status, headers, text) of one request to the admin listener."""

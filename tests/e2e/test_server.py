@@ -106,7 +106,6 @@ class Listening(unittest.TestCase):
             payload = "x" * 700_000
             for _ in range(10):
                 link.command("FQ.SUBMIT", "big.task", payload, "ENCODING", "raw")
-            link.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
             link.send(encode("FQ.FETCH", "TASKS", "big.task", "COUNT", "10"))
             time.sleep(0.3)
             self.assertEqual([len(task["payload"]) for task in link.read()], [700_000] * 10)
