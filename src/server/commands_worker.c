@@ -429,6 +429,7 @@ int fq_command_heartbeat(struct fq_call *call) {
     }
     if (rc == 0) {
         struct fq_command command = {.type = FQ_COMMAND_HEARTBEAT};
+        command.heartbeat.worker = fq_presence_worker_of(call->connection);
         command.heartbeat.beats = beats;
         command.heartbeat.beat_count = count;
         rc = commit(call, &command);

@@ -17,7 +17,7 @@ struct fq_present_worker {
     uint64_t hash;
     struct fq_link all;
     struct fq_link members; // of fq_membership.of_worker
-    struct fq_timer gone;   // runs while no connection is left
+    struct fq_timer timer;  // without connections: until it is gone; else until it is looked after
     size_t id_len, instance_len;
     char text[]; // id, then instance
 };
@@ -51,7 +51,7 @@ static void drop_worker(struct fq_present_worker *worker) {
     struct fq_link *link;
     while ((link = worker->members.next) != &worker->members)
         drop_membership(FQ_OF_LINK(link, struct fq_membership, of_worker));
-    fq_timer_clear(&core->timers, &worker->gone);
+    fq_timer_clear(&core->timers, &worker->timer);
     fq_link_remove(&worker->all);
     fq_index_remove(&core->presence.workers, worker->hash, worker);
     free(worker);
@@ -72,9 +72,8 @@ static struct fq_present_worker *find(const fq_core *core, fq_str id) {
     return fq_index_find(&core->presence.workers, hash, is_id, &id);
 }
 
-static void worker_is_gone(struct fq_timer *timer, struct fq_now now) {
-    struct fq_present_worker *worker =
-        (struct fq_present_worker *)((char *)timer - offsetof(struct fq_present_worker, gone));
+// Nobody has come back for it: what it leased and has not started is free again.
+static void give_up(struct fq_present_worker *worker, struct fq_now now) {
     struct fq_command command = {.type = FQ_COMMAND_WORKER_GONE};
     command.worker.worker = id_of(worker);
     command.worker.instance = instance_of(worker);
@@ -84,13 +83,49 @@ static void worker_is_gone(struct fq_timer *timer, struct fq_now now) {
     drop_worker(worker);
 }
 
+static bool is_alive(const struct fq_present_worker *worker, struct fq_now now) {
+    int64_t silence_us = worker->core->options->engine.worker_silence_ms * FQ_US_PER_MS;
+    for (const struct fq_link *link = worker->members.next; link != &worker->members; link = link->next) {
+        const fq_connection *connection = FQ_OF_LINK(link, struct fq_membership, of_worker)->connection;
+        if (connection->block == FQ_BLOCK_FETCH || now.boot_us - connection->heard_us < silence_us)
+            return true;
+    }
+    return false;
+}
+
+static int64_t look_again_at(const struct fq_core *core) {
+    return fq_time_add(core->now.boot_us, core->options->engine.worker_silence_ms * FQ_US_PER_MS / 3);
+}
+
+// An idle worker says nothing of itself for as long as its FETCH waits: its open connection speaks for it.
+static void look_after(struct fq_present_worker *worker, struct fq_now now) {
+    if (is_alive(worker, now)) {
+        struct fq_command command = {.type = FQ_COMMAND_HEARTBEAT};
+        command.heartbeat.worker = id_of(worker);
+        int rc = fq_commit_command(worker->core, &command, now);
+        (void)rc; // it is only shown as inactive then
+    }
+    if (fq_timer_set(&worker->core->timers, &worker->timer, look_again_at(worker->core)) < 0)
+        fq_log_write(worker->core->options->log, FQ_LOG_WARNING,
+                     "server out of memory for the timer of a worker");
+}
+
+static void on_timer(struct fq_timer *timer, struct fq_now now) {
+    struct fq_present_worker *worker = FQ_OF_LINK(timer, struct fq_present_worker, timer);
+    worker->core->now = now;
+    if (fq_link_is_empty(&worker->members))
+        give_up(worker, now);
+    else
+        look_after(worker, now);
+}
+
 static struct fq_present_worker *add_worker(fq_core *core, fq_str id, fq_str instance) {
     struct fq_present_worker *worker = calloc(1, sizeof *worker + id.len + instance.len);
     if (worker == NULL)
         return NULL;
     worker->core = core;
     worker->hash = XXH3_64bits_withSeed(id.ptr, id.len, core->seed);
-    worker->gone.fire = worker_is_gone;
+    worker->timer.fire = on_timer;
     worker->id_len = id.len;
     worker->instance_len = instance.len;
     memcpy(worker->text, id.ptr, id.len);
@@ -127,7 +162,6 @@ int fq_presence_join(fq_core *core, fq_connection *connection, fq_str id, fq_str
         worker = add_worker(core, id, instance);
     if (worker == NULL)
         return FQ_ENOMEM;
-    fq_timer_clear(&core->timers, &worker->gone);
     struct fq_membership *membership = membership_of(connection, worker);
     if (membership != NULL) { // the worker registered last is the connection's default
         fq_link_remove(&membership->of_connection);
@@ -146,7 +180,7 @@ int fq_presence_join(fq_core *core, fq_connection *connection, fq_str id, fq_str
     fq_link_init(&membership->of_connection);
     fq_link_append(&worker->members, &membership->of_worker);
     fq_link_append(&connection->memberships, &membership->of_connection);
-    return 0;
+    return fq_timer_set(&core->timers, &worker->timer, look_again_at(core));
 }
 
 void fq_presence_forget(fq_core *core, fq_str id) {
@@ -164,7 +198,7 @@ void fq_presence_leave(fq_core *core, fq_connection *connection, struct fq_now n
         if (!fq_link_is_empty(&worker->members))
             continue;
         int64_t at_us = fq_time_add(now.boot_us, GONE_AFTER_US);
-        if (worker->instance_len == 0 || fq_timer_set(&core->timers, &worker->gone, at_us) < 0)
+        if (worker->instance_len == 0 || fq_timer_set(&core->timers, &worker->timer, at_us) < 0)
             drop_worker(worker); // its leases end by time
     }
 }

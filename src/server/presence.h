@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which connections registered which worker. It tells a worker of cancels and drains, and it knows when the last connection
-// of an INSTANCE worker has been closed for a second: then its leases come back.
+// of an INSTANCE worker has been closed for a second: then its leases come back. While a connection of a worker is heard
+// of or waits in a FETCH, the worker counts as active.
 #ifndef FQ_SERVER_PRESENCE_H
 #define FQ_SERVER_PRESENCE_H
 
