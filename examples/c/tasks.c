@@ -195,8 +195,10 @@ FQ_TASK(scribble) {
             break;
     if (maps != NULL)
         fclose(maps);
-    int64_t seed = 1;
+    int64_t seed = 1, wait_ms = 100;
     (void)fq_task_arg_int(task, 0, "seed", &seed);
+    (void)fq_task_arg_int(task, 1, "wait_ms", &wait_ms);
+    sleep_for(wait_ms);
     unsigned long long noise = (unsigned long long)seed * 2654435761u + 88172645463325252ull;
     for (unsigned char *at = (unsigned char *)(uintptr_t)begin; at < (unsigned char *)(uintptr_t)end; at++) {
         noise ^= noise << 13;
