@@ -67,6 +67,10 @@ void fq_apply_finished(fq_engine *engine, fq_decision *decision, struct fq_event
     fq_task_set_state(engine, task, (enum fq_task_state)fq_task_next_state(from, event->type));
     task->moment = event->at_us;
     task->flags &= (uint8_t)~FQ_FLAG_BY_WALL;
+    if (event->ended.crashed) {
+        task->crashes++;
+        engine->totals.crashed++;
+    }
     if (event->type == FQ_EVENT_FAILED)
         task->order = ++engine->order;
     count_final(engine, task, event->type);

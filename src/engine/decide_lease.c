@@ -121,9 +121,13 @@ int fq_decide_heartbeat(const fq_engine *engine, const struct fq_command *comman
     void *verdicts = decision->verdicts;
     int rc = fq_array_reserve(&verdicts, &decision->verdict_capacity, count, 1);
     decision->verdicts = verdicts;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = beat(engine, decision, now, &command->heartbeat.beats[i]);
-    if (rc < 0)
-        return rc;
-    return fq_decide_seen(engine, decision, now, command->heartbeat.worker);
+    fq_str worker = command->heartbeat.worker;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const struct fq_heartbeat *heartbeat = &command->heartbeat.beats[i];
+        const struct fq_task *task = holder_of(engine, &heartbeat->id, heartbeat->token);
+        if (worker.len == 0 && task != NULL)
+            worker = fq_worker_id(task->worker); // who holds a lease lives
+        rc = beat(engine, decision, now, heartbeat);
+    }
+    return rc < 0 ? rc : fq_decide_seen(engine, decision, now, worker);
 }

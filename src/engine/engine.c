@@ -138,6 +138,9 @@ static bool unique_is_free(const fq_engine *engine, uint8_t flags, fq_str fields
 static bool image_fits(const fq_engine *engine, const struct fq_event *event) {
     const struct fq_task_image *image = &event->image;
     bool final = fq_task_state_is_final((enum fq_task_state)image->state);
+    if (image->order > engine->order ||
+        (image->state == FQ_TASK_STARTED && (uint64_t)image->moment > engine->token))
+        return false;
     if (!is_fresh(engine, &event->id) || (!final && !unique_is_free(engine, image->flags, image->fields)))
         return false;
     const struct fq_name *name = fq_name_find(engine, image->name);

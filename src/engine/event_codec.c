@@ -13,7 +13,7 @@
 //   GRANTED 3            i64 at, id[16], u64 token, text worker
 //   STARTED 4            i64 at, id[16], i64 started
 //   COMPLETED 5, FAILED 6, RETRIED 7, RETURNED 8, CRASHED 9, CANCELLED 10, EXPIRED 12
-//                        i64 at, id[16], i64 started, i64 due, text fields
+//                        i64 at, id[16], i64 started, i64 due, u8 crashed, text fields
 //   CANCEL_REQUESTED 11, RESULT_EVICTED 13, PURGED 14, REQUEUED 15, FORGOTTEN 16
 //                        i64 at, id[16]
 //   PAUSED 17, RESUMED 18
@@ -145,6 +145,7 @@ static void walk_submitted(struct cursor *cursor, struct fq_event *event) {
 static void walk_ended(struct cursor *cursor, struct fq_event *event) {
     walk_i64(cursor, &event->ended.started_us);
     walk_i64(cursor, &event->ended.due_us);
+    walk_bool(cursor, &event->ended.crashed);
     walk_text(cursor, &event->ended.fields);
 }
 

@@ -26,6 +26,7 @@ struct fq_submitted {
 struct fq_ended {
     int64_t started_us; // 0 = not known
     int64_t due_us;     // RETRIED
+    bool crashed;       // FAILED: by the last crash allowed
     fq_str fields;      // result or error
 };
 

@@ -51,7 +51,10 @@ int fq_lease_lost(const fq_engine *engine, fq_decision *decision, struct fq_now 
     if (task->crashes + 1u < engine->config.crash_max)
         return add_end(engine, decision, now, task, FQ_EVENT_CRASHED, end);
     int rc = add_end(engine, decision, now, task, FQ_EVENT_FAILED, end);
-    return rc < 0 ? rc : put_error(decision, end, FQ_STR("WorkerLost"));
+    if (rc < 0)
+        return rc;
+    decision->events[decision->event_count - 1].ended.crashed = true;
+    return put_error(decision, end, FQ_STR("WorkerLost"));
 }
 
 int fq_lease_failed(const fq_engine *engine, fq_decision *decision, struct fq_now now, struct fq_task *task,

@@ -129,6 +129,7 @@ int fq_commit_decision(fq_core *core, struct fq_now now) {
 int fq_commit_command(fq_core *core, struct fq_command *command, struct fq_now now) {
     command->random = fq_random_next(&core->random);
     int rc = fq_engine_decide(core->engine, command, now, core->decision);
+    fq_engine_note(core->engine, core->decision);
     if (rc < 0) {
         core->reason = fq_decision_reason(core->decision);
         return rc;
