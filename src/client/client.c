@@ -77,7 +77,7 @@ static int lose(fq_client *client, struct fq_client_errand *errand, int cause, c
     fq_session_disconnected(client->session, now_us);
     int64_t delay_us = fq_session_reconnect_delay_us(client->session);
     client->connect_at_us = fq_time_add(now_us, delay_us);
-    if (delay_us == INT64_MAX) // the credential was refused
+    if (delay_us == INT64_MAX || cause == FQ_ETLS) // credentials do not mend themselves within a call
         return cause;
     if (was_open && errand->losses_left-- == 0)
         return FQ_EDISCONNECTED;
@@ -96,11 +96,7 @@ static int connect_now(fq_client *client, struct fq_client_errand *errand) {
     int rc = fq_transport_open(fq_target_address(&client->target), client->target.tls, until_us, error,
                                sizeof error, &client->transport);
     if (rc < 0) {
-        if (rc == FQ_ETLS || rc == FQ_ENOMEM) { // a certificate does not mend itself within a call
-            (void)lose(client, errand, rc, error);
-            return rc;
-        }
-        return lose(client, errand, FQ_ECONNECT, error);
+        return lose(client, errand, rc == FQ_ETIMEOUT ? FQ_ECONNECT : rc, error);
     }
     rc = fq_session_connected(client->session, fq_clock_now().boot_us);
     return rc < 0 ? lose(client, errand, rc, fq_session_error(client->session)) : 0;
