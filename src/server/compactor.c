@@ -66,7 +66,7 @@ static int compact(const char *data_dir, uint64_t until_batch, char error[FQ_STO
         snprintf(error, FQ_STORAGE_ERROR_MAX, "%s", fq_compaction_error(compaction));
     fq_compaction_close(compaction);
     fq_decision_free(replay.decision);
-    // The state is not freed: the process ends, and walking a million tasks to free them would only take time.
+    fq_engine_free(replay.engine);
     return result;
 }
 
