@@ -384,7 +384,8 @@ void fq_journal_poll(fq_journal *journal, struct fq_now now) {
 
 bool fq_journal_wants_compaction(const fq_journal *journal) {
     uint64_t least = journal->config.compact_bytes_min;
-    if (least == 0 || journal->state != JOURNAL_RUNNING || journal->compaction != COMPACT_NOT)
+    if (least == 0 || journal->state != JOURNAL_RUNNING || journal->compaction != COMPACT_NOT ||
+        !journal->storage->can_seal)
         return false;
     if (least < 2 * journal->stats.snapshot_bytes)
         least = 2 * journal->stats.snapshot_bytes;
@@ -409,7 +410,8 @@ static void on_sealed(void *context, int result, uint64_t batch_seq) {
     journal->in_flight = NOTHING;
     if (result < 0) {
         journal->compaction = COMPACT_NOT;
-        fail(journal, "sealing");
+        if (result != FQ_EAGAIN)
+            fail(journal, "sealing");
     } else {
         journal->unsynced = false;
         journal->compaction = COMPACT_CHILD;

@@ -78,7 +78,8 @@ void fq_journal_stats(const fq_journal *journal, struct fq_journal_stats *ret_st
  *  and calls fq_journal_compact_end with its outcome. */
 bool fq_journal_wants_compaction(const fq_journal *journal);
 /** Seals the log; `on_ready(context, 0, last batch of the sealed part)` when the child may start, from
- *  fq_journal_commit or fq_journal_poll; the result is negative when the journal has failed. */
+ *  fq_journal_commit or fq_journal_poll; the result is FQ_EAGAIN when the disk has no room for another segment (nothing
+ *  has begun), other negative ones when the journal has failed. */
 void fq_journal_compact_begin(fq_journal *journal,
                               void (*on_ready)(void *context, int result, uint64_t batch_seq), void *context);
 /** `ok`: the child wrote and verified snapshot `batch_seq`; it is installed and what it replaces removed, in the

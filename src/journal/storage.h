@@ -63,7 +63,8 @@ struct fq_storage_ops {
     int (*flush)(fq_storage *storage, void (*on_durable)(void *context, int result), void *context);
     /** Delivers completions that have arrived. */
     void (*poll)(fq_storage *storage, int64_t boot_us);
-    /** Everything up to the last appended batch becomes durable and immutable (a segment is sealed); its last number. */
+    /** Everything up to the last appended batch becomes durable and immutable (a segment is sealed); its last number.
+     *  FQ_EAGAIN: there is no room for another segment; nothing has changed. */
     int (*seal)(fq_storage *storage, void (*on_sealed)(void *context, int result, uint64_t last_batch_seq),
                 void *context);
     /** Newest installed snapshot; NULL = none. Valid until poll. */
@@ -85,6 +86,7 @@ struct fq_storage {
     fq_uuid instance;    // who wrote the log: seeds the checksums of its batches
     uint32_t block_size; // batches are padded to a multiple of it
     uint32_t boot_epoch; // of the last boot, as far as known before read; 0 = none
+    bool can_seal;       // seal would not have to wait for space
     int64_t poll_at_us;  // boot time at which poll wants to be called without a wake; FQ_NEVER_US = not
     char error[FQ_STORAGE_ERROR_MAX]; // what went wrong last: names file, offset, range and remedy
 };

@@ -90,7 +90,10 @@ static int make_directories(struct fq_files *files, char *error) {
 static int store_manifest(struct fq_files *files, char *error) {
     int why = 0;
     int result = fq_manifest_store(files->disk, &files->manifest, &why);
-    return result < 0 ? refuse(error, result, "MANIFEST: cannot be replaced: %s", strerror(why)) : 0;
+    return result < 0 ? refuse(error, result,
+                               "MANIFEST: cannot be replaced: %s; free some space or check the device",
+                               strerror(why))
+                      : 0;
 }
 
 // The first boot of an empty directory. Segments without a MANIFEST are not that.
@@ -274,6 +277,8 @@ static int open_files(struct fq_files *files, const struct fq_storage_posix_opti
         result = make_directories(files, error);
     if (result == 0)
         result = load_manifest(files, error);
+    if (files->options.forget_ambiguous)
+        files->manifest.ambiguous = false;
     if (result == 0)
         result = clean_up(files, error);
     if (result == 0)

@@ -119,6 +119,7 @@ fq_storage *fq_storage_memory_open(void (*wake)(void *context), void *wake_conte
     memory->base.ops = &ops;
     memory->base.block_size = FQ_SECTOR;
     memory->base.poll_at_us = FQ_NEVER_US;
+    memory->base.can_seal = true;
     memory->wake = wake;
     memory->wake_context = wake_context;
     return &memory->base;

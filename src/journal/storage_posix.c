@@ -52,7 +52,7 @@ static void run_write(void *argument) {
         break;
     case FQ_FILES_FLUSH: result = fq_tail_sync(tail); break;
     case FQ_FILES_SEAL:
-        result = fq_tail_seal(tail, files->use_reserve);
+        result = fq_tail_seal(tail);
         files->sealed_batch_seq = tail->last.batch_seq;
         break;
     }
@@ -136,6 +136,7 @@ void fq_files_note_view(struct fq_files *files, const struct fq_files_view *view
     if (view->order >= files->view.order)
         files->view = *view;
     view = &files->view;
+    files->base.can_seal = view->spare_fits;
     files->stats.segment_count = view->segment_count;
     uint64_t free_bytes = view->free_bytes, low = files->low_water_bytes;
     if (free_bytes < low || files->prepare_failed)
@@ -202,7 +203,7 @@ static int files_install(fq_storage *storage, uint64_t batch_seq,
 
 static void deliver_write(struct fq_files *files) {
     int result = files->write.result;
-    if (result == FQ_EAGAIN) {
+    if (result == FQ_EAGAIN && files->write_kind == FQ_FILES_APPEND) {
         files->waits_for_spare = true;
         files->stats.spare_waits++;
         return;

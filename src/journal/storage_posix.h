@@ -17,8 +17,10 @@ struct fq_storage_posix_options {
     uint64_t
         low_water_bytes; // below so much free disk submits are blocked; 0 = 2 segments, or 5 % of the disk up to 1 GiB
     bool allow_volatile; // accept tmpfs and network file systems
-    bool strict;         // refuse to start when it is not known whether the last batch was acknowledged
-    const fq_log *log;   // borrowed; NULL = silent
+    bool
+        forget_ambiguous; // an administrator has seen the flag of an ambiguous tail: it is cleared by this boot
+    bool strict;          // refuse to start when it is not known whether the last batch was acknowledged
+    const fq_log *log;    // borrowed; NULL = silent
 };
 
 void fq_storage_posix_options_init(struct fq_storage_posix_options *options);

@@ -295,6 +295,6 @@ int fq_tail_sync(struct fq_tail *tail) {
     return 0;
 }
 
-int fq_tail_seal(struct fq_tail *tail, bool use_reserve) {
-    return has_batches(tail) ? rotate(tail, use_reserve) : 0;
+int fq_tail_seal(struct fq_tail *tail) {
+    return has_batches(tail) ? rotate(tail, false) : 0;
 }

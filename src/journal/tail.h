@@ -51,8 +51,8 @@ FQ_MUST_USE int fq_tail_append(struct fq_tail *tail, const struct fq_storage_bat
                                bool use_reserve);
 /** Syncs what was written. 0 or FQ_EIO. */
 FQ_MUST_USE int fq_tail_sync(struct fq_tail *tail);
-/** Ends the segment, so that all its batches are durable and immutable. As append. */
-FQ_MUST_USE int fq_tail_seal(struct fq_tail *tail, bool use_reserve);
+/** Ends the segment, so that all its batches are durable and immutable. As append, but RESERVE is not for this. */
+FQ_MUST_USE int fq_tail_seal(struct fq_tail *tail);
 
 /** Whether spare or reserve are missing. */
 bool fq_tail_wants_preparation(const struct fq_tail *tail);

@@ -147,6 +147,7 @@ bool rig_settle(struct rig *rig) {
 static void on_ready(void *context, int result, uint64_t batch_seq) {
     struct rig *rig = context;
     rig->sealed = result == 0;
+    rig->seal_result = result;
     rig->sealed_batch = batch_seq;
 }
 
@@ -191,8 +192,10 @@ int rig_compact(struct rig *rig) {
     if (fq_journal_failed(rig->journal))
         return FQ_EIO;
     rig->sealed = false;
+    rig->seal_result = 0;
     fq_journal_compact_begin(rig->journal, on_ready, rig);
-    for (int i = 0; i < 1000 && !rig->sealed && !fq_journal_failed(rig->journal); i++) {
+    for (int i = 0; i < 1000 && !rig->sealed && rig->seal_result == 0 && !fq_journal_failed(rig->journal);
+         i++) {
         step_executor_run_one(rig->executor);
         rig_turn(rig);
     }

@@ -36,6 +36,7 @@ struct rig {
     uint32_t epoch;
     // Compaction.
     bool sealed;
+    int seal_result;
     uint64_t sealed_batch;
 };
 

@@ -121,6 +121,28 @@ static void full_disk_uses_the_reserve_then_waits(void **state) {
     rig_done(&rig);
 }
 
+// Compaction must not wait for space with the log in its hand: what still fits goes on being written.
+static void compaction_does_not_block_a_full_disk(void **state) {
+    (void)state;
+    struct rig rig;
+    boot(&rig);
+    set_free(&rig, 0);
+    rig_append(&rig, 14000); // takes the spare; there is no other
+    assert_true(rig_settle(&rig));
+    assert_false(fq_journal_wants_compaction(rig.journal));
+    assert_int_equal(rig_compact(&rig), FQ_EIO);
+    assert_int_equal(rig.seal_result, FQ_EAGAIN);
+    assert_int_equal(space_of(&rig).reserve_bytes, 32768);
+    rig_append(&rig, 100);
+    assert_true(rig_settle(&rig));
+    set_free(&rig, 1000000);
+    wait_s(&rig, 3);
+    assert_true(fq_journal_wants_compaction(rig.journal));
+    assert_int_equal(rig_compact(&rig), 0);
+    assert_true(rig_settle(&rig));
+    rig_done(&rig);
+}
+
 static void preparation_is_tried_again_with_a_new_file(void **state) {
     (void)state;
     struct rig rig;
@@ -206,6 +228,7 @@ int main(void) {
         cmocka_unit_test(room_is_told),
         cmocka_unit_test(submits_are_blocked_below_the_low_water_mark),
         cmocka_unit_test(full_disk_uses_the_reserve_then_waits),
+        cmocka_unit_test(compaction_does_not_block_a_full_disk),
         cmocka_unit_test(preparation_is_tried_again_with_a_new_file),
         cmocka_unit_test(boot_on_a_full_disk_takes_the_reserve),
         cmocka_unit_test(every_call_fails_once),

@@ -130,6 +130,14 @@ static void ambiguous_tail_raises_a_flag_that_stays(void **state) {
     assert_int_equal(rig_boot(&rig), 0);
     assert_true(stats_of(&rig).recovered_ambiguous);
     assert_int_equal(stats_of(&rig).torn_tails, 0);
+    rig_kill(&rig);
+    rig.options.forget_ambiguous = true;
+    assert_int_equal(rig_boot(&rig), 0);
+    assert_false(stats_of(&rig).recovered_ambiguous);
+    rig_kill(&rig);
+    rig.options.forget_ambiguous = false;
+    assert_int_equal(rig_boot(&rig), 0);
+    assert_false(stats_of(&rig).recovered_ambiguous);
     rig_done(&rig);
 }
 
@@ -476,6 +484,49 @@ static void every_cut(void **state) {
     damage_every_byte("MANIFEST", 0, 512, 7, true);
 }
 
+struct targets {
+    char paths[64][32];
+    size_t count;
+};
+
+static void add_target(void *context, const char *path) {
+    struct targets *targets = context;
+    if (targets->count < 64 && strlen(path) < 32)
+        snprintf(targets->paths[targets->count++], 32, "%s", path);
+}
+
+// Noise of any length anywhere: still a prefix or a refusal, and never a crash of the program.
+static void random_noise(void **state) {
+    (void)state;
+    struct rig rig;
+    compacted_journal(&rig, 2);
+    rig_kill(&rig);
+    struct targets targets = {.count = 0};
+    sim_disk_each(rig.sim, add_target, &targets);
+    assert_true(targets.count > 4);
+    sim_disk *whole = rig.sim;
+    uint64_t count = rig.count, refused = 0;
+    for (uint64_t round = 0; round < 1500; round++) {
+        rig.sim = sim_disk_clone(whole);
+        rig.count = count;
+        rig.durable = 0;
+        rig.epoch = 0;
+        const char *path = targets.paths[fq_random_below(&rig.random, targets.count)];
+        uint64_t size = sim_disk_size(rig.sim, path), at = fq_random_below(&rig.random, size);
+        unsigned char noise[2048];
+        uint64_t len = 1 + fq_random_below(&rig.random, size - at < sizeof noise ? size - at : sizeof noise);
+        for (uint64_t i = 0; i < len; i++)
+            noise[i] = (unsigned char)fq_random_next(&rig.random);
+        sim_disk_poke(rig.sim, path, at, noise, len);
+        expect_prefix_or_refusal(&rig, path, at);
+        refused += rig.error[0] != '\0';
+        sim_disk_free(rig.sim);
+    }
+    assert_true(refused > 100 && refused < 1400); // both outcomes were seen
+    rig.sim = whole;
+    rig_done(&rig);
+}
+
 static void every_flipped_byte_of_a_snapshot(void **state) {
     (void)state;
     struct rig rig;
@@ -523,6 +574,7 @@ int main(void) {
         cmocka_unit_test(two_damaged_snapshots_are_refused),
         cmocka_unit_test(every_flipped_byte),
         cmocka_unit_test(every_cut),
+        cmocka_unit_test(random_noise),
         cmocka_unit_test(every_flipped_byte_of_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
