@@ -51,8 +51,11 @@ static void on_exit_of_child(void *context, int code, int signal_number) {
 
 static void on_sealed(void *context, int result, uint64_t batch_seq) {
     fq_compactor_child *child = context;
-    if (result < 0)
-        return; // the journal has failed: the server is about to end
+    if (result <
+        0) { // no disk space for another segment, or the journal has failed and the server is about to end
+        end(child, false, result == FQ_EAGAIN ? "reason=\"no disk space\"" : "reason=\"the journal failed\"");
+        return;
+    }
     child->batch_seq = batch_seq;
     char until[24];
     snprintf(until, sizeof until, "%" PRIu64, batch_seq);

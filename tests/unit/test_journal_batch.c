@@ -38,7 +38,12 @@ static void header_comes_back(void **state) {
     struct fq_batch_header header = sample(9, 100, FQ_BATCH_GATED), back;
     fq_batch_encode(&INSTANCE, &header, bytes);
     assert_int_equal(fq_batch_decode(&INSTANCE, bytes, &back), FQ_BATCH_OK);
-    assert_memory_equal(&header, &back, sizeof back);
+    unsigned char again[FQ_BATCH_HEADER];
+    assert_int_equal(back.crc, header.crc);
+    assert_true(back.batch_seq == 9 && back.first_record_seq == 27 && back.wall_ns == -5 &&
+                back.flags == FQ_BATCH_GATED);
+    fq_batch_encode(&INSTANCE, &back, again); // the other fields
+    assert_memory_equal(again, bytes, sizeof bytes);
 }
 
 static void every_bit_of_a_header_counts(void **state) {
@@ -115,7 +120,9 @@ static void every_bit_of_a_segment_header_counts(void **state) {
                              back;
     fq_segment_encode(&header, bytes);
     assert_int_equal(fq_segment_decode(bytes, &back), 0);
-    assert_memory_equal(&header, &back, sizeof back);
+    static unsigned char again[FQ_SEGMENT_HEADER];
+    fq_segment_encode(&back, again);
+    assert_memory_equal(again, bytes, sizeof bytes);
     for (unsigned bit = 0; bit < 8 * 124; bit++) {
         bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
         assert_int_equal(fq_segment_decode(bytes, &back), FQ_ECORRUPT);
