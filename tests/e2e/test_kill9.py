@@ -116,11 +116,12 @@ class KillTest(unittest.TestCase):
                 self.assertEqual(status["status"], "success", f"seed {SEED}: completion of {task_id} undone")
 
     def drain(self, link, load: Load) -> None:
-        end = time.monotonic() + 90
+        end = time.monotonic() + 150
         while time.monotonic() < end:
-            tasks = link.command("FQ.FETCH", "TASKS", "kill.task", "COUNT", "256", "BLOCK", "100")
-            for task in tasks:
-                link.command("FQ.COMPLETE", task["id"], task["token"], '"done"')
+            tasks = link.command("FQ.FETCH", "TASKS", "kill.task", "COUNT", "1000", "BLOCK", "100")
+            link.send(b"".join(encode("FQ.COMPLETE", task["id"], task["token"], '"done"') for task in tasks))
+            for _ in tasks:
+                link.read()
             stats = link.command("FQ.STATS")
             if not tasks and stats["states"]["pending"] + stats["states"]["started"] + stats["states"]["scheduled"] == 0:
                 break
