@@ -462,7 +462,7 @@ static void step_time(struct model *model) {
     model->by_time = true;
     if (below(model, 20) == 0)
         model->rig.now.wall_us += (int64_t)below(model, 20000000) - 10000000;
-    engine_rig_pass(&model->rig, (int64_t)below(model, below(model, 5) == 0 ? 20000000 : 400000));
+    engine_rig_pass(&model->rig, (int64_t)below(model, below(model, 10) == 0 ? 20000000 : 400000));
     model->by_time = false;
     nothing_is_late(model);
 }
@@ -502,7 +502,7 @@ static void walk(uint64_t seed) {
     struct fq_engine_config config;
     fq_engine_config_init(&config);
     config.default_result_ttl_ms = 60000;
-    config.result_count_max = 300;
+    config.result_count_max = 60;
     config.dead_count_max = 50;
     config.seed = seed;
     engine_rig_open(&model.rig, &config);
