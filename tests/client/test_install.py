@@ -92,6 +92,21 @@ class Installed(unittest.TestCase):
         self.assertGreater(len(declared), 30)
         self.assertEqual(exported, declared)
 
+    def test_debian_packages(self):
+        if shutil.which("dpkg-deb") is None or self.flags:
+            self.skipTest("needs dpkg-deb and a build without sanitizers")
+        folder = self.folder / "packages"
+        call("cpack", "-G", "DEB", "-B", folder, "--config", BUILD / "CPackConfig.cmake", cwd=BUILD)
+        files = {}
+        for package in folder.glob("*.deb"):
+            call("dpkg-deb", "-x", package, self.folder / "root")
+            listing = call("dpkg-deb", "-c", package)
+            files[package.name.split("_")[0]] = {line.split(" ./")[1] for line in listing.splitlines()}
+        self.assertEqual(sorted(files), ["fastqueue", "libfastqueue-dev", f"libfastqueue{VERSION.split('.')[0]}"])
+        self.assertTrue({"usr/bin/fastqueue", "usr/lib/systemd/system/fastqueue.service"} <= files["fastqueue"])
+        self.assertIn("usr/include/fastqueue/client.h", files["libfastqueue-dev"])
+        self.assertIn(VERSION, call(self.folder / "root" / "usr" / "bin" / "fastqueue", "--version"))
+
 
 if __name__ == "__main__":
     unittest.main()
