@@ -9,7 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BACKOFF_FIRST_US = 50 * FQ_US_PER_MS, BACKOFF_MOST_US = 5 * FQ_US_PER_S };
+enum {
+    DEATHS_FORGIVEN = 3, // in a row, before a restart waits
+    BACKOFF_FIRST_US = 50 * FQ_US_PER_MS,
+    BACKOFF_MOST_US = 5 * FQ_US_PER_S,
+};
 
 const char *fq_child_kind_name(enum fq_runner_kind kind) {
     return kind == FQ_KIND_C ? "C" : "Python";
@@ -291,8 +295,9 @@ static void unlink_child(struct fq_child *child) {
 static void schedule_restart(struct fq_position *position, bool is_orderly, bool has_worked) {
     position->deaths = is_orderly ? 0 : has_worked ? 1 : position->deaths + 1;
     int64_t delay_us = 0;
-    if (position->deaths > 1) {
-        uint32_t doublings = position->deaths - 2 < 7 ? position->deaths - 2 : 7;
+    if (position->deaths > DEATHS_FORGIVEN) {
+        uint32_t doublings = position->deaths - DEATHS_FORGIVEN - 1;
+        doublings = doublings < 7 ? doublings : 7;
         delay_us = (int64_t)BACKOFF_FIRST_US << doublings;
         if (delay_us > BACKOFF_MOST_US)
             delay_us = BACKOFF_MOST_US;
