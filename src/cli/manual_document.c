@@ -27,7 +27,8 @@ static void print_flag_cell(FILE *out, const struct fq_option_row *row) {
 
 static void print_help_cell(FILE *out, const struct fq_option_row *row) {
     print_cell(out, row->section == FQ_SECTION_OBSOLETE ? row->detail : row->help);
-    if (row->type == FQ_OPTION_TYPE_CHOICE) {
+    bool said = row->argument != NULL && strcmp(row->argument, row->detail) == 0;
+    if (row->type == FQ_OPTION_TYPE_CHOICE && !said) {
         fputs(" (`", out);
         print_cell(out, row->detail);
         fputs("`)", out);
@@ -40,8 +41,10 @@ static void print_fallback(FILE *out, const struct fq_option_row *row) {
 }
 
 static void print_verb(FILE *out, const struct fq_verb_row *verb) {
-    fprintf(out, "\n### fastqueue %s %s\n\n%s. %s\n\n| option | meaning | default |\n|---|---|---|\n",
-            verb->name, verb->operands, verb->summary, verb->detail);
+    bool operands = *verb->operands != '\0', detail = *verb->detail != '\0';
+    fprintf(out, "\n### fastqueue %s%s%s\n\n%c%s.%s%s\n\n| option | meaning | default |\n|---|---|---|\n",
+            verb->name, operands ? " " : "", verb->operands, verb->summary[0] - 'a' + 'A', verb->summary + 1,
+            detail ? " " : "", verb->detail);
     for (int section = 0; section < FQ_SECTION_GENERAL; section++) {
         for (int i = 0; i < FQ_OPTION_COUNT; i++) {
             const struct fq_option_row *row = fq_option_row((enum fq_option)i);
@@ -84,10 +87,15 @@ void fq_manual_cli_document(FILE *out) {
           "The secret of a user is\n"
           "read from `FASTQUEUE_TOKEN` or `--token-file`, never from a flag: others on the machine can read "
           "command lines.\n\n"
-          "With `--json` a verb prints one JSON document, or, where it lists, one JSON document a line. "
-          "Tables are coloured on a\n"
-          "terminal only, and never with `NO_COLOR` set.\n",
+          "Tables are coloured on a terminal only, and never with `NO_COLOR` set.\n\n## JSON\n\n"
+          "With `--json` a verb prints one JSON document, or, where it lists, one a line. Times are unix\n"
+          "milliseconds, 0 = not yet. A text that is no UTF-8 becomes `base64:` and its bytes in base64. "
+          "Keys are\n"
+          "only ever added.\n\n| verb | keys |\n|---|---|\n",
           out);
+#define FQ_JSON(verbs, keys) fputs("| " verbs " | " keys " |\n", out);
+#include "cli/json.def"
+#undef FQ_JSON
     fputs("\n## Exit codes\n\n| code | meaning |\n|---|---|\n", out);
 #define FQ_EXIT(name, number, meaning) fprintf(out, "| %d | %s |\n", number, meaning);
 #include "cli/exit.def"
@@ -102,6 +110,28 @@ void fq_manual_cli_document(FILE *out) {
     }
 }
 
+// The verbs of a set; the large sets have names.
+static void print_verbs(FILE *out, uint32_t verbs) {
+    uint32_t connecting = fq_option_row(FQ_OPTION_CONTROL_PLANE_ADDRESS)->verbs;
+    if (verbs == fq_option_row(FQ_OPTION_HELP)->verbs) {
+        fputs("every verb", out);
+        return;
+    }
+    const char *separator = "";
+    if ((verbs & connecting) == connecting) {
+        fputs("all that connect", out);
+        verbs &= ~connecting;
+        separator = ", ";
+    }
+    for (int i = 0; i < FQ_VERB_COUNT; i++) {
+        const struct fq_verb_row *verb = fq_verb_row((enum fq_verb)i);
+        if (verb->group == FQ_GROUP_HIDDEN || (verbs & 1u << i) == 0)
+            continue;
+        fprintf(out, "%s%s", separator, verb->name);
+        separator = ", ";
+    }
+}
+
 static void print_variable_row(FILE *out, const struct fq_option_row *row) {
     fprintf(out, "| `%.*s` | ", (int)strcspn(row->variable, " "), row->variable);
     if (row->flag != NULL)
@@ -111,16 +141,8 @@ static void print_variable_row(FILE *out, const struct fq_option_row *row) {
     fputs(" | ", out);
     print_fallback(out, row);
     fputs(" | ", out);
-    const char *separator = "";
-    bool everywhere = row->verbs == fq_option_row(FQ_OPTION_HELP)->verbs;
-    for (int i = 0; i < FQ_VERB_COUNT && !everywhere; i++) {
-        const struct fq_verb_row *verb = fq_verb_row((enum fq_verb)i);
-        if (verb->group == FQ_GROUP_HIDDEN || !fq_option_belongs(row, verb->verb))
-            continue;
-        fprintf(out, "%s%s", separator, verb->name);
-        separator = ", ";
-    }
-    fprintf(out, "%s |\n", everywhere ? "every verb" : "");
+    print_verbs(out, row->verbs);
+    fputs(" |\n", out);
 }
 
 void fq_manual_configuration_document(FILE *out) {

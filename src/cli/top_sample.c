@@ -127,12 +127,15 @@ static int64_t load_of(const struct fq_top_name *row) {
     return load;
 }
 
-// Busiest first, then by name.
+// Busiest first, then what was busy, then by name.
 static int compare_names(const void *a, const void *b) {
     const struct fq_top_name *left = a, *right = b;
     int64_t left_load = load_of(left), right_load = load_of(right);
     if (left_load != right_load)
         return left_load < right_load ? 1 : -1;
+    int64_t left_done = left->completed + left->failed, right_done = right->completed + right->failed;
+    if (left_done != right_done)
+        return left_done < right_done ? 1 : -1;
     return strcmp(left->name, right->name);
 }
 
