@@ -44,6 +44,7 @@ struct fq_fetch_wait {
     char *worker;   // owned; NUL terminated
     bool own_names; // TASKS was given; else the names are those that the worker registered
     uint32_t count;
+    uint64_t arrival; // order among all waits
 };
 
 struct fq_connection {

@@ -33,6 +33,7 @@ void fq_parked_done(struct fq_parked *parked) {
     FQ_ASSERT(parked->count == 0);
     fq_index_done(&parked->names);
     free(parked->by_id);
+    free(parked->list);
     fq_parked_init(parked);
 }
 
@@ -110,10 +111,24 @@ static int join_queue(fq_core *core, fq_connection *connection, fq_str text) {
     return 0;
 }
 
+static bool is_registered_name(const fq_core *core, fq_str worker, fq_str text) {
+    fq_str name;
+    for (uint32_t i = 0; fq_engine_worker_name(core->engine, worker, i, &name) == 0; i++) {
+        if (fq_str_equal(name, text))
+            return true;
+    }
+    return false;
+}
+
+// A registered worker gets nothing but what it registered; it must not stand in the way of others for the rest.
 static int join_given(fq_core *core, fq_connection *connection, const fq_str *names, size_t count) {
+    fq_str worker = fq_str_of(connection->fetch.worker), first;
+    bool is_registered = fq_engine_worker_name(core->engine, worker, 0, &first) == 0;
     int rc = make_room(&connection->fetch, count);
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = join_queue(core, connection, names[i]);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (!is_registered || is_registered_name(core, worker, names[i]))
+            rc = join_queue(core, connection, names[i]);
+    }
     return rc;
 }
 
@@ -161,6 +176,7 @@ int fq_parked_add(fq_core *core, fq_connection *connection, fq_str worker, const
     }
     wait->own_names = name_count > 0;
     wait->count = count;
+    wait->arrival = ++core->parked.arrivals;
     fq_link_append(&core->parked.fetches, &wait->link);
     core->parked.count++;
     connection->block = FQ_BLOCK_FETCH;
@@ -227,11 +243,17 @@ void fq_parked_mark_all(fq_core *core) {
 }
 
 void fq_parked_rename(fq_core *core, fq_str worker) {
-    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next) {
+    struct fq_link *next;
+    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = next) {
+        next = link->next;
         fq_connection *connection = FQ_OF_LINK(link, fq_connection, fetch.link);
         struct fq_fetch_wait *wait = &connection->fetch;
-        if (wait->own_names || !fq_str_equal(fq_str_of(wait->worker), worker))
+        if (!fq_str_equal(fq_str_of(wait->worker), worker))
             continue;
+        if (wait->own_names) {
+            fq_parked_end(core, connection);
+            continue;
+        }
         leave_queues(core, connection);
         if (join_registered(core, connection) < 0)
             continue; // short of memory: it waits for what it has joined, or for its time to end
@@ -240,39 +262,59 @@ void fq_parked_rename(fq_core *core, fq_str worker) {
     }
 }
 
-// Tries the oldest waiter of a marked name. False when nothing of the name is left to hand out.
-static bool serve_first(fq_core *core, struct fq_parked_name *name, struct fq_now now) {
-    struct fq_parked_entry *entry = FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link);
-    fq_connection *connection = entry->connection;
-    struct fq_fetch_wait *wait = &connection->fetch;
-    fq_str names[64] = {{NULL, 0}};
-    fq_str *list = names;
+// The names that the wait gave, as FETCH takes them; none when they are the registered ones. FQ_ENOMEM or 0.
+static int list_names(struct fq_parked *parked, const struct fq_fetch_wait *wait, size_t *ret_count) {
     size_t count = wait->own_names ? wait->entry_count : 0;
-    if (count > 64 && (list = malloc(count * sizeof *list)) == NULL)
-        return false;
+    if (count > parked->list_room) {
+        fq_str *list = realloc(parked->list, count * sizeof *list);
+        if (list == NULL)
+            return FQ_ENOMEM;
+        parked->list = list;
+        parked->list_room = count;
+    }
     for (size_t i = 0; i < count; i++)
-        list[i] = (fq_str){wait->entries[i].name->text, wait->entries[i].name->len};
-    int rc = fq_fetch_grant(core, connection, fq_str_of(wait->worker), list, count, wait->count, now);
-    if (list != names)
-        free(list);
+        parked->list[i] = (fq_str){wait->entries[i].name->text, wait->entries[i].name->len};
+    *ret_count = count;
+    return 0;
+}
+
+// Who has waited longest for any marked name.
+static fq_connection *oldest_waiter(const struct fq_parked *parked) {
+    fq_connection *oldest = NULL;
+    for (const struct fq_link *link = parked->marked.next; link != &parked->marked; link = link->next) {
+        const struct fq_parked_name *name = FQ_OF_LINK(link, struct fq_parked_name, mark);
+        fq_connection *first = FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link)->connection;
+        if (oldest == NULL || first->fetch.arrival < oldest->fetch.arrival)
+            oldest = first;
+    }
+    return oldest;
+}
+
+// Leases what there is for one waiter. When that is nothing, nothing is left of any name it waits for.
+static void serve(fq_core *core, fq_connection *connection, struct fq_now now) {
+    struct fq_fetch_wait *wait = &connection->fetch;
+    size_t count;
+    int rc = list_names(&core->parked, wait, &count);
     if (rc == 0)
-        return false;
-    fq_parked_remove(core, connection); // may free `name`
+        rc = fq_fetch_grant(core, connection, fq_str_of(wait->worker), core->parked.list, count, wait->count,
+                            now);
+    if (rc == 0) {
+        for (size_t i = 0; i < wait->entry_count; i++)
+            fq_link_remove(&wait->entries[i].name->mark);
+        return;
+    }
+    fq_parked_remove(core, connection);
     if (rc > 0) {
         fq_fetch_reply(core, connection);
-    } else {
-        fq_reply_error(fq_connection_writer(connection), rc, core->reason);
-        fq_connection_touch(connection);
-        fq_connection_replied(connection);
+        return;
     }
-    return true;
+    fq_reply_error(fq_connection_writer(connection), rc, core->reason);
+    fq_connection_touch(connection);
+    fq_connection_replied(connection);
 }
 
 void fq_parked_match(fq_core *core, struct fq_now now) {
-    // A name is dropped with its last waiter, so the list's head is looked at anew each time.
-    while (!fq_link_is_empty(&core->parked.marked)) {
-        struct fq_parked_name *name = FQ_OF_LINK(core->parked.marked.next, struct fq_parked_name, mark);
-        if (!serve_first(core, name, now))
-            fq_link_remove(&name->mark);
-    }
+    fq_connection *connection;
+    while ((connection = oldest_waiter(&core->parked)) != NULL)
+        serve(core, connection, now);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FETCH … BLOCK: connections that wait for tasks, matched by name. Each name has a queue of who waits for it, oldest first;
-// a task that becomes eligible marks its name, and fq_parked_match serves marked names once a turn, so that a pipeline of
-// submits is handed out in one go.
+// a task that becomes eligible marks its name, and once a turn fq_parked_match serves who has waited longest for a marked
+// name, so that a pipeline of submits is handed out in one go and nobody is overtaken.
 #ifndef FQ_SERVER_PARKED_H
 #define FQ_SERVER_PARKED_H
 
@@ -18,6 +18,9 @@ struct fq_parked {
     struct fq_parked_name **by_id; // by the engine's name id; NULL = nobody waits, or not looked up
     size_t by_id_room;
     size_t count;
+    uint64_t arrivals;
+    fq_str *list; // names of the wait that is being served
+    size_t list_room;
 };
 
 void fq_parked_init(struct fq_parked *parked);
@@ -35,7 +38,7 @@ void fq_parked_end(fq_core *core, fq_connection *connection);
 void fq_parked_mark(fq_core *core, uint32_t name_id);
 /** Anything may have become eligible: a pause ended. */
 void fq_parked_mark_all(fq_core *core);
-/** The worker registered (again): its waits without own names follow its new names. */
+/** The worker registered (again): its waits follow its new names; those that named tasks themselves end empty. */
 void fq_parked_rename(fq_core *core, fq_str worker);
 /** Serves marked names. */
 void fq_parked_match(fq_core *core, struct fq_now now);
