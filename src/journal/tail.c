@@ -73,6 +73,8 @@ static uint64_t segment_size(const struct fq_tail *tail) {
     uint64_t size = tail->handle < 0 ? tail->options.first_segment_bytes : 2 * tail->size;
     if (size > tail->options.segment_bytes)
         size = tail->options.segment_bytes;
+    if (tail->spare_max != 0 && size > tail->spare_max)
+        size = tail->spare_max;
     return tail->needed > size ? tail->needed : size;
 }
 
@@ -142,12 +144,34 @@ bool fq_tail_wants_preparation(const struct fq_tail *tail) {
     return wants_spare(tail) || wants_reserve(tail);
 }
 
+// A disk that is nearly full has no room for a large spare, but perhaps for one of half the size. 1: worth a try.
+static int retreat(struct fq_tail *tail, uint64_t size, int error) {
+    uint64_t least =
+        tail->needed > tail->options.first_segment_bytes ? tail->needed : tail->options.first_segment_bytes;
+    if (tail->reserve.state == FQ_ZEROS_MAKING)
+        discard(tail, &tail->reserve); // it can wait
+    if ((error != -ENOSPC && error != -EDQUOT) || size <= least)
+        return error;
+    tail->spare_max = size / 2 > least ? size / 2 / FQ_BLOCK_MAX * FQ_BLOCK_MAX : least;
+    return 1;
+}
+
+static int prepare_spare(struct fq_tail *tail) {
+    if (tail->spare.state != FQ_ZEROS_NONE && tail->spare.size < tail->needed)
+        discard(tail, &tail->spare);
+    uint64_t size = tail->spare.state == FQ_ZEROS_MAKING ? tail->spare.size : segment_size(tail);
+    int result = prepare_zeros(tail, &tail->spare, size);
+    if (result < 0)
+        return retreat(tail, size, result);
+    if (tail->spare.state == FQ_ZEROS_READY)
+        tail->spare_max = 0;
+    return 0;
+}
+
 int fq_tail_prepare(struct fq_tail *tail) {
     int result = 0;
     if (wants_spare(tail)) {
-        if (tail->spare.state != FQ_ZEROS_NONE && tail->spare.size < tail->needed)
-            discard(tail, &tail->spare);
-        result = prepare_zeros(tail, &tail->spare, segment_size(tail));
+        result = prepare_spare(tail);
     } else if (wants_reserve(tail)) {
         result = prepare_zeros(tail, &tail->reserve, tail->options.reserve_bytes);
     }

@@ -33,7 +33,8 @@ struct fq_tail {
     uint64_t first_batch_seq;                  // of this segment
     bool dirty;                                // written since the last sync
     struct fq_zeros spare, reserve;
-    uint64_t needed; // a batch that fits no segment of ordinary size wants one of so many bytes
+    uint64_t spare_max; // the disk had no room for a larger spare; 0 = no such limit
+    uint64_t needed;    // a batch that fits no segment of ordinary size wants one of so many bytes
     uint64_t rotations;
     char error[FQ_STORAGE_ERROR_MAX];
 };

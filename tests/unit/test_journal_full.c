@@ -121,6 +121,20 @@ static void full_disk_uses_the_reserve_then_waits(void **state) {
     rig_done(&rig);
 }
 
+static void small_room_makes_a_small_spare(void **state) {
+    (void)state;
+    struct rig rig;
+    boot(&rig);
+    set_free(&rig, 20000); // 32 KiB do not fit, 16 do
+    rig_append(&rig, 14000);
+    assert_true(rig_settle(&rig));
+    assert_int_equal(sim_disk_size(rig.sim, "seg/next.tmp"), 16384);
+    assert_int_equal(soft_errors(&rig), 0);
+    assert_int_equal(space_of(&rig).reserve_bytes, 32768);
+    assert_true(space_of(&rig).submits_blocked); // below the mark all the same
+    rig_done(&rig);
+}
+
 // Compaction must not wait for space with the log in its hand: what still fits goes on being written.
 static void compaction_does_not_block_a_full_disk(void **state) {
     (void)state;
@@ -228,6 +242,7 @@ int main(void) {
         cmocka_unit_test(room_is_told),
         cmocka_unit_test(submits_are_blocked_below_the_low_water_mark),
         cmocka_unit_test(full_disk_uses_the_reserve_then_waits),
+        cmocka_unit_test(small_room_makes_a_small_spare),
         cmocka_unit_test(compaction_does_not_block_a_full_disk),
         cmocka_unit_test(preparation_is_tried_again_with_a_new_file),
         cmocka_unit_test(boot_on_a_full_disk_takes_the_reserve),
