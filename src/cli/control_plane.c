@@ -123,6 +123,7 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
     server->http_address_given = options->values[FQ_OPTION_HTTP_ADDRESS].origin > FQ_ORIGIN_DEFAULT;
     server->data_dir = fq_option_text(options, FQ_OPTION_DATA_DIR);
     server->allow_volatile = NUMBER(ALLOW_VOLATILE) != 0;
+    server->allow_pickle = NUMBER(ALLOW_PICKLE) != 0;
     server->durability = NUMBER(DURABILITY) == 0 ? FQ_DURABILITY_SYNC : FQ_DURABILITY_RELAXED;
     server->protected_mode = NUMBER(PROTECTED_MODE) == 0;
     server->users_file = fq_option_text(options, FQ_OPTION_USERS_FILE);

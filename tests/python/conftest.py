@@ -30,11 +30,14 @@ def free_port() -> int:
 class ControlPlane:
     """`fastqueue control-plane` on a port and a data directory of its own; kill() and start() again keep both."""
 
-    def __init__(self, folder: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, env: dict[str, str] | None = None, in_memory: bool = False
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.options = options
+        self.data_dir = "none" if in_memory else str(folder / "data")
         self.env = {**os.environ, **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +47,7 @@ class ControlPlane:
             self.process = subprocess.Popen(
                 [
                     binary(), "control-plane", "--base-address", self.address, "--http-address", "off",
-                    "--data-dir", str(self.folder / "data"), "--allow-volatile", *self.options,
+                    "--data-dir", self.data_dir, "--allow-volatile", *self.options,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env,
             )
@@ -131,7 +134,7 @@ def server(tmp_path: Path) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    plane = ControlPlane(tmp_path_factory.mktemp("server"), "--data-dir", "none").start()
+    plane = ControlPlane(tmp_path_factory.mktemp("server"), in_memory=True).start()
     yield plane
     plane.stop()
 

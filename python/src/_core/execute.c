@@ -82,8 +82,11 @@ static fq_str str_of(PyObject *text, Py_ssize_t max) {
         PyErr_Clear();
         return FQ_STR("");
     }
-    while (len > max || (len == max && len > 0 && ((unsigned char)utf8[len - 1] & 0xC0) == 0x80))
-        len--; // a cut never leaves half a character behind
+    if (len > max) {
+        len = max;
+        while (len > 0 && ((unsigned char)utf8[len] & 0xC0) == 0x80)
+            len--; // a cut never leaves half a character behind
+    }
     return (fq_str){utf8, (size_t)len};
 }
 

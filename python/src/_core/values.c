@@ -67,8 +67,11 @@ static int put(PyObject *dict, const char *key, PyObject *value) {
     return error;
 }
 
+// Text for people: what is not UTF-8 in it is replaced.
 static int put_text(PyObject *dict, const char *key, fq_slice text) {
-    return text.len > 0 ? put(dict, key, text_of(text)) : 0;
+    if (text.len == 0)
+        return 0;
+    return put(dict, key, PyUnicode_DecodeUTF8(text.ptr, (Py_ssize_t)text.len, "replace"));
 }
 
 static int put_time(PyObject *dict, const char *key, int64_t unix_ms) {

@@ -129,6 +129,10 @@ class BlockingDriver:
             if not self._driving:
                 self._close_pipe()
 
+    def __del__(self) -> None:
+        if getattr(self, "_wake_read", -1) >= 0:
+            self._close_pipe()
+
     # --- who drives ----------------------------------------------------------------------------------------------
     def _wait(self, is_done: Callable[[], bool], deadline: float) -> bool:
         """True when `is_done()`, False when it is `deadline`."""

@@ -6,7 +6,6 @@ dials the address that its own caller gave, nobody else's; when the client is go
 """
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import struct
@@ -62,6 +61,8 @@ class Target:
         self.address = address
 
     async def send(self, message: bytes) -> None:
+        import asyncio
+
         for attempt in range(ATTEMPTS):
             try:
                 async with asyncio.timeout(SECONDS):
@@ -74,6 +75,8 @@ class Target:
                     await asyncio.sleep(0.2 * 2**attempt)
 
     async def _send_once(self, message: bytes) -> None:
+        import asyncio
+
         if self.kind == "unix":
             _, writer = await asyncio.open_unix_connection(self.path)
         else:

@@ -68,9 +68,8 @@ class Client:
     # --- life ----------------------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Connects. ConnectError when no control plane answers within the timeout."""
-        if self._driver is not None and not self._driver.closed:
-            self._driver_here()
-            await self._driver.wait_ready(self._settings.timeout)
+        if self.running:
+            await self._driver_here().wait_ready(self._settings.timeout)
             return
         driver = self._driver = AsyncDriver(self._settings)
         try:
@@ -106,7 +105,7 @@ class Client:
         return driver
 
     async def _started(self) -> AsyncDriver:
-        if self._driver is None or self._driver.closed:
+        if not self.running:
             await self.start()
         return self._driver_here()
 
@@ -320,7 +319,8 @@ class Client:
     @property
     def running(self) -> bool:
         """True between start() and stop()."""
-        return self._driver is not None and not self._driver.closed
+        driver = self._driver
+        return driver is not None and not driver.closed and not driver.loop.is_closed()
 
     @property
     def address(self) -> str:

@@ -68,6 +68,10 @@ def decode_result(value: Any, encoding: str) -> Any:
     return data
 
 
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or None
+
+
 def _result_state(fields: Mapping[str, Any], status: TaskStatus) -> str | None:
     # A pushed result says no state: it is there, or the task had ended long before.
     if status is not TaskStatus.SUCCESS:
@@ -90,9 +94,9 @@ def task_result(fields: Mapping[str, Any]) -> TaskResult:
         task_id=str(fields.get("id", "")),
         status=status,
         result=value,
-        error=fields.get("error_message") or error.get("message") or None,
-        error_type=fields.get("error_type") or error.get("type") or None,
-        traceback=fields.get("error_stack") or error.get("stack") or None,
+        error=_text(fields.get("error_message") or error.get("message")),
+        error_type=_text(fields.get("error_type") or error.get("type")),
+        traceback=_text(fields.get("error_stack") or error.get("stack")),
         started_at=moment(fields.get("started_at")),
         completed_at=moment(fields.get("completed_at")),
         submitted_at=moment(fields.get("submitted_at")),

@@ -65,7 +65,7 @@ class AsyncDriver:
         self._sweeper: asyncio.TimerHandle | None = None
         self._fatal: FastQueueError | None = None
         self._ssl = settings.ssl_context()
-        self._connector = self._loop.create_task(self._keep_connected(), name="fastqueue-connection")
+        self._connector = self._loop.create_task(self._serve(), name="fastqueue-connection")
 
     # --- for clients ---------------------------------------------------------------------------------------------
     @property
@@ -141,6 +141,13 @@ class AsyncDriver:
                 lambda: _Link(self), settings.host, settings.port, ssl=self._ssl
             )
         return link
+
+    async def _serve(self) -> None:
+        try:
+            await self._keep_connected()
+        except asyncio.CancelledError:
+            self.close()  # asyncio.run() ends: the connection goes with its loop
+            raise
 
     async def _keep_connected(self) -> None:
         warned = False
