@@ -310,8 +310,8 @@ static void damage_is_never_more_than_an_error(void **state) {
             for (size_t at = 0; at < record.len; at++) {
                 for (int round = 0; round < 8; round++) {
                     memcpy(bytes, record.ptr, record.len);
-                    bytes[at] =
-                        round < 4 ? (char)(bytes[at] ^ 1 << (2 * round)) : (char)fq_random_next(&random);
+                    uint64_t mask = round < 4 ? 1u << (2 * round) : fq_random_next(&random);
+                    bytes[at] = (char)((unsigned char)bytes[at] ^ (unsigned char)mask);
                     if (fq_engine_replay(engine, (fq_str){bytes, record.len}, decision) < 0)
                         continue;
                     // Well formed after all: then it can also be applied.
