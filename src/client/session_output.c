@@ -102,8 +102,11 @@ static int launch_watch(fq_session *session, uint32_t count) {
         fq_session_request_free(session, request);
         return rc;
     }
-    for (uint32_t i = 0; i < count; i++)
-        fq_list_move(&session->watch_sent, session->watch_unsent.next);
+    for (uint32_t i = 0; i < count; i++) {
+        link = session->watch_unsent.next;
+        FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue)->sent = true;
+        fq_list_move(&session->watch_sent, link);
+    }
     return 0;
 }
 
@@ -113,7 +116,7 @@ static int launch_next(fq_session *session) {
     struct fq_session_request *request =
         FQ_LIST_ELEMENT(session->waiting.next, struct fq_session_request, queue);
     int rc = launch(session, request);
-    if (rc == 0 && request->watcher != NULL && !request->unique)
+    if (rc == 0 && request->watcher != NULL && !request->watch_later)
         fq_list_move(&session->watch_unsent, &request->watcher->queue);
     return rc;
 }
@@ -184,8 +187,10 @@ static void requeue_watchers(fq_session *session) {
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         while (!fq_list_is_empty(lists[i])) {
             fq_list_link *link = lists[i]->next;
-            bool held = FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue)->submit != NULL;
-            fq_list_move(held ? &session->watch_held : &again, link);
+            struct fq_session_watcher *watcher = FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue);
+            watcher->sent = false;
+            fq_session_watcher_index(session, watcher);
+            fq_list_move(watcher->submit != NULL ? &session->watch_held : &again, link);
         }
     }
     fq_list_prepend_all(&session->watch_unsent, &again);

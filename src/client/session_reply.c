@@ -108,18 +108,36 @@ static struct fq_session_watcher *watcher_by_id(const fq_session *session, const
     return NULL;
 }
 
+// An error means the watch that was sent. One that was answered before its submit says nothing about the task: it is asked
+// again behind the submit's answer.
+static bool outlives_error(fq_session *session, struct fq_session_watcher *watcher) {
+    if (watcher->sent && watcher->submit == NULL)
+        return false;
+    if (watcher->submit != NULL)
+        watcher->submit->watch_later = true;
+    watcher->sent = false;
+    fq_session_watcher_index(session, watcher);
+    fq_list_move(watcher->submit != NULL ? &session->watch_held : &session->watch_unsent, &watcher->queue);
+    return true;
+}
+
 // Takes every watcher of the task to where its event comes from: its result, or its error.
 static void resolve(fq_session *session, const fq_uuid *id, int error, uint32_t result_at) {
+    fq_list_link found;
+    fq_list_init(&found);
     struct fq_session_watcher *watcher;
     while ((watcher = watcher_by_id(session, id)) != NULL) {
         fq_session_index_remove(&session->watchers_by_id, &watcher->by_id);
+        fq_list_move(&found, &watcher->queue);
+    }
+    while (!fq_list_is_empty(&found)) {
+        watcher = FQ_LIST_ELEMENT(found.next, struct fq_session_watcher, queue);
         watcher->error = error;
         watcher->result_at = result_at;
-        if (error < 0 && watcher->submit != NULL) { // the submit's own answer tells
-            fq_session_watcher_free(session, watcher);
-            continue;
-        }
-        fq_list_move(error < 0 ? &session->watch_dead : &session->deliver, &watcher->queue);
+        if (error == 0)
+            fq_list_move(&session->deliver, &watcher->queue);
+        else if (!outlives_error(session, watcher))
+            fq_list_move(&session->watch_dead, &watcher->queue);
     }
 }
 
@@ -191,8 +209,9 @@ static void settle_watcher(fq_session *session, struct fq_session_request *reque
         fq_session_watcher_free(session, watcher);
         return;
     }
-    if (request->unique || !fq_uuid_equal(&watcher->id, id)) {
+    if (request->watch_later || !fq_uuid_equal(&watcher->id, id)) {
         watcher->id = *id;
+        watcher->sent = false;
         fq_session_watcher_index(session, watcher);
         fq_list_move(&session->watch_unsent, &watcher->queue);
     }

@@ -227,7 +227,7 @@ int fq_session_submit(fq_session *session, fq_slice name, fq_slice payload,
         return rc;
     request->id = id;
     request->repeatable = true;
-    request->unique = options.unique != NULL && options.unique[0] != '\0';
+    request->watch_later = options.unique != NULL && options.unique[0] != '\0';
     if (options.want_result) {
         rc = watcher_new(session, &id, tag, &request->watcher);
         if (rc < 0) {

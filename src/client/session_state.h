@@ -31,6 +31,7 @@ struct fq_session_watcher {
     fq_session_index_link by_tag, by_id;
     uint64_t tag;
     fq_uuid id;
+    bool sent;                         // FQ.WATCH was written for it on this connection
     int error;                         // while it is in `watch_dead`
     uint32_t result_at;                // while it is in `deliver`: the map in the session's values
     struct fq_session_request *submit; // not answered yet
@@ -42,9 +43,9 @@ struct fq_session_request {
     enum fq_session_request_kind kind;
     enum { FQ_REQUEST_WAITS, FQ_REQUEST_FLIES, FQ_REQUEST_ENDED } place;
     bool repeatable;
-    bool forgotten; // no event for its answer
-    bool unique;    // SUBMIT: the answer may name another id
-    int error;      // while it is in `finished`
+    bool forgotten;   // no event for its answer
+    bool watch_later; // SUBMIT: its task is watched behind the answer, which may name another id
+    int error;        // while it is in `finished`
     uint64_t tag;
     fq_uuid id;                         // SUBMIT
     struct fq_session_watcher *watcher; // SUBMIT with want_result

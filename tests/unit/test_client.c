@@ -193,6 +193,78 @@ static void nobody_there_is_told_soon(void **state) {
     assert_null(fq_client_close(NULL));
 }
 
+// --- batches ------------------------------------------------------------------------------------------------------------
+#define BATCH_ID(digit) "018f0000-0000-7000-8000-00000000000" digit
+
+static int submit_three(fq_client *client, char ids[3][37]) {
+    static const char *const given[] = {BATCH_ID("0"), BATCH_ID("1"), BATCH_ID("2")};
+    struct fq_submit_options options[3];
+    struct fq_client_task tasks[3];
+    for (int i = 0; i < 3; i++) {
+        fq_submit_options_init(&options[i]);
+        options[i].id = given[i];
+        tasks[i] = (struct fq_client_task){"t", "{}", 2, &options[i]};
+    }
+    return fq_client_submit_many(client, tasks, 3, ids);
+}
+
+static void a_batch_repeats_only_what_was_refused_for_now(void **state) {
+    (void)state;
+    struct scripted_server server;
+    SCRIPT(server, {"HELLO", HELLO_REPLY},
+           {BATCH_ID("2"), "$36\r\n" BATCH_ID("0") "\r\n-FULL later\r\n$36\r\n" BATCH_ID("2") "\r\n"},
+           {BATCH_ID("1"), "-BUSY later\r\n"}, {BATCH_ID("1"), "$36\r\n" BATCH_ID("1") "\r\n"}, {NULL, NULL});
+    fq_client *client = open_client(&server);
+    char ids[3][37];
+    assert_int_equal(submit_three(client, ids), 0);
+    assert_string_equal(ids[0], BATCH_ID("0"));
+    assert_string_equal(ids[1], BATCH_ID("1"));
+    assert_string_equal(ids[2], BATCH_ID("2"));
+    assert_int_equal(fq_client_submit_many(client, NULL, 0, NULL), 0);
+    fq_client_close(client);
+    scripted_server_end(&server);
+}
+
+static void a_batch_stops_at_the_first_refusal_for_good(void **state) {
+    (void)state;
+    struct scripted_server server;
+    SCRIPT(server, {"HELLO", HELLO_REPLY},
+           {BATCH_ID("2"), "$36\r\n" BATCH_ID("0") "\r\n-TOOBIG payload\r\n$36\r\n" BATCH_ID("2") "\r\n"},
+           {"PING", "+PONG\r\n"}, {NULL, NULL});
+    fq_client *client = open_client(&server);
+    char ids[3][37];
+    assert_int_equal(submit_three(client, ids), FQ_ETOOBIG);
+    assert_string_equal(fq_client_error(client), "payload");
+    assert_string_equal(ids[0], BATCH_ID("0"));
+    assert_string_equal(ids[1], "");
+    assert_string_equal(ids[2], "");
+    const fq_slice ping[] = {
+        {"PING", 4}
+    }; // late answers of the batch do not disturb the next call
+    const struct fq_value *values;
+    assert_int_equal(fq_client_command(client, ping, 1, &values), 0);
+    fq_client_close(client);
+    scripted_server_end(&server);
+}
+
+static void a_full_server_is_what_a_timeout_says(void **state) {
+    (void)state;
+    struct scripted_server server;
+    SCRIPT(server, {"HELLO", HELLO_REPLY}, {"FQ.SUBMIT", "-FULL the disk is full\r\n"}, {NULL, NULL});
+    struct fq_client_options options;
+    fq_client_options_init(&options);
+    options.address = server.address;
+    options.timeout_ms = 400; // the repeated submit is not answered any more
+    fq_client *client = NULL;
+    assert_int_equal(fq_client_open(&options, &client, NULL, 0), 0);
+    char id[37];
+    int rc = submit(client, id);
+    assert_true(rc == FQ_EFULL);
+    assert_string_equal(fq_client_error(client), "the disk is full");
+    fq_client_close(client);
+    scripted_server_end(&server);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_task_is_submitted_and_its_result_waited_for),
@@ -205,6 +277,9 @@ int main(void) {
         cmocka_unit_test(a_wait_ends_in_time),
         cmocka_unit_test(an_unknown_task_is_said_to_be_unknown),
         cmocka_unit_test(nobody_there_is_told_soon),
+        cmocka_unit_test(a_batch_repeats_only_what_was_refused_for_now),
+        cmocka_unit_test(a_batch_stops_at_the_first_refusal_for_good),
+        cmocka_unit_test(a_full_server_is_what_a_timeout_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

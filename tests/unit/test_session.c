@@ -113,6 +113,20 @@ static void a_result_may_overtake_the_submission(void **state) {
     fq_session_free(session);
 }
 
+static void a_watch_that_overtakes_its_submit_is_asked_again(void **state) {
+    (void)state;
+    fq_session *session = script_ready_session();
+    script_submit(session, ID_A, true, 3);
+    script_feed(session, ">3\r\n$9\r\nfq.result\r\n$36\r\n" ID_A "\r\n_\r\n$36\r\n" ID_A
+                         "\r\n*1\r\n$7\r\nunknown\r\n");
+    assert_int_equal(script_expect_event(session, FQ_SESSION_SUBMITTED).error, 0);
+    script_expect_no_event(session);
+    script_expect_output(session, WATCH_A);
+    script_feed(session, "*1\r\n$4\r\ndone\r\n" RESULT_PUSH(ID_A));
+    assert_int_equal(script_expect_event(session, FQ_SESSION_RESULT).error, 0);
+    fq_session_free(session);
+}
+
 static void all_watchers_of_a_task_are_told(void **state) {
     (void)state;
     fq_session *session = script_ready_session();
@@ -286,6 +300,7 @@ int main(void) {
         cmocka_unit_test(a_unique_submit_watches_the_id_it_is_told),
         cmocka_unit_test(a_refused_submit_has_no_result),
         cmocka_unit_test(a_result_may_overtake_the_submission),
+        cmocka_unit_test(a_watch_that_overtakes_its_submit_is_asked_again),
         cmocka_unit_test(all_watchers_of_a_task_are_told),
         cmocka_unit_test(an_unknown_task_ends_the_watch),
         cmocka_unit_test(a_command_is_answered_with_values),

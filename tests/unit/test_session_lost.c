@@ -248,6 +248,66 @@ static void what_was_not_sent_waits(void **state) {
     fake_peer_free(world.peer);
 }
 
+// What cannot be repeated ends with the connection, not with the next one.
+static void what_was_sent_ends_at_once(void **state) {
+    (void)state;
+    struct world world = {.session = session_new(),
+                          .peer = fake_peer_new(),
+                          .now_us = 1,
+                          .up_left = ENDLESS,
+                          .down_left = ENDLESS};
+    assert_int_equal(run(&world), 0);
+    const fq_slice count[] = {slice("COUNT")};
+    assert_int_equal(fq_session_command(world.session, count, 1, false, TAG_COUNT), 0);
+    fq_session_sent(world.session, fq_session_output(world.session).len);
+    fq_session_disconnected(world.session, 2);
+    take_events(&world);
+    assert_int_equal(world.counted, 1);
+    assert_int_equal(world.count_error, FQ_EDISCONNECTED);
+    fq_session_free(world.session);
+    fake_peer_free(world.peer);
+}
+
+// A driver that connects again before it took all events gets what it missed once more.
+static void results_not_taken_come_again(void **state) {
+    (void)state;
+    struct world world = {.session = session_new(),
+                          .peer = fake_peer_new(),
+                          .now_us = 1,
+                          .up_left = ENDLESS,
+                          .down_left = ENDLESS};
+    assert_int_equal(run(&world), 0);
+    world.peer->known[0] = true;
+    char id[37];
+    fake_peer_id(0, id);
+    assert_int_equal(fq_session_watch(world.session, id, 1), 0);
+    assert_int_equal(fq_session_watch(world.session, id, 2), 0);
+    world.peer->finish_at_watch = true;
+    fq_slice output = fq_session_output(world.session);
+    fake_peer_feed(world.peer, output.ptr, output.len);
+    fq_session_sent(world.session, output.len);
+    fq_str answers = fq_buf_str(&world.peer->out);
+    assert_int_equal(fq_session_feed(world.session, answers.ptr, answers.len, 1), 0);
+    struct fq_session_event event;
+    assert_int_equal(fq_session_next_event(world.session, &event), 1);
+    assert_int_equal(event.type, FQ_SESSION_RESULT);
+    uint64_t first = event.tag;
+    fq_session_disconnected(world.session, 2);
+    fake_peer_connection(world.peer);
+    assert_int_equal(fq_session_connected(world.session, 2), 0);
+    bool cut;
+    while (move(&world, &cut))
+        continue;
+    int results = 0;
+    while (fq_session_next_event(world.session, &event) == 1) {
+        results += event.type == FQ_SESSION_RESULT;
+        assert_true(event.type != FQ_SESSION_RESULT || event.tag == 3 - first);
+    }
+    assert_int_equal(results, 1);
+    fq_session_free(world.session);
+    fake_peer_free(world.peer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_at_every_byte_up),
@@ -255,6 +315,8 @@ int main(void) {
         cmocka_unit_test(cut_at_every_byte_with_results_that_overtake),
         cmocka_unit_test(events_survive_the_disconnect),
         cmocka_unit_test(what_was_not_sent_waits),
+        cmocka_unit_test(what_was_sent_ends_at_once),
+        cmocka_unit_test(results_not_taken_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
