@@ -3,18 +3,20 @@
 #include "cli/option.h"
 #include "cli/secret_file.h"
 #include "net/address.h"
+#include "server/data_dir.h"
 #include "server/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WORKER_ARGS_MAX = 32 };
 
 struct own_worker {
     const char *args[WORKER_ARGS_MAX + 1];
     size_t count;
-    char address[FQ_ADDRESS_TEXT];
+    char address[FQ_ADDRESS_TEXT], parent[16];
 };
 
 // Where a worker on this machine reaches us: a Unix socket if there is one, then plain TCP, then TLS.
@@ -41,6 +43,34 @@ static int choose_own_address(const struct fq_server_options *server, char text[
         snprintf(best.host, sizeof best.host, "::1");
     fq_address_format(&best, text);
     return 0;
+}
+
+// With TLS alone the own worker would need a certificate that names this machine's loopback address; it gets a socket in
+// the data directory, which nobody else may enter, instead. NULL where there is no such place: then it takes TLS.
+static const char **add_own_listener(struct fq_server_options *server,
+                                     char address[FQ_ADDRESS_PATH_MAX + 8]) {
+    char path[FQ_ADDRESS_PATH_MAX], error[256];
+    struct fq_address listen;
+    const char *reason;
+    for (size_t i = 0; i < server->listen_count; i++) {
+        bool tls = fq_address_parse(fq_str_of(server->listen[i]), &listen, &reason) == 0 &&
+                   listen.kind == FQ_ADDRESS_TLS;
+        if (!tls)
+            return NULL;
+    }
+    bool in_memory = server->data_dir != NULL && strcmp(server->data_dir, "none") == 0;
+    if (in_memory || fq_data_dir_find(server->data_dir, path, sizeof path, error, sizeof error) < 0)
+        return NULL;
+    int len = snprintf(address, FQ_ADDRESS_PATH_MAX + 8, "unix://%s/worker.sock", path);
+    const char **all = calloc(server->listen_count + 1, sizeof *all);
+    if (all == NULL || len > FQ_ADDRESS_PATH_MAX + 7) {
+        free(all);
+        return NULL;
+    }
+    memcpy(all, server->listen, server->listen_count * sizeof *all);
+    all[server->listen_count++] = address;
+    server->listen = all;
+    return all;
 }
 
 static void add_arg(struct own_worker *worker, const char *flag, const char *value) {
@@ -70,6 +100,9 @@ static const char **make_worker_args(const struct fq_options *options, struct ow
         {FQ_OPTION_LOG_FORMAT,           "--log-format"          },
         {FQ_OPTION_LOG_LEVEL,            "--log-level"           },
     };
+    // An own worker that outlived a killed control plane would hold the worker id against its successor.
+    snprintf(worker->parent, sizeof worker->parent, "%d", (int)getpid());
+    add_arg(worker, "--parent", worker->parent);
     add_arg(worker, "--control-plane-address", worker->address);
     add_arg(worker, "--worker-id", fq_option_text(options, FQ_OPTION_SERVER_WORKER_ID));
     for (size_t i = 0; i < sizeof handed_on / sizeof handed_on[0]; i++) {
@@ -145,14 +178,16 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
 
 static int run_with_worker(const struct fq_options *options, struct fq_server_options *server) {
     struct own_worker worker = {.count = 0};
-    if (choose_own_address(server, worker.address) < 0)
-        return FQ_EXIT_USAGE;
-    const char **args = make_worker_args(options, &worker, &server->subworker_arg_count);
-    if (args == NULL)
-        return FQ_EXIT_INTERNAL;
-    server->subworker_args = args;
-    int code = fq_server_run(server);
-    free(args);
+    char own_listener[FQ_ADDRESS_PATH_MAX + 8];
+    const char **listen = add_own_listener(server, own_listener);
+    int code = FQ_EXIT_USAGE;
+    if (choose_own_address(server, worker.address) == 0) {
+        const char **args = make_worker_args(options, &worker, &server->subworker_arg_count);
+        server->subworker_args = args;
+        code = args != NULL ? fq_server_run(server) : FQ_EXIT_INTERNAL;
+        free(args);
+    }
+    free(listen);
     return code;
 }
 

@@ -153,7 +153,7 @@ void fq_manual_configuration_document(FILE *out) {
           "counts as absent.\n"
           "Each `FASTQUEUE_X` is also read as `FASTWORKER_X`, after it.\n",
           out);
-    for (int section = 0; section < FQ_SECTION_COUNT; section++) {
+    for (int section = 0; section < FQ_SECTION_SHOWN; section++) {
         bool open = false;
         for (int i = 0; i < FQ_OPTION_COUNT; i++) {
             const struct fq_option_row *row = fq_option_row((enum fq_option)i);
@@ -213,7 +213,8 @@ void fq_manual_configuration(FILE *out, const struct fq_options *options, bool a
         const struct fq_option_row *row = fq_option_row((enum fq_option)i);
         const struct fq_option_value *value = &options->values[i];
         if (!fq_option_belongs(row, options->verb) || row->type == FQ_OPTION_TYPE_OBSOLETE ||
-            i == FQ_OPTION_PRINT_CONFIG || i == FQ_OPTION_HELP || i == FQ_OPTION_VERSION)
+            row->section == FQ_SECTION_HIDDEN || i == FQ_OPTION_PRINT_CONFIG || i == FQ_OPTION_HELP ||
+            i == FQ_OPTION_VERSION)
             continue;
         char text[1024], name[FQ_OPTION_FLAG_SIZE];
         const char *shown = row->flag != NULL ? row->flag : "token";

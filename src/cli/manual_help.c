@@ -94,7 +94,7 @@ void fq_manual_verb(FILE *out, enum fq_verb verb) {
     if (text[0] >= 'a' && text[0] <= 'z')
         text[0] = (char)(text[0] - 32);
     print_wrapped(out, 0, text);
-    for (int section = 0; section < FQ_SECTION_COUNT; section++)
+    for (int section = 0; section < FQ_SECTION_SHOWN; section++)
         print_section(out, verb, (enum fq_section)section);
 }
 

@@ -61,7 +61,8 @@ static void print_roff_verb(FILE *out, const struct fq_verb_row *verb) {
     for (int i = 0; i < FQ_OPTION_COUNT; i++) {
         const struct fq_option_row *row = fq_option_row((enum fq_option)i);
         if (fq_option_belongs(row, verb->verb) && row->section != FQ_SECTION_GENERAL &&
-            row->section != FQ_SECTION_CONNECTION && row->section != FQ_SECTION_SECURITY)
+            row->section != FQ_SECTION_HIDDEN && row->section != FQ_SECTION_CONNECTION &&
+            row->section != FQ_SECTION_SECURITY)
             print_roff_option(out, row);
     }
 }
@@ -108,7 +109,7 @@ void fq_manual_roff(FILE *out) {
 static void print_flags(FILE *out, enum fq_verb verb) {
     for (int i = 0; i < FQ_OPTION_COUNT; i++) {
         const struct fq_option_row *row = fq_option_row((enum fq_option)i);
-        if (row->flag != NULL && row->section != FQ_SECTION_OBSOLETE && fq_option_belongs(row, verb))
+        if (row->flag != NULL && row->section < FQ_SECTION_OBSOLETE && fq_option_belongs(row, verb))
             fprintf(out, " --%.*s", (int)strcspn(row->flag, "|"), row->flag);
     }
 }

@@ -43,7 +43,8 @@ enum fq_section {
     FQ_SECTION_LIMITS,
     FQ_SECTION_GENERAL,
     FQ_SECTION_OBSOLETE,
-    FQ_SECTION_COUNT
+    FQ_SECTION_SHOWN, // how many are in the manual
+    FQ_SECTION_HIDDEN = FQ_SECTION_SHOWN
 };
 
 struct fq_option_row {

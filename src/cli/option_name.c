@@ -39,7 +39,7 @@ const char *fq_section_title(enum fq_section section) {
     case FQ_SECTION_LIMITS: return "Rules and limits";
     case FQ_SECTION_GENERAL: return "General";
     case FQ_SECTION_OBSOLETE: return "Accepted, without effect";
-    case FQ_SECTION_COUNT: break;
+    case FQ_SECTION_HIDDEN: break;
     }
     return "";
 }
@@ -86,7 +86,7 @@ bool fq_option_nearest(enum fq_verb verb, const char *name, size_t len, char ret
     unsigned least = 4;
     for (int i = 0; i < FQ_OPTION_COUNT; i++) {
         if (rows[i].flag == NULL || !fq_option_belongs(&rows[i], verb) ||
-            rows[i].section == FQ_SECTION_OBSOLETE)
+            rows[i].section >= FQ_SECTION_OBSOLETE)
             continue;
         size_t first = strcspn(rows[i].flag, "|");
         char candidate[FQ_OPTION_FLAG_SIZE];

@@ -5,8 +5,10 @@
 #include "worker/supervisor.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 // Host name and process id: three containers of one service differ in the first, three processes of one host in the second.
@@ -38,6 +40,13 @@ static void fill(const struct fq_options *options, struct fq_supervisor_options 
 #undef NUMBER
 }
 
+// SIGTERM when the parent ends, also if it has ended already.
+static void follow_parent(pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        raise(SIGTERM);
+}
+
 int fq_verb_subworker(struct fq_cli *cli) {
     const struct fq_options *options = cli->options;
     struct fq_supervisor_options supervisor;
@@ -58,6 +67,8 @@ int fq_verb_subworker(struct fq_cli *cli) {
     supervisor.token = found > 0 ? token : NULL;
     supervisor.program = cli->program;
     supervisor.log = cli->log;
+    if (fq_option_given(options, FQ_OPTION_PARENT))
+        follow_parent((pid_t)fq_option_number(options, FQ_OPTION_PARENT));
     return fq_supervisor_run(&supervisor);
 }
 
