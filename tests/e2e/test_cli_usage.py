@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -198,6 +199,34 @@ class Serving(unittest.TestCase):
         with Server("--task-modules", str(C_TASKS), environment={"FASTQUEUE_TOKEN": "secret-token"}) as server:
             shell = Shell(server, FASTQUEUE_TOKEN="secret-token")
             self.assertIn("Result: 5\n", shell("submit", "add", "2", "3").stdout)
+
+    def test_own_worker_ends_with_a_killed_control_plane(self) -> None:
+        with Server("--task-modules", str(C_TASKS), "--concurrency", "1") as server:
+            shell = Shell(server)
+            shell("submit", "add", "2", "3")
+            (before,) = shell.json("workers")
+            server.kill()
+            server.start()
+            self.assertIn("Result: 5\n", shell("submit", "add", "2", "3", "--wait", "20s").stdout)
+            (after,) = shell.json("workers")
+            self.assertNotEqual(before["instance"], after["instance"])
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl, the program, is not installed")
+    def test_own_worker_of_a_control_plane_that_speaks_tls_only(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+            port = free_port()
+            # The certificate does not name 127.0.0.1, and nobody told the worker of its authority.
+            with Server("--listen", f"tls://127.0.0.1:{port}", "--tls-cert", cert, "--tls-key", key, "--task-modules",
+                        str(C_TASKS)) as server:
+                shell = Shell(server, FASTQUEUE_CONTROL_PLANE_ADDRESS=f"tls://localhost:{port}", FASTQUEUE_TLS_CA=cert)
+                self.assertIn("Result: 5\n", shell("submit", "add", "2", "3").stdout)
+                found = shell("doctor", "--data-dir", "none").stdout
+                self.assertIn("certificate verified", found)
+                wrong = shell("list", "-a", f"tls://127.0.0.1:{port}")
+                self.assertEqual(wrong.returncode, 69, wrong)
 
     def test_several_addresses(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
