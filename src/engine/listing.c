@@ -20,6 +20,11 @@ static int64_t oldest_pending_us(const struct fq_name *name) {
     return oldest_us;
 }
 
+uint64_t fq_engine_live_count(const fq_engine *engine) {
+    const uint64_t *count = engine->state_count;
+    return count[FQ_TASK_SCHEDULED] + count[FQ_TASK_PENDING] + count[FQ_TASK_STARTED];
+}
+
 void fq_engine_stats(const fq_engine *engine, struct fq_now now, struct fq_engine_stats *ret_stats) {
     struct fq_engine_stats stats = {
         .running_count = engine->running_count,

@@ -19,6 +19,9 @@ struct fq_engine_stats {
 /** The counts, at `now` (activity of workers depends on it). */
 void fq_engine_stats(const fq_engine *engine, struct fq_now now, struct fq_engine_stats *ret_stats);
 
+/** Tasks that have not ended: scheduled, pending and started. O(1). */
+uint64_t fq_engine_live_count(const fq_engine *engine);
+
 struct fq_name_view {
     fq_str name;
     uint32_t name_id;

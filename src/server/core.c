@@ -122,6 +122,18 @@ static uint64_t durable_seq(const fq_core *core) {
     return core->journal != NULL ? fq_journal_durable_seq(core->journal) : UINT64_MAX;
 }
 
+// What a task that was accepted may still write: its hand-out, its start, its outcome with a small result.
+enum { OUTCOME_RESERVE_BYTES = 512 };
+
+// Whether every accepted task can still be finished in the room that is left; with hysteresis, as the storage has.
+static bool lacks_room_for_outcomes(const fq_core *core, const struct fq_storage_space *space) {
+    uint64_t need = fq_engine_live_count(core->engine) * OUTCOME_RESERVE_BYTES;
+    uint64_t room;
+    if (__builtin_add_overflow(space->writable_bytes, space->reserve_bytes, &room))
+        return false;
+    return room < (core->submits_blocked ? need + need / 5 : need);
+}
+
 static void look_at_journal(fq_core *core) {
     if (core->journal == NULL)
         return;
@@ -129,7 +141,7 @@ static void look_at_journal(fq_core *core) {
         core->failed = true;
     struct fq_storage_space space;
     fq_journal_space(core->journal, &space);
-    core->submits_blocked = space.submits_blocked;
+    core->submits_blocked = space.submits_blocked || lacks_room_for_outcomes(core, &space);
     size_t backlog = fq_journal_backlog_bytes(core->journal);
     if (backlog > BACKLOG_HIGH)
         core->backlogged = true;
