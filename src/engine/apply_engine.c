@@ -47,6 +47,16 @@ void fq_apply_paused(fq_engine *engine, fq_decision *decision, struct fq_event *
     }
 }
 
+// Boot times of another life mean nothing: what is left of each delay counts from now.
+static void rebase(fq_engine *engine, fq_heap *heap, const struct fq_event *event) {
+    for (uint32_t i = 0; i < heap->count; i++) {
+        struct fq_heap_entry *entry = &heap->entries[i];
+        entry->key =
+            fq_time_add(event->now_us, fq_task_remaining_us(engine, entry->item, event->epoch.wall_us));
+    }
+    fq_heap_rebuild(heap);
+}
+
 void fq_apply_epoch(fq_engine *engine, fq_decision *decision, struct fq_event *event) {
     (void)decision;
     uint64_t token = (uint64_t)event->epoch.epoch << 40;
@@ -57,12 +67,8 @@ void fq_apply_epoch(fq_engine *engine, fq_decision *decision, struct fq_event *e
         return;
     engine->started = true;
     engine->clock_offset_us = event->epoch.wall_us - event->now_us;
-    for (uint32_t i = 0; i < engine->boot_timers.count; i++) {
-        struct fq_heap_entry *entry = &engine->boot_timers.entries[i];
-        entry->key =
-            fq_time_add(event->now_us, fq_task_remaining_us(engine, entry->item, event->epoch.wall_us));
-    }
-    fq_heap_rebuild(&engine->boot_timers);
+    rebase(engine, &engine->boot_timers, event);
+    rebase(engine, &engine->age_timers, event);
 }
 
 void fq_apply_clock_jump(fq_engine *engine, fq_decision *decision, struct fq_event *event) {

@@ -20,6 +20,8 @@ static void check_timers(const fq_engine *engine, const struct fq_task *task, st
     bool boot = state != FQ_TASK_PENDING && state != FQ_TASK_FAILURE && !by_wall;
     bool wall = by_wall || (waits && (task->flags & FQ_FLAG_EXPIRES) != 0);
     FQ_ASSERT(fq_heap_contains(&engine->boot_timers, task) == boot);
+    if (boot)
+        FQ_ASSERT(fq_heap_key(fq_task_timers((fq_engine *)(uintptr_t)engine, task), task) != FQ_NEVER_US);
     FQ_ASSERT(fq_heap_contains(&engine->wall_timers, task) == wall);
     sums->boot += boot;
     sums->wall += wall;
@@ -194,7 +196,8 @@ void fq_engine_check(const fq_engine *engine) {
     FQ_ASSERT(memcmp(sums.pending_count, engine->pending_count, sizeof sums.pending_count) == 0);
     FQ_ASSERT(sums.running == engine->running_count && sums.task_bytes == engine->task_bytes);
     FQ_ASSERT(sums.result_count == engine->result_count && sums.result_bytes == engine->result_bytes);
-    FQ_ASSERT(sums.boot == engine->boot_timers.count && sums.wall == engine->wall_timers.count);
+    FQ_ASSERT(sums.boot == (uint64_t)engine->boot_timers.count + engine->age_timers.count &&
+              sums.wall == engine->wall_timers.count);
     FQ_ASSERT(sums.unique == engine->unique.count);
     uint64_t finished = 0;
     for (const fq_link *link = engine->finished.next; link != &engine->finished; link = link->next)
@@ -202,6 +205,7 @@ void fq_engine_check(const fq_engine *engine) {
     FQ_ASSERT(finished == engine->result_count);
     FQ_ASSERT(check_dead(engine) == engine->state_count[FQ_TASK_FAILURE]);
     check_heap(&engine->boot_timers);
+    check_heap(&engine->age_timers);
     check_heap(&engine->wall_timers);
     uint64_t hash = sums.hash + check_names(engine) + check_ledger(engine);
     FQ_ASSERT(hash == engine->hash);

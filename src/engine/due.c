@@ -98,7 +98,7 @@ static int evict_results(struct due *due) {
         struct fq_task *task = FQ_TASK_OF(link);
         bytes -= fq_task_cost(task);
         count--;
-        if (fq_heap_key(&engine->boot_timers, task) <= due->now.boot_us)
+        if (fq_heap_key(&engine->age_timers, task) <= due->now.boot_us)
             continue; // forgotten for its age already
         int rc = about(due, FQ_EVENT_RESULT_EVICTED, task);
         if (rc < 0)
@@ -183,6 +183,8 @@ static int collect(struct due *due) {
     if (rc == 0)
         rc = walk_timers(due, &engine->boot_timers, due->now.boot_us, boot_due);
     if (rc == 0)
+        rc = walk_timers(due, &engine->age_timers, due->now.boot_us, boot_due);
+    if (rc == 0)
         rc = walk_timers(due, &engine->wall_timers, due->now.wall_us, wall_due);
     if (rc == 0)
         rc = evict_results(due);
@@ -226,6 +228,8 @@ int64_t fq_engine_deadline(const fq_engine *engine, struct fq_now now) {
     int64_t deadline = wall_to_boot(ledger_trim_us(engine), now);
     if (engine->boot_timers.count > 0)
         deadline = earlier(deadline, engine->boot_timers.entries[0].key);
+    if (engine->age_timers.count > 0)
+        deadline = earlier(deadline, engine->age_timers.entries[0].key);
     if (engine->wall_timers.count > 0)
         deadline = earlier(deadline, wall_to_boot(engine->wall_timers.entries[0].key, now));
     if (!fq_list_is_empty(&engine->seen_list))

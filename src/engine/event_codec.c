@@ -37,7 +37,8 @@
 
 enum { VERSION = 1, TEXT_MAX = 0x7fffffff, NAME_MAX_BYTES = 4096 };
 
-// One walk over an event's layout does all three: measure, write, read. A cursor that has failed stays failed.
+// One walk over an event's layout does all three: measure, write, read. A cursor that has failed stays failed; only READ
+// changes the event.
 struct cursor {
     enum { MEASURE, WRITE, READ } mode;
     char *out;
@@ -47,55 +48,76 @@ struct cursor {
     bool failed;
 };
 
-static void walk_bytes(struct cursor *cursor, void *bytes, size_t len) {
-    switch (cursor->mode) {
-    case MEASURE: cursor->size += len; break;
-    case WRITE:
-        memcpy(cursor->out, bytes, len);
-        cursor->out += len;
-        break;
-    case READ:
-        if (cursor->left < len) {
-            cursor->failed = true;
-            cursor->left = 0;
-            break;
-        }
-        memcpy(bytes, cursor->in, len);
-        cursor->in += len;
-        cursor->left -= len;
-        break;
+// Bytes of the next fixed field: READ. NULL when the record is too short.
+static const char *take(struct cursor *cursor, size_t len) {
+    if (cursor->left < len) {
+        cursor->failed = true;
+        cursor->left = 0;
+        return NULL;
     }
+    const char *bytes = cursor->in;
+    cursor->in += len;
+    cursor->left -= len;
+    return bytes;
 }
 
 static void walk_u8(struct cursor *cursor, uint8_t *value) {
-    walk_bytes(cursor, value, 1);
+    if (cursor->mode == WRITE) {
+        *cursor->out = (char)*value;
+        cursor->out += 1;
+    } else if (cursor->mode == MEASURE) {
+        cursor->size += 1;
+    } else {
+        const char *bytes = take(cursor, 1);
+        if (bytes != NULL)
+            *value = (uint8_t)*bytes;
+    }
 }
 
 static void walk_u16(struct cursor *cursor, uint16_t *value) {
-    char bytes[2] = {0};
-    fq_put_u16(bytes, *value);
-    walk_bytes(cursor, bytes, sizeof bytes);
-    *value = fq_get_u16(bytes);
+    if (cursor->mode == WRITE) {
+        fq_put_u16(cursor->out, *value);
+        cursor->out += 2;
+    } else if (cursor->mode == MEASURE) {
+        cursor->size += 2;
+    } else {
+        const char *bytes = take(cursor, 2);
+        if (bytes != NULL)
+            *value = fq_get_u16(bytes);
+    }
 }
 
 static void walk_u32(struct cursor *cursor, uint32_t *value) {
-    char bytes[4] = {0};
-    fq_put_u32(bytes, *value);
-    walk_bytes(cursor, bytes, sizeof bytes);
-    *value = fq_get_u32(bytes);
+    if (cursor->mode == WRITE) {
+        fq_put_u32(cursor->out, *value);
+        cursor->out += 4;
+    } else if (cursor->mode == MEASURE) {
+        cursor->size += 4;
+    } else {
+        const char *bytes = take(cursor, 4);
+        if (bytes != NULL)
+            *value = fq_get_u32(bytes);
+    }
 }
 
 static void walk_u64(struct cursor *cursor, uint64_t *value) {
-    char bytes[8] = {0};
-    fq_put_u64(bytes, *value);
-    walk_bytes(cursor, bytes, sizeof bytes);
-    *value = fq_get_u64(bytes);
+    if (cursor->mode == WRITE) {
+        fq_put_u64(cursor->out, *value);
+        cursor->out += 8;
+    } else if (cursor->mode == MEASURE) {
+        cursor->size += 8;
+    } else {
+        const char *bytes = take(cursor, 8);
+        if (bytes != NULL)
+            *value = fq_get_u64(bytes);
+    }
 }
 
 static void walk_i64(struct cursor *cursor, int64_t *value) {
     uint64_t bits = (uint64_t)*value;
     walk_u64(cursor, &bits);
-    *value = (int64_t)bits;
+    if (cursor->mode == READ)
+        *value = (int64_t)bits;
 }
 
 static void walk_bool(struct cursor *cursor, bool *value) {
@@ -103,31 +125,37 @@ static void walk_bool(struct cursor *cursor, bool *value) {
     walk_u8(cursor, &byte);
     if (byte > 1)
         cursor->failed = true;
-    *value = byte == 1;
+    if (cursor->mode == READ)
+        *value = byte == 1;
 }
 
 static void walk_id(struct cursor *cursor, fq_uuid *id) {
-    walk_bytes(cursor, id->bytes, sizeof id->bytes);
+    if (cursor->mode == WRITE) {
+        memcpy(cursor->out, id->bytes, sizeof id->bytes);
+        cursor->out += sizeof id->bytes;
+    } else if (cursor->mode == MEASURE) {
+        cursor->size += sizeof id->bytes;
+    } else {
+        const char *bytes = take(cursor, sizeof id->bytes);
+        if (bytes != NULL)
+            memcpy(id->bytes, bytes, sizeof id->bytes);
+    }
 }
 
 static void walk_text(struct cursor *cursor, fq_str *text) {
     uint32_t len = (uint32_t)text->len;
     walk_u32(cursor, &len);
-    if (cursor->mode != READ) {
-        if (len > 0 && cursor->mode == WRITE)
+    if (cursor->mode == WRITE) {
+        if (len > 0)
             memcpy(cursor->out, text->ptr, len);
-        cursor->out = cursor->mode == WRITE ? cursor->out + len : NULL;
+        cursor->out += len;
+    } else if (cursor->mode == MEASURE) {
         cursor->size += len;
-        return;
+    } else {
+        const char *bytes = cursor->failed || len > TEXT_MAX ? NULL : take(cursor, len);
+        cursor->failed = cursor->failed || bytes == NULL;
+        *text = bytes != NULL ? (fq_str){bytes, len} : (fq_str){"", 0};
     }
-    if (cursor->failed || len > cursor->left || len > TEXT_MAX) {
-        cursor->failed = true;
-        *text = (fq_str){"", 0};
-        return;
-    }
-    *text = (fq_str){cursor->in, len};
-    cursor->in += len;
-    cursor->left -= len;
 }
 
 static void walk_submitted(struct cursor *cursor, struct fq_event *event) {
@@ -239,10 +267,14 @@ static void walk(struct cursor *cursor, struct fq_event *event) {
     }
 }
 
+// The walk takes an event that it may fill; measuring and writing leave it as it is.
+static struct fq_event *unchanged(const struct fq_event *event) {
+    return (struct fq_event *)(uintptr_t)event;
+}
+
 size_t fq_event_encoded_size(const struct fq_event *event) {
-    struct fq_event copy = *event;
     struct cursor cursor = {.mode = MEASURE, .size = 2};
-    walk(&cursor, &copy);
+    walk(&cursor, unchanged(event));
     return cursor.size;
 }
 
@@ -252,11 +284,10 @@ int fq_event_encode(const struct fq_event *event, fq_buf *out) {
     int rc = fq_buf_reserve(out, size);
     if (rc < 0)
         return rc;
-    struct fq_event copy = *event;
     struct cursor cursor = {.mode = WRITE, .out = fq_buf_tail(out)};
     *cursor.out++ = (char)event->type;
     *cursor.out++ = VERSION;
-    walk(&cursor, &copy);
+    walk(&cursor, unchanged(event));
     FQ_ASSERT(cursor.out == fq_buf_tail(out) + size);
     fq_buf_commit(out, size);
     return 0;

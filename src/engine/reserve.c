@@ -9,7 +9,7 @@
 
 // What a decision's events need together.
 struct needs {
-    uint32_t tasks, boot, wall, ledger, dead;
+    uint32_t tasks, boot, age, wall, ledger, dead;
     size_t effects;
 };
 
@@ -112,7 +112,7 @@ static int reserve_event(const fq_engine *engine, fq_decision *decision, struct 
                                 event->submitted.payload.len + event->submitted.fields.len,
                                 (event->submitted.flags & FQ_FLAG_UNIQUE) != 0);
     case FQ_EVENT_TASK:
-        needs->tasks++, needs->boot++, needs->wall++, needs->dead++;
+        needs->tasks++, needs->boot++, needs->age++, needs->wall++, needs->dead++;
         if (reserve_worker(engine, reservation, event->image.worker) < 0)
             return FQ_ENOMEM;
         return reserve_new_task(engine, decision, event, event->image.name,
@@ -125,7 +125,7 @@ static int reserve_event(const fq_engine *engine, fq_decision *decision, struct 
     case FQ_EVENT_ELIGIBLE: needs->wall++; return 0;
     case FQ_EVENT_COMPLETED:
     case FQ_EVENT_CANCELLED:
-    case FQ_EVENT_EXPIRED: needs->boot++; return reserve_successor(event, true, event->ended.fields.len);
+    case FQ_EVENT_EXPIRED: needs->age++; return reserve_successor(event, true, event->ended.fields.len);
     case FQ_EVENT_FAILED: needs->dead++; return reserve_successor(event, false, event->ended.fields.len);
     case FQ_EVENT_REQUEUED:
         needs->wall++;
@@ -174,6 +174,8 @@ int fq_reserve(const fq_engine *engine, fq_decision *decision) {
     if (rc == 0)
         rc = fq_heap_reserve(&engine->boot_timers, needs.boot, &reservation->boot);
     if (rc == 0)
+        rc = fq_heap_reserve(&engine->age_timers, needs.age, &reservation->age);
+    if (rc == 0)
         rc = fq_heap_reserve(&engine->wall_timers, needs.wall, &reservation->wall);
     if (rc == 0 && needs.ledger > 0)
         rc = fq_ledger_reserve(&engine->ledger, needs.ledger, reservation);
@@ -189,6 +191,7 @@ void fq_reservation_adopt(fq_engine *engine, struct fq_reservation *reservation)
     fq_table_adopt(&engine->workers, &reservation->workers);
     fq_table_adopt(&engine->sets, &reservation->sets);
     fq_heap_adopt(&engine->boot_timers, &reservation->boot);
+    fq_heap_adopt(&engine->age_timers, &reservation->age);
     fq_heap_adopt(&engine->wall_timers, &reservation->wall);
     fq_ledger_adopt(&engine->ledger, reservation);
     fq_dead_adopt(&engine->dead, &reservation->dead, &reservation->dead_capacity);
@@ -211,6 +214,7 @@ void fq_reservation_done(struct fq_reservation *reservation) {
     fq_table_spare_done(&reservation->sets);
     fq_table_spare_done(&reservation->ledger);
     fq_heap_spare_done(&reservation->boot);
+    fq_heap_spare_done(&reservation->age);
     fq_heap_spare_done(&reservation->wall);
     free(reservation->name_list);
     free(reservation->ledger_chunk);

@@ -33,7 +33,7 @@ struct fq_task {
         fq_link link; // PENDING in line; STARTED: its worker's leases; finished: order of use
         struct fq_treap_node tree_node; // PENDING, came back behind its turn
     };
-    uint32_t boot_place, wall_place; // in the timer heaps
+    uint32_t boot_place, wall_place; // in the timer heaps; boot_place: also in that of ages
     uint32_t place;                  // enum fq_task_place
 
     uint32_t payload_len, field_len;
@@ -138,8 +138,10 @@ struct fq_engine {
     fq_table tasks, unique, names, workers, sets;
     struct fq_name **name_list; // by id
     uint32_t name_count, name_capacity;
-    fq_heap boot_timers, wall_timers;
-    fq_link finished; // final and not dead: least recently used first
+    fq_heap boot_timers; // delays and leases, boot time
+    fq_heap age_timers;  // when finished tasks are forgotten, boot time: many and far away, so kept apart
+    fq_heap wall_timers; // times of day and expiry
+    fq_link finished;    // final and not dead: least recently used first
     fq_link worker_list, seen_list;
     uint64_t worker_serial;
     uint64_t registered_count, holder_count, set_count, member_count;
@@ -164,7 +166,7 @@ struct fq_engine {
 // Memory that apply will consume.
 struct fq_reservation {
     fq_table_spare tasks, unique, names, workers, sets, ledger;
-    fq_heap_spare boot, wall;
+    fq_heap_spare boot, age, wall;
     struct fq_name **name_list;
     uint32_t name_capacity;
     struct fq_name *name_spares;

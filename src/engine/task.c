@@ -141,11 +141,15 @@ int64_t fq_task_remaining_us(const fq_engine *engine, const struct fq_task *task
     return passed >= whole ? 0 : whole - passed;
 }
 
+fq_heap *fq_task_timers(fq_engine *engine, const struct fq_task *task) {
+    return fq_task_state_is_final(fq_task_state_of(task)) ? &engine->age_timers : &engine->boot_timers;
+}
+
 static void attach_timers(fq_engine *engine, struct fq_task *task, int64_t base_us) {
     enum fq_task_state state = fq_task_state_of(task);
     bool by_wall = state == FQ_TASK_SCHEDULED && (task->flags & FQ_FLAG_BY_WALL) != 0;
     if (state != FQ_TASK_PENDING && state != FQ_TASK_FAILURE && !by_wall)
-        fq_heap_push(&engine->boot_timers, fq_time_add(base_us, delay_us(engine, task)), task);
+        fq_heap_push(fq_task_timers(engine, task), fq_time_add(base_us, delay_us(engine, task)), task);
     if (state != FQ_TASK_PENDING && state != FQ_TASK_SCHEDULED)
         return;
     int64_t wall_us = fq_task_expires_us(task);
@@ -170,7 +174,7 @@ void fq_task_attach(fq_engine *engine, struct fq_task *task, int64_t base_us) {
 }
 
 void fq_task_detach(fq_engine *engine, struct fq_task *task) {
-    fq_heap_remove(&engine->boot_timers, task);
+    fq_heap_remove(fq_task_timers(engine, task), task);
     fq_heap_remove(&engine->wall_timers, task);
     switch (fq_task_state_of(task)) {
     case FQ_TASK_SCHEDULED: break;

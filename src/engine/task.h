@@ -18,6 +18,8 @@ void fq_task_mark_started(fq_engine *engine, struct fq_task *task, int64_t start
 /** Puts the task where one of its state belongs: queue, lease list, finished or dead list, timers. `base_us` is the boot
  *  time from which its delays count. */
 void fq_task_attach(fq_engine *engine, struct fq_task *task, int64_t base_us);
+/** The heap of boot times that a task of its state belongs to. */
+fq_heap *fq_task_timers(fq_engine *engine, const struct fq_task *task);
 /** Takes it out of all those places. */
 void fq_task_detach(fq_engine *engine, struct fq_task *task);
 
