@@ -25,7 +25,7 @@ struct fq_stream {
     uv_shutdown_t shutdown_request;
     uv_idle_t *breaker; // tells of a failed write from the loop, not out of the owner's call
     const char *broken; // why; NULL = fine
-    bool is_writing, is_secure, is_reading, is_finishing, has_shut, has_ended, is_closed;
+    bool is_writing, is_secure, is_reading, is_finishing, has_shut, can_read, is_dead, is_closed;
 };
 
 void fq_stream_pool_init(fq_stream_pool *pool, uv_loop_t *loop) {
@@ -39,12 +39,25 @@ void fq_stream_pool_done(fq_stream_pool *pool) {
 
 // --- ends -------------------------------------------------------------------------------------------------------------
 
-static void report_end(fq_stream *stream, const char *reason) {
-    if (stream->has_ended || stream->is_closed)
-        return;
-    stream->has_ended = true;
+static void stop_reading(fq_stream *stream) {
     uv_read_stop(&stream->handle.stream);
     stream->is_reading = false;
+    stream->can_read = false;
+}
+
+static void report_end(fq_stream *stream) {
+    if (!stream->can_read || stream->is_closed)
+        return;
+    stop_reading(stream);
+    stream->handler->on_end(stream->context, NULL);
+}
+
+static void report_broken(fq_stream *stream, const char *reason) {
+    if (stream->is_dead || stream->is_closed)
+        return;
+    stream->is_dead = true;
+    stream->broken = reason;
+    stop_reading(stream);
     stream->handler->on_end(stream->context, reason);
 }
 
@@ -56,7 +69,7 @@ static void on_breaker(uv_idle_t *idle) {
     fq_stream *stream = idle->data;
     stream->breaker = NULL;
     uv_close((uv_handle_t *)idle, free_idle);
-    report_end(stream, stream->broken);
+    report_broken(stream, stream->broken);
 }
 
 static void break_later(fq_stream *stream, const char *reason) {
@@ -101,8 +114,7 @@ static void on_written(uv_write_t *request, int status) {
     if (stream->is_closed)
         return;
     if (status < 0) {
-        stream->broken = uv_strerror(status);
-        report_end(stream, stream->broken);
+        report_broken(stream, uv_strerror(status));
         return;
     }
     pump(stream);
@@ -231,9 +243,9 @@ static void feed_tls(fq_stream *stream, fq_str cipher) {
     if (!stream->is_closed && fq_buf_len(plain) > 0)
         stream->handler->on_bytes(stream->context, fq_buf_str(plain));
     if (result == FQ_ECLOSED)
-        report_end(stream, NULL);
+        report_end(stream);
     else if (result < 0)
-        report_end(stream, result == FQ_ETLS ? fq_tls_error(stream->tls) : fq_strerror(result));
+        report_broken(stream, result == FQ_ETLS ? fq_tls_error(stream->tls) : fq_strerror(result));
 }
 
 static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) {
@@ -241,7 +253,10 @@ static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) 
     if (count == 0)
         return;
     if (count < 0) {
-        report_end(stream, count == UV_EOF ? NULL : uv_strerror((int)count));
+        if (count == UV_EOF)
+            report_end(stream);
+        else
+            report_broken(stream, uv_strerror((int)count));
         return;
     }
     if (stream->is_finishing)
@@ -254,7 +269,7 @@ static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) 
 }
 
 void fq_stream_set_reading(fq_stream *stream, bool reading) {
-    if (reading == stream->is_reading || stream->has_ended || stream->is_closed)
+    if (reading == stream->is_reading || !stream->can_read || stream->is_closed)
         return;
     stream->is_reading = reading;
     if (!reading)
@@ -302,6 +317,7 @@ int fq_stream_open(fq_stream_pool *pool, int fd, fq_tls *tls, const struct fq_st
     stream->context = context;
     stream->tls = tls;
     stream->is_secure = tls == NULL;
+    stream->can_read = true;
     if (attach(stream, fd) < 0) {
         close(fd);
         stream->handle.any.data = stream;

@@ -26,8 +26,8 @@ struct fq_stream_handler {
     void (*on_secure)(void *context);
     /** What was in flight has left; more can be written. */
     void (*on_writable)(void *context);
-    /** The peer will send no more: `reason` NULL, or the stream broke and one line says why. Called once; never out of a
-     *  call on the stream by the owner. The owner still has to close. */
+    /** The peer will send no more (`reason` NULL, once; writing may still work), or the stream broke and one line says why
+     *  (once, the last call). Never out of a call on the stream by the owner, who still has to close. */
     void (*on_end)(void *context, const char *reason);
 };
 

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -317,6 +318,9 @@ static int start(struct server *server) {
     fq_log_write(server->options.log, FQ_LOG_INFO, "server starting version=%s pid=%d id=%s", FQ_VERSION,
                  (int)getpid(), server->server_id);
     fit_into_open_files(server);
+    // Own tasks may want sudo and its like; a server without any never gains a privilege again.
+    if (server->options.subworker_arg_count == 0)
+        (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     int code = fq_store_open(&server->options, wake, &server->loop, &server->store);
     if (code == 0)
         code = open_core(server);

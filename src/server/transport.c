@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transport's life: (TLS: SHAKING ->) OPEN -> LEAVING (the peer ends; replies that wait for the disk still go out)
-// -> LINGERING (ours is sent and ended; the peer may still read) -> closed.
+// A transport's life: (TLS: SHAKING ->) OPEN -> LEAVING (the peer or the core ends it; what may still be sent goes out)
+// -> LINGERING (all is sent and ended; the peer may still read) -> closed. All states but OPEN have a deadline, so that a
+// peer that stops reading cannot hold a socket for good.
 #include "server/transport.h"
 
 #include "net/listener.h"
@@ -8,7 +9,13 @@
 
 #include <stdlib.h>
 
-enum { LISTENERS_MAX = 16, SWEEP_US = 250 * FQ_US_PER_MS, LINGER_US = FQ_US_PER_S };
+enum {
+    LISTENERS_MAX = 16,
+    LINGERING_MAX = 1024, // above, a transport is closed without waiting for its peer
+    SWEEP_US = 250 * FQ_US_PER_MS,
+    LINGER_US = FQ_US_PER_S,
+    LEAVE_US = 30 * FQ_US_PER_S,
+};
 
 enum transport_state { SHAKING, OPEN, LEAVING, LINGERING };
 
@@ -18,8 +25,8 @@ struct transport {
     fq_stream *stream;
     fq_connection *connection; // NULL while SHAKING and once LINGERING
     enum transport_state state;
-    int64_t until_us;         // SHAKING, LINGERING: closed then
-    uint64_t leave_after_seq; // LEAVING: the last record that its replies may rest on
+    int64_t until_us;         // not OPEN: closed then
+    uint64_t leave_after_seq; // LEAVING: the last record that the replies may rest on
     struct fq_peer peer;
 };
 
@@ -44,17 +51,13 @@ static const struct fq_stream_handler stream_handler;
 
 static void set_state(struct transport *transport, enum transport_state state, struct fq_now now) {
     fq_transports *owner = transport->owner;
-    if (transport->state != OPEN)
-        owner->timed_count--;
-    if (transport->state == SHAKING)
-        owner->stats.handshakes--;
-    if (state != OPEN)
-        owner->timed_count++;
-    if (state == SHAKING)
-        owner->stats.handshakes++;
-    transport->state = state;
-    if (owner->timed_count == 1)
+    if (owner->timed_count == 0)
         owner->next_sweep_us = now.boot_us + SWEEP_US;
+    owner->timed_count -= transport->state != OPEN;
+    owner->timed_count += state != OPEN;
+    owner->stats.handshakes -= transport->state == SHAKING;
+    owner->stats.handshakes += state == SHAKING;
+    transport->state = state;
 }
 
 static void close_transport(struct transport *transport, struct fq_now now) {
@@ -73,6 +76,10 @@ static void linger(struct transport *transport, struct fq_now now) {
     if (transport->connection != NULL)
         fq_connection_close(transport->connection, now);
     transport->connection = NULL;
+    if (transport->owner->timed_count > LINGERING_MAX) {
+        close_transport(transport, now);
+        return;
+    }
     set_state(transport, LINGERING, now);
     transport->until_us = now.boot_us + LINGER_US;
     fq_stream_finish(transport->stream);
@@ -94,14 +101,24 @@ static bool has_said_all(const struct transport *transport) {
     return fq_connection_output(transport->connection).len == 0 && fq_stream_is_flushed(transport->stream);
 }
 
+static void leave(struct transport *transport, struct fq_now now) {
+    const fq_journal *journal = fq_core_journal(transport->owner->config.core);
+    transport->leave_after_seq = journal != NULL ? fq_journal_last_seq(journal) : 0;
+    set_state(transport, LEAVING, now);
+    transport->until_us = fq_time_add(now.boot_us, LEAVE_US);
+    transport->owner->next_sweep_us = now.boot_us;
+}
+
 static void serve(struct transport *transport, struct fq_now now) {
     send_output(transport);
-    if (fq_connection_should_close(transport->connection) && has_said_all(transport)) {
-        linger(transport, now);
-        return;
-    }
-    if (transport->state == OPEN)
+    if (fq_connection_should_close(transport->connection)) {
+        if (has_said_all(transport))
+            linger(transport, now);
+        else if (transport->state == OPEN)
+            leave(transport, now);
+    } else if (transport->state == OPEN) {
         fq_stream_set_reading(transport->stream, fq_connection_wants_read(transport->connection));
+    }
 }
 
 // --- what streams report ------------------------------------------------------------------------------------------------
@@ -130,15 +147,11 @@ static void on_end(void *context, const char *reason) {
         fq_log_write(transport->owner->config.log, FQ_LOG_DEBUG, "net TLS handshake failed peer=%s reason=%s",
                      transport->peer.text, reason != NULL ? reason : "closed");
     }
-    if (reason != NULL || transport->state != OPEN) {
+    // A peer that has sent its last command may be waiting for the replies (`printf … | nc`).
+    if (reason == NULL && transport->state == OPEN)
+        leave(transport, now);
+    else if (reason != NULL || transport->state != LEAVING)
         close_transport(transport, now);
-        return;
-    }
-    // The peer has sent its last command and may be waiting for the replies (`printf … | nc`).
-    fq_journal *journal = fq_core_journal(transport->owner->config.core);
-    transport->leave_after_seq = journal != NULL ? fq_journal_last_seq(journal) : 0;
-    set_state(transport, LEAVING, now);
-    transport->owner->next_sweep_us = now.boot_us;
 }
 
 // --- accepting ------------------------------------------------------------------------------------------------------------
@@ -263,7 +276,7 @@ static void sweep(fq_transports *transports, struct fq_now now) {
         next = each->next;
         if (each->state == OPEN)
             continue;
-        if (each->state == LEAVING ? may_leave(each) : each->until_us <= now.boot_us)
+        if (each->until_us <= now.boot_us || (each->state == LEAVING && may_leave(each)))
             close_transport(each, now);
     }
     transports->next_sweep_us = now.boot_us + SWEEP_US;

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """The admin listener: health, metrics, the API, and whom it turns away."""
+import hashlib
 import json
+import pathlib
 import re
+import tempfile
 import threading
 import time
 import unittest
@@ -204,6 +207,22 @@ class Metrics(unittest.TestCase):
                 self.assertIn("Bearer", headers["WWW-Authenticate"])
                 self.assertEqual(server.http("GET", path, headers={"Authorization": "Bearer wrong"})[0], 401)
                 self.assertEqual(server.http("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})[0], 200)
+
+    def test_roles(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            users = pathlib.Path(folder) / "users"
+            users.touch(0o600)
+            users.write_text("".join(f"{role} {role} sha256:{hashlib.sha256(role.encode() * 4).hexdigest()}\n"
+                                     for role in ("submit", "work", "read", "admin")))
+            with Server("--users-file", str(users), http=True) as server:
+                def status(role: str, method: str, path: str, body: str | None = None) -> int:
+                    return server.http(method, path, body, {**JSON, "Authorization": f"Bearer {role * 4}"})[0]
+
+                submit = ("POST", "/api/v1/tasks", '{"name": "a.task"}')
+                self.assertEqual([status(role, *submit) for role in ("submit", "work", "read", "admin")], [201, 403, 403, 403])
+                for path in ("/api/v1/tasks", "/api/v1/workers", "/metrics"):
+                    self.assertEqual([status(role, "GET", path) for role in ("submit", "work", "read", "admin")],
+                                     [403, 403, 200, 200])
 
     def test_readiness_ends_with_the_drain_and_waiting_requests_are_answered(self) -> None:
         with Server(http=True) as server, server.connect() as link:

@@ -101,6 +101,31 @@ class Listening(unittest.TestCase):
                 got += piece
             self.assertEqual(got.count(b"$36\r\n"), 50)
 
+    def test_quit_behind_large_replies(self) -> None:
+        with Server() as server, server.connect(protocol=2) as link:
+            for _ in range(8):
+                link.command("FQ.SUBMIT", "big.task", "x" * 900_000, "ENCODING", "raw")
+            link.send(encode("FQ.FETCH", "TASKS", "big.task", "COUNT", "8") + encode("QUIT"))
+            link.sock.shutdown(socket.SHUT_WR)
+            time.sleep(0.5)
+            self.assertEqual(len(link.read()), 8)
+            self.assertEqual(link.read(), "OK")
+            self.assertEqual(link.sock.recv(1), b"")
+
+    def test_peer_that_ends_and_never_reads_is_dropped(self) -> None:
+        with Server() as server, server.connect() as link:
+            for _ in range(8):
+                link.command("FQ.SUBMIT", "big.task", "x" * 900_000, "ENCODING", "raw")
+            with socket.create_connection(("127.0.0.1", server.port)) as deaf:
+                deaf.sendall(encode("FQ.FETCH", "TASKS", "big.task", "COUNT", "8"))
+                deaf.shutdown(socket.SHUT_WR)
+                time.sleep(0.3)
+                self.assertEqual(link.command("FQ.STATS")["connections"], 2)
+            end = time.monotonic() + 10  # its socket is closed now, with unread data: the next write fails
+            while link.command("FQ.STATS")["connections"] > 1:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.02)
+
     def test_large_replies_to_a_slow_reader_are_whole(self) -> None:
         with Server() as server, server.connect() as link:
             payload = "x" * 700_000
