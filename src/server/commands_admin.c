@@ -252,10 +252,10 @@ static int requeue_page(struct fq_call *call, uint64_t *touched) {
     uint64_t cursor = 0;
     size_t rows = fq_engine_tasks(core->engine, &filter, &cursor, core->views, FQ_PAGE_ROWS_MAX);
     for (size_t i = 0; i < rows; i++)
-        core->grants[i].id = core->views[i].id;
+        core->ids[i] = core->views[i].id;
     int rc = 0;
     for (size_t i = 0; i < rows && rc == 0; i++)
-        rc = change_one(call, FQ_COMMAND_DEAD_REQUEUE, &core->grants[i].id, touched);
+        rc = change_one(call, FQ_COMMAND_DEAD_REQUEUE, &core->ids[i], touched);
     return rc;
 }
 

@@ -10,7 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GRANT_EXTRA = 32768, SLOTS_MAX = 100000, META_BYTES_MAX = 4096, BLOCK_MS_MAX = 3600000 };
+enum {
+    GRANT_EXTRA = 32768,
+    GRANT_TEXT_KEPT = 1 << 20,
+    SLOTS_MAX = 100000,
+    META_BYTES_MAX = 4096,
+    BLOCK_MS_MAX = 3600000
+};
 
 static int commit(struct fq_call *call, struct fq_command *command) {
     int rc = fq_commit_command(call->core, command, call->now);
@@ -170,47 +176,41 @@ static int read_fetch(struct fq_call *call, struct fetch *fetch) {
     return rc;
 }
 
-// Appends the tasks that the last decision leased to core->grants; returns the bytes that their payloads take.
-static uint64_t collect_grants(fq_core *core) {
-    uint64_t bytes = 0;
-    size_t count = fq_decision_effect_count(core->decision);
-    for (size_t i = 0; i < count && core->grant_count < FQ_FETCH_COUNT_MAX; i++) {
-        const struct fq_effect *effect = fq_decision_effect(core->decision, i);
-        if (effect->type != FQ_EFFECT_GRANTED)
-            continue;
-        struct fq_task_view view;
-        if (fq_engine_task(core->engine, &effect->id, &view) < 0)
-            continue;
-        core->grants[core->grant_count++] = (struct fq_grant){effect->id, effect->token};
-        bytes += view.payload.len + GRANT_EXTRA / 16;
-    }
-    return bytes;
+// One decision; what it leases is written to core->grant_text as it is applied.
+static int grant_chunk(fq_core *core, struct fq_command *command, uint64_t fitting, struct fq_now now) {
+    uint64_t left = command->fetch.count - core->grant_count;
+    uint32_t count = command->fetch.count;
+    command->fetch.count = fitting < left ? (fitting > 0 ? (uint32_t)fitting : 1) : (uint32_t)left;
+    core->is_granting = true;
+    int rc = fq_commit_command(core, command, now);
+    core->is_granting = false;
+    command->fetch.count = count;
+    return rc;
 }
 
 int fq_fetch_grant(fq_core *core, fq_connection *connection, fq_str worker, const fq_str *names,
                    size_t name_count, uint32_t count, struct fq_now now) {
+    struct fq_command command = {.type = FQ_COMMAND_FETCH};
+    command.fetch.worker = worker;
+    command.fetch.names = names;
+    command.fetch.name_count = name_count;
+    command.fetch.count = count;
     core->grant_count = 0;
+    fq_buf_clear(&core->grant_text);
+    core->grant_writer =
+        (struct fq_resp_writer){.out = &core->grant_text, .protocol = connection->reply.protocol};
     uint64_t most = core->options->payload_bytes_max + GRANT_EXTRA; // one task at its largest
     uint64_t room = core->options->output_bytes_max - fq_buf_len(&connection->output);
     while (core->grant_count < count) {
-        uint64_t fitting = room / most;
-        uint32_t chunk = count - (uint32_t)core->grant_count;
-        if (fitting < chunk)
-            chunk = (uint32_t)fitting;
-        if (chunk == 0 && core->grant_count > 0)
+        uint64_t used = fq_buf_len(&core->grant_text);
+        uint64_t fitting = used < room ? (room - used) / most : 0;
+        if (fitting == 0 && core->grant_count > 0)
             break;
-        struct fq_command command = {.type = FQ_COMMAND_FETCH};
-        command.fetch.worker = worker;
-        command.fetch.names = names;
-        command.fetch.name_count = name_count;
-        command.fetch.count = chunk > 0 ? chunk : 1;
-        int rc = fq_commit_command(core, &command, now);
+        size_t before = core->grant_count;
+        int rc = grant_chunk(core, &command, fitting, now);
         if (rc < 0)
             return core->grant_count > 0 ? (int)core->grant_count : rc;
-        size_t before = core->grant_count;
-        uint64_t bytes = collect_grants(core);
-        room = bytes < room ? room - bytes : 0;
-        if (core->grant_count - before < chunk || chunk == 0)
+        if (core->grant_count - before < fitting)
             break;
     }
     return (int)core->grant_count;
@@ -219,13 +219,13 @@ int fq_fetch_grant(fq_core *core, fq_connection *connection, fq_str worker, cons
 void fq_fetch_reply(fq_core *core, fq_connection *connection) {
     struct fq_resp_writer *writer = fq_connection_writer(connection);
     fq_resp_write_array(writer, core->grant_count);
-    for (size_t i = 0; i < core->grant_count; i++) {
-        struct fq_task_view view;
-        if (fq_engine_task(core->engine, &core->grants[i].id, &view) == 0)
-            fq_reply_grant(writer, &view, core->grants[i].token, core->options->engine.lease_ms);
-    }
+    fq_resp_write_raw(writer, fq_buf_str(&core->grant_text));
+    if (core->grant_writer.failed < 0) // then the connection is cut, and its leases end by time
+        writer->failed = core->grant_writer.failed;
     fq_connection_touch(connection);
     fq_connection_replied(connection);
+    if (core->grant_text.capacity > GRANT_TEXT_KEPT)
+        fq_buf_done(&core->grant_text);
 }
 
 int fq_command_fetch(struct fq_call *call) {

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "server/core_state.h"
+#include "server/reply.h"
 
 enum { DUE_EVENTS = 512, DUE_ROUNDS = 8 };
 
@@ -85,7 +86,15 @@ static void count_latency(fq_core *core, enum fq_event_type type, const struct f
         fq_latency_count(&core->runs, view->run_us, core->now.boot_us);
 }
 
-// Without an observer only the events that end a wait or a run are looked at.
+static void tell_grant(fq_core *core, const struct fq_task_view *view) {
+    if (!core->is_granting)
+        return;
+    fq_reply_grant(&core->grant_writer, view, view->token, core->options->engine.lease_ms);
+    core->grant_count++;
+}
+
+// One look at the task serves the hand-out, the times and the observer. Without an observer only the events that end a
+// wait or a run are looked at.
 static void observe(fq_core *core, const struct fq_event *event) {
     enum fq_event_type type = fq_event_type_of(event);
     bool is_timed = type == FQ_EVENT_GRANTED || type == FQ_EVENT_COMPLETED || type == FQ_EVENT_FAILED;
@@ -97,6 +106,8 @@ static void observe(fq_core *core, const struct fq_event *event) {
     bool has_task = !fq_uuid_equal(&id, &none) && fq_engine_task(core->engine, &id, &view) == 0;
     if (has_task)
         count_latency(core, type, &view);
+    if (has_task && type == FQ_EVENT_GRANTED)
+        tell_grant(core, &view);
     if (core->observer.on_event != NULL)
         core->observer.on_event(core->observer.context, core->engine, event, has_task ? &view : NULL);
 }

@@ -44,9 +44,9 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
     fq_random_seed(&core->random, config->seed);
     init_parts(core);
     core->decision = fq_decision_new();
-    core->grants = calloc(FQ_FETCH_COUNT_MAX, sizeof *core->grants);
+    core->ids = calloc(FQ_PAGE_ROWS_MAX, sizeof *core->ids);
     core->views = calloc(FQ_PAGE_ROWS_MAX, sizeof *core->views);
-    if (core->decision == NULL || core->grants == NULL || core->views == NULL)
+    if (core->decision == NULL || core->ids == NULL || core->views == NULL)
         return fq_core_free(core);
     return core;
 }
@@ -73,7 +73,8 @@ fq_core *fq_core_free(fq_core *core) {
     fq_decision_free(core->decision);
     fq_buf_done(&core->record);
     fq_buf_done(&core->scratch);
-    free(core->grants);
+    fq_buf_done(&core->grant_text);
+    free(core->ids);
     free(core->views);
     free(core);
     return NULL;

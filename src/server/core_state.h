@@ -24,11 +24,6 @@ enum {
     FQ_REQUEST_MAX = 1024,  // requests from inside the process at a time
 };
 
-struct fq_grant {
-    fq_uuid id;
-    uint64_t token;
-};
-
 struct fq_core {
     const struct fq_server_options *options;
     fq_engine *engine;
@@ -45,8 +40,11 @@ struct fq_core {
     const char *reason; // why fq_commit_command refused; "" = the error's own sentence
     fq_buf record;      // events being encoded
     fq_buf scratch;     // texts of a reply being built
-    struct fq_grant *grants;
+    fq_buf grant_text;  // tasks leased by the FETCH that runs, as they go over the wire
+    struct fq_resp_writer grant_writer;
+    bool is_granting;
     size_t grant_count;
+    fq_uuid *ids;                          // FQ_PAGE_ROWS_MAX of them
     struct fq_task_view *views;            // FQ_PAGE_ROWS_MAX of them
     fq_str report_result, report_encoding; // of the COMPLETE that is being applied
     fq_uuid report_id;
