@@ -118,6 +118,11 @@ void fq_resp_write_string(struct fq_resp_writer *writer, fq_str text) {
     fq_buf_commit(writer->out, head + text.len + 2);
 }
 
+void fq_resp_write_digits(struct fq_resp_writer *writer, uint64_t value) {
+    char digits[NUMBER_TEXT];
+    fq_resp_write_string(writer, (fq_str){digits, put_unsigned(digits, value)});
+}
+
 void fq_resp_write_text(struct fq_resp_writer *writer, const char *text) {
     fq_resp_write_string(writer, fq_str_of(text));
 }

@@ -17,6 +17,8 @@ void fq_resp_write_status(struct fq_resp_writer *writer, const char *text);
 void fq_resp_write_error(struct fq_resp_writer *writer, const char *code, const char *text);
 void fq_resp_write_integer(struct fq_resp_writer *writer, int64_t value);
 void fq_resp_write_string(struct fq_resp_writer *writer, fq_str text);
+/** A number as a string of decimal digits: what does not fit the double of some clients. */
+void fq_resp_write_digits(struct fq_resp_writer *writer, uint64_t value);
 void fq_resp_write_text(struct fq_resp_writer *writer, const char *text);
 void fq_resp_write_nil(struct fq_resp_writer *writer);
 void fq_resp_write_boolean(struct fq_resp_writer *writer, bool value);  // RESP2: 1 or 0

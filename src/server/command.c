@@ -136,12 +136,20 @@ static void write_failure(struct fq_call *call, int error) {
     fq_reply_error(call->reply, error, call->error);
 }
 
+// Most commands come in runs.
+static const struct fq_command_row *find_row(const fq_connection *connection, fq_str name) {
+    const struct fq_command_row *last = connection->last_row;
+    if (last != NULL && fq_str_equal(fq_str_of(last->name), name))
+        return last;
+    return fq_command_find(&connection->core->commands, name);
+}
+
 int fq_command_execute(fq_connection *connection, const fq_str *args, size_t arg_count, struct fq_now now) {
     fq_core *core = connection->core;
     struct fq_call call;
     call.core = core;
     call.connection = connection;
-    call.row = fq_command_find(&core->commands, args[0]);
+    call.row = find_row(connection, args[0]);
     call.args = args;
     call.arg_count = arg_count;
     call.now = now;
@@ -149,7 +157,7 @@ int fq_command_execute(fq_connection *connection, const fq_str *args, size_t arg
     call.error[0] = '\0';
     int rc = check(&call);
     if (rc == 0) {
-        connection->last_command = call.row->name;
+        connection->last_row = call.row;
         core->stats.commands_total++;
         rc = call.row->run(&call);
     }

@@ -205,9 +205,9 @@ static int append_client(fq_buf *text, const fq_connection *connection, struct f
                          connection->name, (long long)((now.wall_us - connection->opened_us) / FQ_US_PER_S),
                          (long long)((now.boot_us - connection->heard_us) / FQ_US_PER_S), connection->user,
                          connection->reply.protocol, connection->library, connection->library_version,
-                         connection->last_command, (unsigned long long)connection->commands_total,
-                         fq_buf_len(&connection->input), fq_buf_len(&connection->output),
-                         connection->watch_count, connection->in_flight);
+                         connection->last_row != NULL ? connection->last_row->name : "",
+                         (unsigned long long)connection->commands_total, fq_buf_len(&connection->input),
+                         fq_buf_len(&connection->output), connection->watch_count, connection->in_flight);
 }
 
 static int client_info(struct fq_call *call) {

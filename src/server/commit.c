@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commit.h"
 
-#include "base/assert.h"
 #include "server/core_state.h"
 #include "server/reply.h"
+
+#include <stdlib.h>
 
 enum { DUE_EVENTS = 512, DUE_ROUNDS = 8 };
 
@@ -11,41 +12,46 @@ uint64_t fq_commit_seq(const fq_core *core) {
     return core->journal != NULL ? fq_journal_last_seq(core->journal) : 0;
 }
 
-// Encodes the durable events one behind the other; their sizes are asked for again when they are appended.
-static int encode(fq_core *core) {
-    fq_buf_clear(&core->record);
-    size_t count = fq_decision_event_count(core->decision);
-    for (size_t i = 0; i < count; i++) {
-        const struct fq_event *event = fq_decision_event(core->decision, i);
-        if (!fq_event_is_durable(fq_event_type_of(event)))
-            continue;
-        int rc = fq_event_encode(event, &core->record);
-        if (rc < 0)
-            return rc;
-    }
+static int make_room_for_ends(fq_core *core, size_t count) {
+    if (count <= core->record_end_room)
+        return 0;
+    size_t *ends = realloc(core->record_ends, count * sizeof *ends);
+    if (ends == NULL)
+        return FQ_ENOMEM;
+    core->record_ends = ends;
+    core->record_end_room = count;
     return 0;
 }
 
-// All records of a decision or none. A failure behind the first record leaves journal and engine apart: that is the end.
-static int append_all(fq_core *core) {
+// Encodes the durable events one behind the other and notes where each ends. How many there are, or an error.
+static int encode(fq_core *core) {
+    fq_buf_clear(&core->record);
     size_t count = fq_decision_event_count(core->decision);
-    fq_str rest = fq_buf_str(&core->record);
-    bool is_first = true;
-    for (size_t i = 0; i < count; i++) {
+    int rc = make_room_for_ends(core, count);
+    int records = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
         const struct fq_event *event = fq_decision_event(core->decision, i);
         if (!fq_event_is_durable(fq_event_type_of(event)))
             continue;
-        fq_str record = {rest.ptr, fq_event_encoded_size(event)};
-        FQ_ASSERT(record.len <= rest.len);
+        rc = fq_event_encode(event, &core->record);
+        core->record_ends[records++] = fq_buf_len(&core->record);
+    }
+    return rc < 0 ? rc : records;
+}
+
+// All records of a decision or none. A failure behind the first record leaves journal and engine apart: that is the end.
+static int append_all(fq_core *core, int records) {
+    const char *bytes = fq_buf_str(&core->record).ptr;
+    size_t begin = 0;
+    for (int i = 0; i < records; i++) {
         uint64_t seq;
-        int rc = fq_journal_append(core->journal, record, &seq);
+        int rc =
+            fq_journal_append(core->journal, (fq_str){bytes + begin, core->record_ends[i] - begin}, &seq);
         if (rc < 0) {
-            core->failed = core->failed || !is_first;
+            core->failed = core->failed || i > 0;
             return rc;
         }
-        is_first = false;
-        rest.ptr += record.len;
-        rest.len -= record.len;
+        begin = core->record_ends[i];
     }
     return 0;
 }
@@ -128,8 +134,8 @@ int fq_commit_decision(fq_core *core, struct fq_now now) {
         if (core->failed || fq_journal_failed(core->journal))
             return FQ_EIO;
         int rc = encode(core);
-        if (rc == 0)
-            rc = append_all(core);
+        if (rc > 0)
+            rc = append_all(core, rc);
         if (rc < 0)
             return rc;
     }

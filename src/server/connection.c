@@ -313,7 +313,6 @@ int fq_connection_init(fq_connection *connection, fq_core *core) {
     connection->id = ++core->last_connection_id;
     connection->opened_us = core->now.wall_us;
     connection->heard_us = core->now.boot_us;
-    connection->last_command = "";
     connection->reader = fq_resp_request_reader_new();
     fq_buf_init(&connection->output, core->options->output_bytes_max);
     connection->reply = (struct fq_resp_writer){.out = &connection->output, .protocol = 2};

@@ -64,7 +64,7 @@ struct fq_connection {
     char name[FQ_CLIENT_NAME_MAX + 1];
     char library[FQ_CLIENT_NAME_MAX + 1];
     char library_version[FQ_CLIENT_NAME_MAX + 1];
-    const char *last_command; // static
+    const struct fq_command_row *last_row; // of the command run last; NULL = none
 
     fq_resp_request_reader *reader;
     fq_buf input; // what is not consumed

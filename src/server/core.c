@@ -72,6 +72,7 @@ fq_core *fq_core_free(fq_core *core) {
     fq_timers_done(&core->timers);
     fq_decision_free(core->decision);
     fq_buf_done(&core->record);
+    free(core->record_ends);
     fq_buf_done(&core->scratch);
     fq_buf_done(&core->grant_text);
     free(core->ids);

@@ -37,10 +37,12 @@ struct fq_core {
     fq_random random;
 
     fq_decision *decision;
-    const char *reason; // why fq_commit_command refused; "" = the error's own sentence
-    fq_buf record;      // events being encoded
-    fq_buf scratch;     // texts of a reply being built
-    fq_buf grant_text;  // tasks leased by the FETCH that runs, as they go over the wire
+    const char *reason;  // why fq_commit_command refused; "" = the error's own sentence
+    fq_buf record;       // events being encoded
+    size_t *record_ends; // where each of them ends in `record`
+    size_t record_end_room;
+    fq_buf scratch;    // texts of a reply being built
+    fq_buf grant_text; // tasks leased by the FETCH that runs, as they go over the wire
     struct fq_resp_writer grant_writer;
     bool is_granting;
     size_t grant_count;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/reply.h"
 
-#include <stdio.h>
-
 void fq_reply_key_text(struct fq_resp_writer *writer, const char *key, fq_str value) {
     fq_resp_write_text(writer, key);
     fq_resp_write_string(writer, value);
@@ -20,9 +18,7 @@ void fq_reply_uuid(struct fq_resp_writer *writer, const fq_uuid *id) {
 }
 
 void fq_reply_token(struct fq_resp_writer *writer, uint64_t token) {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)token);
-    fq_resp_write_string(writer, (fq_str){text, (size_t)len});
+    fq_resp_write_digits(writer, token);
 }
 
 // Keys of the maps that every task is told in, written as they go over the wire.
