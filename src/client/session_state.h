@@ -139,6 +139,19 @@ void fq_session_read_login(fq_session *session);
 /** The input is about to move: keeps what events borrow from it right. */
 void fq_session_rebase_values(fq_session *session, const char *old_front);
 
+/** The error that an error reply stands for, and its sentence without the code. */
+int fq_session_wire_error(const struct fq_value *value, fq_slice *ret_message);
+
+// session_watch.c
+bool fq_session_id_from(const struct fq_value *value, fq_uuid *ret_id);
+/** The reply being read answers the watch `request`. */
+void fq_session_watch_reply(fq_session *session, const struct fq_session_request *request);
+/** The push being read brings a result. */
+void fq_session_watch_push(fq_session *session);
+/** A submit was answered with `error` or with `id`: its watcher, if it has one, is gone or watches that id. */
+void fq_session_watch_settle(fq_session *session, struct fq_session_request *request, int error,
+                             const fq_uuid *id);
+
 // session_value.c
 /** Copies a parsed reply into session->values. */
 FQ_MUST_USE int fq_session_take_values(fq_session *session, const struct fq_resp_node *nodes);
