@@ -43,13 +43,13 @@ def mail(number: int) -> Job:
 
 def good_jobs(dice: random.Random) -> list[Job]:
     jobs = []
-    for n in range(1200):
+    for n in range(3000):
         jobs.append(Job("C", "add", (n, 1), result=n + 1))
-    for n in range(600):
+    for n in range(1500):
         jobs.append(Job("C", "word_count", ("all work and no play " * (n % 5 + 1),), result=5 * (n % 5 + 1)))
     for n in range(50):
         jobs.append(Job("C", "sleep_ms", (20,), result=20))
-    for n in range(600):
+    for n in range(1000):
         a, b = dice.choice((101, 103, 107, 109)), dice.choice((211, 223, 227))
         jobs.append(Job("Python", "prime_factors", (a * b,), result=[a, b]))
     for n in range(400):
