@@ -51,6 +51,9 @@ void fq_apply_paused(fq_engine *engine, fq_decision *decision, struct fq_event *
 static void rebase(fq_engine *engine, fq_heap *heap, const struct fq_event *event) {
     for (uint32_t i = 0; i < heap->count; i++) {
         struct fq_heap_entry *entry = &heap->entries[i];
+        struct fq_task *task = entry->item;
+        if (fq_task_state_of(task) == FQ_TASK_STARTED)
+            fq_task_set_running_since(task, event->now_us, event->epoch.wall_us - task->started_us);
         entry->key =
             fq_time_add(event->now_us, fq_task_remaining_us(engine, entry->item, event->epoch.wall_us));
     }

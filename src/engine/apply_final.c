@@ -58,7 +58,7 @@ void fq_apply_finished(fq_engine *engine, fq_decision *decision, struct fq_event
     enum fq_task_state from = fq_task_state_of(task);
     engine->hash -= fq_task_hash(task);
     if (from == FQ_TASK_STARTED)
-        fq_task_mark_started(engine, task, event->ended.started_us, event->at_us);
+        fq_task_mark_started(engine, task, event->ended.started_us, event);
     fq_task_detach(engine, task);
     drop_unique(engine, task);
     fq_task_count(engine, task, -1);

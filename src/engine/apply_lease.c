@@ -37,7 +37,7 @@ void fq_apply_granted(fq_engine *engine, fq_decision *decision, struct fq_event 
 void fq_apply_started(fq_engine *engine, fq_decision *decision, struct fq_event *event) {
     (void)decision;
     engine->hash -= fq_task_hash(event->task);
-    fq_task_mark_started(engine, event->task, event->started_us, event->at_us);
+    fq_task_mark_started(engine, event->task, event->started_us, event);
     engine->hash += fq_task_hash(event->task);
 }
 

@@ -82,7 +82,7 @@ int fq_decide_release(const fq_engine *engine, const struct fq_command *command,
 
 static int extend(const fq_engine *engine, fq_decision *decision, struct fq_now now, struct fq_task *task) {
     int64_t until_us = fq_time_add(now.boot_us, engine->config.lease_ms * FQ_US_PER_MS);
-    int64_t end_us = fq_task_lease_end_us(engine, task, now);
+    int64_t end_us = fq_task_lease_end_us(engine, task, now.boot_us);
     if (until_us > end_us)
         until_us = end_us;
     if (until_us <= fq_heap_key(&engine->boot_timers, task))

@@ -28,7 +28,7 @@ static int lease_expired(struct due *due, struct fq_task *task) {
     char message[FQ_NAME_MAX + 128];
     int64_t timeout_ms = fq_field_number(fq_task_fields(task), FQ_FIELD_TIMEOUT_MS, 0);
     bool too_long = timeout_ms != 0 && task->started_us != 0 &&
-                    due->now.wall_us - task->started_us > timeout_ms * FQ_US_PER_MS;
+                    fq_task_ran_us(task, due->now.boot_us) / FQ_US_PER_MS > timeout_ms;
     int len;
     if (too_long)
         len = snprintf(message, sizeof message, "still running on worker %.*s after its TIMEOUT of %lld ms",

@@ -24,7 +24,7 @@ enum fq_task_flag {
 // Where a waiting task stands in its queue.
 enum fq_task_place { FQ_PLACE_NONE, FQ_PLACE_LINE, FQ_PLACE_BACK };
 
-// One task, one allocation: the record, then the payload, then the fields (fields.h). The part from `id` on is durable
+// One task, one allocation: the record, then the payload, then the fields (fields.h). The part from `payload_len` on is durable
 // and what the state hash covers; what is before it is rebuilt by replay.
 struct fq_task {
     struct fq_name *name;
@@ -35,14 +35,15 @@ struct fq_task {
     };
     uint32_t boot_place, wall_place; // in the timer heaps; boot_place: also in that of ages
     uint32_t place;                  // enum fq_task_place
+    uint32_t started_boot_ms;        // STARTED and running: since when, boot time, low 32 bits
 
     uint32_t payload_len, field_len;
-    uint16_t attempt, retries;
     uint64_t body_hash;
     fq_uuid id;
     int64_t moment; // SCHEDULED: due, wall; STARTED: token; final: completed, wall
     uint64_t order; // turn among the eligible; ties of timers; age among the dead
     int64_t submitted_us, eligible_us, granted_us, started_us;
+    uint16_t attempt, retries;
     uint8_t crashes, state, priority, flags;
     char tail[];
 };

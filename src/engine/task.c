@@ -84,15 +84,29 @@ void fq_task_set_state(fq_engine *engine, struct fq_task *task, enum fq_task_sta
     fq_task_count(engine, task, 1);
 }
 
-void fq_task_mark_started(fq_engine *engine, struct fq_task *task, int64_t started_us, int64_t at_us) {
+void fq_task_set_running_since(struct fq_task *task, int64_t now_us, int64_t ran_us) {
+    int64_t since_us = ran_us > 0 ? now_us - ran_us : now_us;
+    task->started_boot_ms = (uint32_t)(since_us / FQ_US_PER_MS);
+}
+
+int64_t fq_task_ran_us(const struct fq_task *task, int64_t boot_us) {
+    if (task->started_us == 0)
+        return 0;
+    uint32_t ran_ms = (uint32_t)(boot_us / FQ_US_PER_MS) - task->started_boot_ms;
+    return (int64_t)ran_ms * FQ_US_PER_MS;
+}
+
+void fq_task_mark_started(fq_engine *engine, struct fq_task *task, int64_t started_us,
+                          const struct fq_event *event) {
     if (started_us == 0 || task->started_us != 0)
         return;
-    if (started_us > at_us)
-        started_us = at_us;
+    if (started_us > event->at_us)
+        started_us = event->at_us;
     if (started_us < task->granted_us)
         started_us = task->granted_us;
     fq_task_count(engine, task, -1);
     task->started_us = started_us;
+    fq_task_set_running_since(task, event->now_us, event->at_us - started_us);
     fq_task_count(engine, task, 1);
 }
 
@@ -113,13 +127,12 @@ static int64_t ms_to_us(int64_t ms) {
     return __builtin_mul_overflow(ms, (int64_t)FQ_US_PER_MS, &us) ? FQ_NEVER_US : us;
 }
 
-int64_t fq_task_lease_end_us(const fq_engine *engine, const struct fq_task *task, struct fq_now now) {
+int64_t fq_task_lease_end_us(const fq_engine *engine, const struct fq_task *task, int64_t boot_us) {
     int64_t timeout_ms = fq_field_number(fq_task_fields(task), FQ_FIELD_TIMEOUT_MS, 0);
     if (timeout_ms == 0 || task->started_us == 0)
         return FQ_NEVER_US;
-    int64_t ran_us = now.wall_us > task->started_us ? now.wall_us - task->started_us : 0;
     int64_t whole_us = fq_time_add(ms_to_us(timeout_ms), 2 * ms_to_us(engine->config.lease_ms));
-    return fq_time_add(now.boot_us, whole_us - ran_us);
+    return fq_time_add(boot_us, whole_us - fq_task_ran_us(task, boot_us));
 }
 
 static int64_t delay_us(const fq_engine *engine, const struct fq_task *task) {

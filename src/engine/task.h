@@ -12,8 +12,13 @@ int fq_task_next_state(enum fq_task_state from, enum fq_event_type event);
 void fq_task_set_state(fq_engine *engine, struct fq_task *task, enum fq_task_state state);
 /** Adds (sign 1) or takes away (-1) the task from every count that depends on its state, sizes and start. */
 void fq_task_count(fq_engine *engine, struct fq_task *task, int sign);
-/** Sets when the attempt began, clamped to [granted, at]; no effect for 0 and if it is known. */
-void fq_task_mark_started(fq_engine *engine, struct fq_task *task, int64_t started_us, int64_t at_us);
+/** Sets when the attempt began, clamped to [granted, at of the event]; no effect for 0 and if it is known. */
+void fq_task_mark_started(fq_engine *engine, struct fq_task *task, int64_t started_us,
+                          const struct fq_event *event);
+/** Boot time from which the attempt runs, when `ran_us` of it have passed at `now_us`. */
+void fq_task_set_running_since(struct fq_task *task, int64_t now_us, int64_t ran_us);
+/** How long the attempt has run: by the boot clock, whatever the wall clock did meanwhile. 0 if it is not known to run. */
+int64_t fq_task_ran_us(const struct fq_task *task, int64_t boot_us);
 
 /** Puts the task where one of its state belongs: queue, lease list, finished or dead list, timers. `base_us` is the boot
  *  time from which its delays count. */
@@ -48,7 +53,7 @@ int64_t fq_task_result_ttl_ms(const fq_engine *engine, const struct fq_task *tas
 /** Wall time; FQ_NEVER_US if it does not expire. */
 int64_t fq_task_expires_us(const struct fq_task *task);
 /** When the start time allows no further extension of the lease; FQ_NEVER_US without TIMEOUT. Boot time. */
-int64_t fq_task_lease_end_us(const fq_engine *engine, const struct fq_task *task, struct fq_now now);
+int64_t fq_task_lease_end_us(const fq_engine *engine, const struct fq_task *task, int64_t boot_us);
 /** Remaining part of the task's delay after a restart, never more than was asked for. */
 int64_t fq_task_remaining_us(const fq_engine *engine, const struct fq_task *task, int64_t wall_us);
 
