@@ -3,6 +3,7 @@
 //
 //     client_load submit COUNT    submits COUNT tasks "load.noop" in batches of 500 and prints their ids
 //     client_load call COUNT      calls add(i, 1) COUNT times, checks each result
+//     client_load sleep MS        calls sleep_ms(MS)
 //
 // The control plane is $FASTQUEUE_CONTROL_PLANE_ADDRESS. Exit code 0 only if everything went as it should.
 #include <fastqueue/client.h>
@@ -63,6 +64,16 @@ static int call_one(fq_client *client, int number) {
     return 0;
 }
 
+static int call_sleep(fq_client *client, const char *ms) {
+    char payload[64];
+    int len = snprintf(payload, sizeof payload, "{\"args\":[%s],\"kwargs\":{}}", ms);
+    struct fq_task_result result;
+    if (fq_client_call(client, "sleep_ms", payload, (size_t)len, NULL, 60000, &result) < 0)
+        return fail("call", client);
+    printf("%.*s\n", (int)result.status.len, result.status.ptr);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc != 3)
         return 64;
@@ -83,6 +94,8 @@ int main(int argc, char **argv) {
         rc = submit(client, count);
     for (size_t i = 0; strcmp(argv[1], "call") == 0 && rc == 0 && i < count; i++)
         rc = call_one(client, (int)i);
+    if (strcmp(argv[1], "sleep") == 0)
+        rc = call_sleep(client, argv[2]);
     fq_client_close(client);
     return rc;
 }

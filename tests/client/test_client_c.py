@@ -90,6 +90,23 @@ class Killed(unittest.TestCase):
                 self.assertEqual([(row["name"], row["pending"]) for row in rows], [("load.noop", count)])
             self.assertGreater(kills, 0)
 
+    def test_a_wait_outlives_the_server(self):
+        with Server() as server:
+            env = environment(f"tcp://127.0.0.1:{server.port}")
+            with Worker(env), subprocess.Popen([LOAD, "sleep", "1500"], env=env, stdout=subprocess.PIPE,
+                                               stderr=subprocess.PIPE, text=True) as load:
+                self.wait_for_start(server)
+                server.kill()
+                server.start()
+                self.assertEqual((*load.communicate(timeout=LIMIT_S), load.returncode), ("success\n", "", 0))
+
+    def wait_for_start(self, server):
+        with server.connect() as link:
+            end = time.monotonic() + 30
+            while not any(row["started"] for row in link.command("FQ.QUEUES")[1]):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+
     def test_results_of_tasks_that_run(self):
         with Server() as server:
             env = environment(f"tcp://127.0.0.1:{server.port}")

@@ -193,6 +193,24 @@ static void nobody_there_is_told_soon(void **state) {
     assert_null(fq_client_close(NULL));
 }
 
+static void the_next_address_is_tried(void **state) {
+    (void)state;
+    struct scripted_server server;
+    SCRIPT(server, {"HELLO", HELLO_REPLY}, {ID, NULL}, {"HELLO", HELLO_REPLY}, {ID, "$36\r\n" ID "\r\n"},
+           {NULL, NULL});
+    struct fq_client_options options;
+    fq_client_options_init(&options);
+    char list[200] = "unix:///nonexistent/socket, tcp://127.0.0.1:1,";
+    strcat(list, server.address);
+    options.address = list;
+    fq_client *client = NULL;
+    assert_int_equal(fq_client_open(&options, &client, NULL, 0), 0);
+    char id[37];
+    assert_int_equal(submit(client, id), 0);
+    fq_client_close(client);
+    scripted_server_end(&server);
+}
+
 // --- batches ------------------------------------------------------------------------------------------------------------
 #define BATCH_ID(digit) "018f0000-0000-7000-8000-00000000000" digit
 
@@ -277,6 +295,7 @@ int main(void) {
         cmocka_unit_test(a_wait_ends_in_time),
         cmocka_unit_test(an_unknown_task_is_said_to_be_unknown),
         cmocka_unit_test(nobody_there_is_told_soon),
+        cmocka_unit_test(the_next_address_is_tried),
         cmocka_unit_test(a_batch_repeats_only_what_was_refused_for_now),
         cmocka_unit_test(a_batch_stops_at_the_first_refusal_for_good),
         cmocka_unit_test(a_full_server_is_what_a_timeout_says),
