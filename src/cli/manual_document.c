@@ -167,6 +167,10 @@ void fq_manual_configuration_document(FILE *out) {
             print_variable_row(out, row);
         }
     }
+    fputs("\n## Other variables\n\n| variable | meaning | default |\n|---|---|---|\n", out);
+#define FQ_VARIABLE(name, meaning, fallback) fputs("| `" name "` | " meaning " | " fallback " |\n", out);
+#include "cli/variable.def"
+#undef FQ_VARIABLE
 }
 
 // --- the configuration in force ---------------------------------------------------------------------------------------
