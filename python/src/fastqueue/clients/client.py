@@ -174,8 +174,23 @@ class Client:
         All are sent before the first error is raised; a task that was refused stops no other.
         """
         submits = [batch_submit(spec, default_priority, self._settings.format) for spec in tasks]
-        await self._started()
-        return list(await asyncio.gather(*(self._delay(submit) for submit in submits)))
+        driver = await self._started()
+        sent = [self._send(driver, submit) for submit in submits]
+        ids: list[str] = []
+        first_error: FastQueueError | None = None
+        for position, row in enumerate(sent):
+            try:
+                ids.append(await self._acknowledged(driver, *row))
+            except FastQueueError as error:
+                first_error = first_error or error
+            except asyncio.CancelledError:
+                for request, _, _ in sent[position + 1 :]:
+                    driver.forget(request)
+                    self._unacknowledged.pop(request.tag, None)
+                raise
+        if first_error is not None:
+            raise first_error
+        return ids
 
     async def delay_with_callback(
         self,
@@ -206,6 +221,9 @@ class Client:
 
     async def _delay(self, submit: Submit, tell: Any = None) -> str:
         driver = await self._started()
+        return await self._acknowledged(driver, *self._send(driver, submit, tell))
+
+    def _send(self, driver: AsyncDriver, submit: Submit, tell: Any = None) -> tuple[Request, str, bool]:
         track = tell is not None or self._tracker.has_room
         request, task_id = driver.request(
             ACKNOWLEDGED, self._settings.timeout, lambda session, tag: submit.send(session, tag, track)
@@ -213,6 +231,9 @@ class Client:
         if track:
             self._track(request, task_id, tell)
         self._unacknowledged[request.tag] = task_id
+        return request, task_id, track
+
+    async def _acknowledged(self, driver: AsyncDriver, request: Request, task_id: str, track: bool) -> str:
         try:
             acknowledged: str = await driver.wait(request)
         except BaseException:

@@ -44,7 +44,8 @@ class Submit:
 
 
 def options_without_none(options: dict[str, Any]) -> SubmitOptions:
-    return cast(SubmitOptions, {key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    return cast(SubmitOptions, given)
 
 
 def with_priority(options: TaskOptions, priority: TaskPriority | str | None) -> SubmitOptions:
