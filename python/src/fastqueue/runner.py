@@ -7,7 +7,9 @@ side on one asyncio loop, which is made only if there are any. Fetching, calling
 from __future__ import annotations
 
 import contextvars
+import faulthandler
 import gc
+import io
 import os
 import signal
 import sys
@@ -277,6 +279,11 @@ def main(argv: list[str] | None = None) -> int:
     if "FASTQUEUE_RUNNER_FDS" not in os.environ:
         print("fastqueue.runner is started by `fastqueue subworker --task-modules …`, not by hand", file=sys.stderr)
         return 2
+    # What a task prints is seen when it prints it, and where it crashed when it crashes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    if sys.stderr is not None:
+        faulthandler.enable()
     runner = _core.Runner()
     os.register_at_fork(after_in_child=runner.forked)
     if runner.config["allow_pickle"]:
