@@ -193,13 +193,18 @@ class BlockingDriver:
         self._condition.release()
         connection: socket.socket | None = None
         reason = ""
+        untrusted: FastQueueError | None = None
         try:
             connection = self._connect(min(_CONNECT_LIMIT, max(0.05, deadline - now)))
-        except OSError as error:
+        except ssl.SSLCertVerificationError as error:
+            untrusted = self.settings.untrusted(error)
+        except (OSError, UnicodeError) as error:
             reason = str(error) or type(error).__name__
         finally:
             self._condition.acquire()
-        if connection is None:
+        if untrusted is not None:
+            self._give_up(untrusted)
+        elif connection is None:
             self._lost(reason)
         elif self.closed:
             connection.close()
@@ -285,11 +290,14 @@ class BlockingDriver:
         delay = self._session.reconnect_delay()
         self._connect_at = now + delay
         if delay > 1e9:
-            self._fatal = make("WRONGPASS", f"{self.settings.address}: {self._session.error}")
-            self.requests.fail_all(self._fatal)
+            self._give_up(make("WRONGPASS", f"{self.settings.address}: {self._session.error}"))
         elif was_connected:
             for request in self.requests.lost(reason):
                 self._session.forget(request.tag)
+
+    def _give_up(self, error: FastQueueError) -> None:
+        self._fatal = error
+        self.requests.fail_all(error)
 
     def _disconnect_socket(self) -> None:
         connection, self._socket = self._socket, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import ssl
 import time
 from typing import Any, Callable
 
@@ -159,7 +160,10 @@ class AsyncDriver:
             try:
                 async with asyncio.timeout(_CONNECT_LIMIT):
                     link = await self._connect()
-            except (OSError, TimeoutError) as error:
+            except ssl.SSLCertVerificationError as error:
+                self._give_up(self.settings.untrusted(error))
+                return
+            except (OSError, TimeoutError, UnicodeError) as error:
                 self.reason = str(error) or "no answer"
                 self._session.disconnected(time.monotonic())
                 self._dispatch()
@@ -194,9 +198,12 @@ class AsyncDriver:
         if not self._session.ready:
             self._ready.clear()
         if self._session.reconnect_delay() > 1e9 and self._fatal is None:
-            self._fatal = make("WRONGPASS", f"{self.settings.address}: {self._session.error}")
-            self.requests.fail_all(self._fatal)
-            self._ready.set()
+            self._give_up(make("WRONGPASS", f"{self.settings.address}: {self._session.error}"))
+
+    def _give_up(self, error: FastQueueError) -> None:
+        self._fatal = error
+        self.requests.fail_all(error)
+        self._ready.set()
 
     # --- bytes ---------------------------------------------------------------------------------------------------
     def received(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, TypeVar
 
 from .. import _core
-from ..errors import make
+from ..errors import FastQueueError, make
 from ..tasks.serializer import SerializationFormat, require_pickle
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5555"
@@ -144,6 +144,13 @@ class Settings:
         except (OSError, ssl.SSLError) as error:
             raise make("TLS", f"cannot read the TLS files (FASTQUEUE_TLS_CA, _CERT, _KEY): {error}") from error
         return context
+
+    def untrusted(self, error: ssl.SSLCertVerificationError) -> FastQueueError:
+        """The certificate of the control plane is not trusted: trying again would not change that."""
+        return make(
+            "TLS",
+            f"{self.address}: {error.verify_message or error}. Name the authority of its certificate with tls_ca or FASTQUEUE_TLS_CA",
+        )
 
     def unreachable(self, reason: str, seconds: float | None) -> str:
         """The sentence of a ConnectError."""
