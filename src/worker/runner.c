@@ -356,7 +356,9 @@ int fq_runner_poll(fq_runner *runner, uint32_t want) {
     if (runner->forked)
         return FQ_ECLOSED;
     int64_t now_us = fq_runner_now_us();
-    if (runner->held.len > 0 && now_us - runner->polled_us < POLL_EVERY_US)
+    bool must_leave =
+        !runner->leaving && (fq_board_get(&runner->board, FQ_BOARD_ORDERS) & FQ_ORDER_LEAVE) != 0;
+    if (runner->held.len > 0 && !must_leave && now_us - runner->polled_us < POLL_EVERY_US)
         return 0;
     runner->polled_us = now_us;
     struct epoll_event ready[4];
