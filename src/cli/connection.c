@@ -50,6 +50,11 @@ int fq_connection_fail(const fq_client *client, int error) {
 }
 
 int fq_connection_open(const struct fq_options *options, fq_client **ret_client) {
+    return fq_connection_open_within(options, fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT),
+                                     ret_client);
+}
+
+int fq_connection_open_within(const struct fq_options *options, int64_t timeout_ms, fq_client **ret_client) {
     struct fq_client_options client;
     fq_client_options_init(&client);
     client.address = fq_option_text(options, FQ_OPTION_CONTROL_PLANE_ADDRESS);
@@ -57,7 +62,7 @@ int fq_connection_open(const struct fq_options *options, fq_client **ret_client)
     client.tls_ca = fq_option_text(options, FQ_OPTION_TLS_CA);
     client.tls_cert = fq_option_text(options, FQ_OPTION_TLS_CERT);
     client.tls_key = fq_option_text(options, FQ_OPTION_TLS_KEY);
-    client.timeout_ms = fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT);
+    client.timeout_ms = timeout_ms;
     client.retries = (uint32_t)fq_option_number(options, FQ_OPTION_REQUEST_RETRIES);
     char token[FQ_TOKEN_SIZE], errstr[512] = "";
     int found = fq_token_read(options, token);

@@ -18,6 +18,9 @@ void fq_args_add(struct fq_args *args, const char *word);
 
 /** Connects. 0 with the client, which the caller closes; else an exit code, the sentence is on standard error. */
 FQ_MUST_USE int fq_connection_open(const struct fq_options *options, fq_client **ret_client);
+/** As above, with another limit for each request than --request-timeout. */
+FQ_MUST_USE int fq_connection_open_within(const struct fq_options *options, int64_t timeout_ms,
+                                          fq_client **ret_client);
 /** Sends a command and waits for its reply, borrowed until the next call. 0, or an exit code with the sentence printed. */
 FQ_MUST_USE int fq_connection_ask(fq_client *client, const struct fq_args *args,
                                   const struct fq_value **ret_values);

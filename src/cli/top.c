@@ -15,6 +15,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+enum { LIVE_TIMEOUT_MS = 1500 }; // a screen that waits longer looks dead
+
 // Without the credentials that it may carry.
 static void format_address(const struct fq_options *options, char text[FQ_ADDRESS_TEXT]) {
     struct fq_address address;
@@ -229,11 +231,14 @@ int fq_verb_top(struct fq_cli *cli) {
     struct fq_top_sample *samples = calloc(2, sizeof *samples);
     if (samples == NULL)
         return FQ_EXIT_INTERNAL;
+    bool live = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !fq_option_number(options, FQ_OPTION_ONCE) &&
+                !fq_option_number(options, FQ_OPTION_JSON);
+    int64_t timeout_ms = fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT);
+    if (live && timeout_ms > LIVE_TIMEOUT_MS)
+        timeout_ms = LIVE_TIMEOUT_MS;
     fq_client *client;
-    int code = fq_connection_open(options, &client);
+    int code = fq_connection_open_within(options, timeout_ms, &client);
     if (code == 0) {
-        bool live = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-                    !fq_option_number(options, FQ_OPTION_ONCE) && !fq_option_number(options, FQ_OPTION_JSON);
         code = live ? run_live(client, options, samples) : run_once(client, options, samples);
         fq_client_close(client);
     }

@@ -56,6 +56,39 @@ class Views(unittest.TestCase):
             self.assertEqual(self.shell(*words).returncode, 2)
 
 
+class Screen:
+    """`fastqueue top` on a terminal of 30 lines and 100 columns."""
+
+    def __init__(self, test: unittest.TestCase, shell: Shell):
+        self.test, self.seen = test, b""
+        self.master, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        self.process = subprocess.Popen([str(PROGRAM), "top", "--interval", "100ms"], stdin=terminal, stdout=terminal,
+                                        stderr=subprocess.PIPE, env={**clean_environment(shell.env), "TERM": "xterm"})
+        os.close(terminal)
+
+    def __enter__(self) -> "Screen":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.kill()
+        self.process.communicate()
+        os.close(self.master)
+
+    def resize(self, lines: int, columns: int) -> None:
+        """What was drawn before is forgotten."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+        self.seen = b""
+
+    def read_until(self, pattern: bytes) -> None:
+        end = time.monotonic() + 30
+        while not re.search(pattern, self.seen, re.S):
+            self.test.assertLess(time.monotonic(), end, self.seen[-2000:])
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.seen += os.read(self.master, 65536)
+
+
 class Top(unittest.TestCase):
     def setUp(self) -> None:
         self.server = Server().__enter__()
@@ -80,40 +113,29 @@ class Top(unittest.TestCase):
 
     def test_live_screen(self) -> None:
         self.shell("submit", "waiting.task", "--non-blocking")
-        screen, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        env = {**clean_environment(self.shell.env), "TERM": "xterm"}
-        process = subprocess.Popen([str(PROGRAM), "top", "--interval", "100ms"], stdin=terminal, stdout=terminal,
-                                   stderr=subprocess.PIPE, env=env)
-        os.close(terminal)
-        seen = b""
-
-        def read_until(pattern: bytes) -> None:
-            nonlocal seen
-            end = time.monotonic() + 30
-            while not re.search(pattern, seen, re.S):
-                self.assertLess(time.monotonic(), end, seen[-2000:])
-                if select.select([screen], [], [], 0.1)[0]:
-                    seen += os.read(screen, 65536)
-
-        try:
-            read_until(rb"\x1b\[\?1049h.*waiting\.task.*waiting\.task")  # the other screen, and drawn twice
-            seen = b""
+        with Screen(self, self.shell) as screen:
+            screen.read_until(rb"\x1b\[\?1049h.*waiting\.task.*waiting\.task")  # the other screen, and drawn twice
             # A narrower terminal: lines are cut, and the picture is drawn at once.
-            fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
-            process.send_signal(signal.SIGWINCH)
-            seen = b""
-            read_until(rb"\x1b\[J.*\x1b\[J.*\x1b\[J")
-            picture = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen.split(b"\x1b[H")[-2])
+            screen.resize(10, 20)
+            screen.read_until(rb"\x1b\[J.*\x1b\[J.*\x1b\[J")
+            picture = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", screen.seen.split(b"\x1b[H")[-2])
             self.assertLessEqual(max(map(len, picture.replace(b"\r", b"").split(b"\n"))), 20)
             self.assertLessEqual(picture.count(b"\n"), 10)
-            os.write(screen, b"q")
-            read_until(rb"\x1b\[\?1049l")
-            self.assertEqual(process.wait(30), 0, process.stderr.read())
-        finally:
-            process.kill()
-            process.communicate()
-            os.close(screen)
+            os.write(screen.master, b"q")
+            screen.read_until(rb"\x1b\[\?1049l")
+            self.assertEqual(screen.process.wait(30), 0)
+
+    def test_live_screen_survives_a_restart_of_the_control_plane(self) -> None:
+        self.shell("submit", "waiting.task", "--non-blocking")
+        with Screen(self, self.shell) as screen:
+            screen.read_until(rb"waiting\.task")
+            self.server.kill()
+            screen.read_until(rb"cannot connect to tcp://")
+            self.server.start()
+            screen.read_until(rb"cannot connect to tcp://.*waiting\.task")
+            screen.process.send_signal(signal.SIGTERM)
+            screen.read_until(rb"\x1b\[\?1049l")
+            self.assertEqual(screen.process.wait(30), 0)
 
 
 class Doctor(unittest.TestCase):
