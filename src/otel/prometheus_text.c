@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NUMBER_TEXT = 40 };
+enum { NUMBER_TEXT = OTEL_PROMETHEUS_NUMBER_TEXT };
 
 static void append(struct otel_prometheus_writer *writer, const void *bytes, size_t len) {
     if (writer->failed == 0)
@@ -56,10 +56,9 @@ static void format_bound(const struct otel_prometheus_writer *writer, double bou
         strcat(text, ".0");
 }
 
-static void append_labels(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
-                          size_t label_count, const char *le) {
-    if (label_count == 0 && le == NULL)
-        return;
+// The labels without the closing brace.
+static void append_open_labels(struct otel_prometheus_writer *writer,
+                               const struct otel_prometheus_label *labels, size_t label_count) {
     append_text(writer, "{");
     for (size_t i = 0; i < label_count; i++) {
         if (i > 0)
@@ -69,22 +68,33 @@ static void append_labels(struct otel_prometheus_writer *writer, const struct ot
         append_escaped(writer, labels[i].value, true);
         append_text(writer, "\"");
     }
-    if (le != NULL) {
-        append_text(writer, label_count > 0 ? ",le=\"" : "le=\"");
-        append_text(writer, le);
-        append_text(writer, "\"");
-    }
-    append_text(writer, "}");
 }
 
-static void append_line(struct otel_prometheus_writer *writer, const char *suffix,
-                        const struct otel_prometheus_label *labels, size_t label_count, const char *le,
-                        const char *value) {
+// `family_suffix{labels} `; the value follows.
+static void append_series(struct otel_prometheus_writer *writer, const char *suffix,
+                          const struct otel_prometheus_label *labels, size_t label_count) {
     append_text(writer, writer->family);
     append_text(writer, suffix);
-    append_labels(writer, labels, label_count, le);
+    if (label_count > 0) {
+        append_open_labels(writer, labels, label_count);
+        append_text(writer, "}");
+    }
     append_text(writer, " ");
-    append_text(writer, value);
+}
+
+static void append_number(struct otel_prometheus_writer *writer, double value) {
+    char text[NUMBER_TEXT];
+    format_number(value, text);
+    append_text(writer, text);
+}
+
+static void append_count(struct otel_prometheus_writer *writer, uint64_t value) {
+    char text[NUMBER_TEXT], *at = text + sizeof text;
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    append(writer, at, (size_t)(text + sizeof text - at));
 }
 
 static void append_hex(struct otel_prometheus_writer *writer, const uint8_t *bytes, size_t len) {
@@ -147,44 +157,88 @@ static const char *sample_suffix(const struct otel_prometheus_writer *writer) {
 
 void otel_prometheus_sample(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
                             size_t label_count, double value) {
-    char text[NUMBER_TEXT];
-    format_number(value, text);
-    append_line(writer, sample_suffix(writer), labels, label_count, NULL, text);
+    append_series(writer, sample_suffix(writer), labels, label_count);
+    append_number(writer, value);
     append_text(writer, "\n");
 }
 
 void otel_prometheus_sample_count(struct otel_prometheus_writer *writer,
                                   const struct otel_prometheus_label *labels, size_t label_count,
                                   uint64_t value) {
-    char text[NUMBER_TEXT];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    append_line(writer, sample_suffix(writer), labels, label_count, NULL, text);
+    append_series(writer, sample_suffix(writer), labels, label_count);
+    append_count(writer, value);
     append_text(writer, "\n");
 }
 
-void otel_prometheus_write_histogram(struct otel_prometheus_writer *writer,
-                                     const struct otel_prometheus_label *labels, size_t label_count,
-                                     const struct otel_prometheus_histogram *histogram) {
-    char text[NUMBER_TEXT], le[NUMBER_TEXT] = "+Inf";
+// Appends `len` bytes that stand at `offset` of the output already.
+static void append_again(struct otel_prometheus_writer *writer, size_t offset, size_t len) {
+    if (writer->failed == 0)
+        writer->failed = fq_buf_reserve(writer->out, len);
+    if (writer->failed == 0) {
+        memcpy(fq_buf_tail(writer->out), fq_buf_str(writer->out).ptr + offset, len);
+        fq_buf_commit(writer->out, len);
+    }
+}
+
+// The histograms of a family share their bounds as a rule, so their texts are made once.
+static void learn_bounds(struct otel_prometheus_writer *writer, const double *bounds, size_t count) {
+    bool known = writer->bounds == bounds && writer->bound_count == count;
+    writer->bounds = bounds;
+    writer->bound_count = count;
+    for (size_t i = 0; !known && i < count && i < OTEL_PROMETHEUS_BOUNDS_KEPT; i++)
+        format_bound(writer, bounds[i], writer->bound_text[i]);
+}
+
+static const char *bound_text(const struct otel_prometheus_writer *writer, size_t index,
+                              char text[NUMBER_TEXT]) {
+    if (index == writer->bound_count)
+        return "+Inf";
+    if (index < OTEL_PROMETHEUS_BOUNDS_KEPT)
+        return writer->bound_text[index];
+    format_bound(writer, writer->bounds[index], text);
+    return text;
+}
+
+// All bucket lines of a series begin alike: `family_bucket{labels,le="` is written once and repeated from there.
+static void write_buckets(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
+                          size_t label_count, const struct otel_prometheus_histogram *histogram) {
+    char text[NUMBER_TEXT];
     uint64_t total = 0;
+    size_t start = fq_buf_len(writer->out), prefix = 0;
     for (size_t i = 0; i <= histogram->bound_count; i++) {
         total += histogram->buckets[i];
-        if (i < histogram->bound_count)
-            format_bound(writer, histogram->bounds[i], le);
-        else
-            snprintf(le, sizeof le, "+Inf");
-        snprintf(text, sizeof text, "%llu", (unsigned long long)total);
-        append_line(writer, "_bucket", labels, label_count, le, text);
+        if (i == 0) {
+            append_text(writer, writer->family);
+            append_text(writer, "_bucket");
+            append_open_labels(writer, labels, label_count);
+            append_text(writer, label_count > 0 ? ",le=\"" : "le=\"");
+            prefix = fq_buf_len(writer->out) - start;
+        } else {
+            append_again(writer, start, prefix);
+        }
+        append_text(writer, bound_text(writer, i, text));
+        append_text(writer, "\"} ");
+        append_count(writer, total);
         bool has_exemplar = histogram->exemplars != NULL && histogram->exemplars[i].wall_us != 0;
         if (has_exemplar && writer->format == OTEL_PROMETHEUS_OPENMETRICS)
             append_exemplar(writer, &histogram->exemplars[i]);
         append_text(writer, "\n");
     }
-    snprintf(text, sizeof text, "%llu", (unsigned long long)total);
-    append_line(writer, "_count", labels, label_count, NULL, text);
+}
+
+void otel_prometheus_write_histogram(struct otel_prometheus_writer *writer,
+                                     const struct otel_prometheus_label *labels, size_t label_count,
+                                     const struct otel_prometheus_histogram *histogram) {
+    uint64_t total = 0;
+    for (size_t i = 0; i <= histogram->bound_count; i++)
+        total += histogram->buckets[i];
+    learn_bounds(writer, histogram->bounds, histogram->bound_count);
+    write_buckets(writer, labels, label_count, histogram);
+    append_series(writer, "_count", labels, label_count);
+    append_count(writer, total);
     append_text(writer, "\n");
-    format_number(histogram->sum, text);
-    append_line(writer, "_sum", labels, label_count, NULL, text);
+    append_series(writer, "_sum", labels, label_count);
+    append_number(writer, histogram->sum);
     append_text(writer, "\n");
 }
 

@@ -22,12 +22,17 @@ enum otel_prometheus_format otel_prometheus_negotiate(fq_str accept);
 /** Value of Content-Type. */
 const char *otel_prometheus_content_type(enum otel_prometheus_format format);
 
+enum { OTEL_PROMETHEUS_BOUNDS_KEPT = 32, OTEL_PROMETHEUS_NUMBER_TEXT = 40 };
+
 struct otel_prometheus_writer {
     fq_buf *out; // borrowed
     enum otel_prometheus_format format;
     enum otel_prometheus_type type; // of the current family
     const char *family;             // borrowed until the next family
     int failed;
+    const double *bounds; // of the last histogram, compared as a pointer
+    size_t bound_count;
+    char bound_text[OTEL_PROMETHEUS_BOUNDS_KEPT][OTEL_PROMETHEUS_NUMBER_TEXT];
 };
 
 struct otel_prometheus_label {
@@ -43,7 +48,7 @@ struct otel_prometheus_exemplar {
 };
 
 struct otel_prometheus_histogram {
-    const double *bounds;    // ascending, without +Inf
+    const double *bounds;    // ascending, without +Inf; unchanged while the writer is in use
     const uint64_t *buckets; // bound_count + 1, not cumulated
     size_t bound_count;
     double sum;
