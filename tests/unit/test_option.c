@@ -292,6 +292,40 @@ static void test_obsolete_options_are_accepted_with_a_notice(void **state) {
     fq_options_done(&options);
 }
 
+// Words of flags, values and junk in any order: each line is understood or refused with a sentence, nothing else.
+static void test_any_words_get_an_answer(void **state) {
+    (void)state;
+    static const char *const junk[] = {"",    "-",    "--",      "-1",   "x",   "=",
+                                       "--=", "--=x", "-=",      "---",  "-jj", "--no-",
+                                       "1e9", "\xff", "30s|30s", "none", "a=b", "%s%n"};
+    enum { JUNK = sizeof junk / sizeof junk[0], ROUNDS = 20000 };
+    uint64_t dice = 88172645463325252u;
+    unsigned understood = 0, refused = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        char flags[WORDS_MAX][64];
+        const char *words[WORDS_MAX];
+        int count = round % 6;
+        for (int i = 0; i < count; i++) {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            const struct fq_option_row *row = fq_option_row((enum fq_option)(dice % FQ_OPTION_COUNT));
+            int len = row->flag != NULL ? (int)strcspn(row->flag, "|") : 0;
+            snprintf(flags[i], sizeof flags[i], "--%.*s%s", len, len > 0 ? row->flag : "",
+                     dice >> 40 & 1 ? "" : "=1");
+            words[i] = dice >> 41 & 1 ? junk[(dice >> 42) % JUNK] : flags[i];
+        }
+        struct fq_options options;
+        int result = fq_options_parse(&options, (enum fq_verb)(dice >> 50) % FQ_VERB_COUNT, count, words,
+                                      look_up, NULL);
+        assert_true(result == 0 || result == FQ_EINVALID);
+        assert_int_equal(result == 0, options.error[0] == '\0');
+        *(result == 0 ? &understood : &refused) += 1;
+        fq_options_done(&options);
+    }
+    assert_true(understood > 100 && refused > 100);
+}
+
 // --- printing -----------------------------------------------------------------------------------------------------------
 
 static char *print_configuration(const struct fq_options *options, bool as_json) {
@@ -387,6 +421,7 @@ int main(void) {
         cmocka_unit_test(test_operands),
         cmocka_unit_test(test_refusals_say_why),
         cmocka_unit_test(test_obsolete_options_are_accepted_with_a_notice),
+        cmocka_unit_test(test_any_words_get_an_answer),
         cmocka_unit_test(test_configuration_shows_origins_and_hides_secrets),
         cmocka_unit_test(test_table_is_sound),
         cmocka_unit_test(test_nearest_names),
