@@ -262,10 +262,14 @@ static int requeue_page(struct fq_call *call, uint64_t *touched) {
 static int purge_name(struct fq_call *call, fq_str name, uint64_t *touched) {
     struct fq_command command = {.type = FQ_COMMAND_DEAD_PURGE};
     command.dead_purge.name = name;
-    int rc = fq_commit_command(call->core, &command, call->now);
-    if (rc < 0)
-        return fq_call_refuse(call, rc, "%s", call->core->reason);
-    *touched = fq_decision_touched(call->core->decision);
+    uint64_t count;
+    do { // a decision purges a few thousand at most
+        int rc = fq_commit_command(call->core, &command, call->now);
+        if (rc < 0)
+            return fq_call_refuse(call, rc, "%s", call->core->reason);
+        count = fq_decision_touched(call->core->decision);
+        *touched += count;
+    } while (count > 0);
     return 0;
 }
 
