@@ -176,15 +176,12 @@ static int read_fetch(struct fq_call *call, struct fetch *fetch) {
     return rc;
 }
 
-// One decision; what it leases is written to core->grant_text as it is applied.
-static int grant_chunk(fq_core *core, struct fq_command *command, uint64_t fitting, struct fq_now now) {
-    uint64_t left = command->fetch.count - core->grant_count;
-    uint32_t count = command->fetch.count;
-    command->fetch.count = fitting < left ? (fitting > 0 ? (uint32_t)fitting : 1) : (uint32_t)left;
+// One decision for `count` tasks; what it leases is written to core->grant_text as it is applied.
+static int grant_chunk(fq_core *core, struct fq_command *command, uint32_t count, struct fq_now now) {
+    command->fetch.count = count;
     core->is_granting = true;
     int rc = fq_commit_command(core, command, now);
     core->is_granting = false;
-    command->fetch.count = count;
     return rc;
 }
 
@@ -194,24 +191,26 @@ int fq_fetch_grant(fq_core *core, fq_connection *connection, fq_str worker, cons
     command.fetch.worker = worker;
     command.fetch.names = names;
     command.fetch.name_count = name_count;
-    command.fetch.count = count;
     core->grant_count = 0;
     fq_buf_clear(&core->grant_text);
     core->grant_writer =
         (struct fq_resp_writer){.out = &core->grant_text, .protocol = connection->reply.protocol};
     uint64_t most = core->options->payload_bytes_max + GRANT_EXTRA; // one task at its largest
     uint64_t room = core->options->output_bytes_max - fq_buf_len(&connection->output);
-    while (core->grant_count < count) {
+    bool is_more = true;
+    while (is_more && core->grant_count < count) {
         uint64_t used = fq_buf_len(&core->grant_text);
         uint64_t fitting = used < room ? (room - used) / most : 0;
-        if (fitting == 0 && core->grant_count > 0)
-            break;
         size_t before = core->grant_count;
-        int rc = grant_chunk(core, &command, fitting, now);
-        if (rc < 0)
-            return core->grant_count > 0 ? (int)core->grant_count : rc;
-        if (core->grant_count - before < fitting)
+        if (fitting == 0 && before > 0)
             break;
+        uint64_t chunk = fitting > 0 ? fitting : 1; // one is tried even where the largest would not fit
+        if (chunk > count - before)
+            chunk = count - before;
+        int rc = grant_chunk(core, &command, (uint32_t)chunk, now);
+        if (rc < 0)
+            return before > 0 ? (int)before : rc;
+        is_more = fitting > 0 && core->grant_count - before == chunk;
     }
     return (int)core->grant_count;
 }

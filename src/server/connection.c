@@ -261,6 +261,8 @@ int fq_connection_feed(fq_connection *connection, const void *bytes, size_t len,
     if (connection->is_closing)
         return FQ_ECLOSED;
     give_back(&connection->input);
+    if (core->journal != NULL && fq_journal_backlog_bytes(core->journal) > FQ_BACKLOG_HIGH)
+        core->backlogged = true;
     if (core->backlogged && fq_buf_len(&connection->input) > 0)
         fq_link_append_once(&core->held, &connection->held);
     return 0;

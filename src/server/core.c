@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    BACKLOG_HIGH = 16 << 20, // bytes that wait for the disk: above, commands wait too
-    BACKLOG_LOW = 4 << 20,
-};
-
 // --- life -------------------------------------------------------------------------------------------------------------
 static void init_parts(fq_core *core) {
     fq_command_index_init(&core->commands);
@@ -145,9 +140,9 @@ static void look_at_journal(fq_core *core) {
     fq_journal_space(core->journal, &space);
     core->submits_blocked = space.submits_blocked || lacks_room_for_outcomes(core, &space);
     size_t backlog = fq_journal_backlog_bytes(core->journal);
-    if (backlog > BACKLOG_HIGH)
+    if (backlog > FQ_BACKLOG_HIGH)
         core->backlogged = true;
-    else if (backlog < BACKLOG_LOW)
+    else if (backlog < FQ_BACKLOG_LOW)
         core->backlogged = false;
 }
 

@@ -17,6 +17,8 @@
 #include "server/watchers.h"
 
 enum {
+    FQ_BACKLOG_HIGH = 16 << 20, // bytes that wait for the disk: above, commands wait too …
+    FQ_BACKLOG_LOW = 4 << 20,   // … until below
     FQ_FETCH_COUNT_MAX = 1000,
     FQ_PAGE_ROWS_MAX = 1000,
     FQ_PAGE_ROWS_DEFAULT = 100,

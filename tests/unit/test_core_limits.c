@@ -271,6 +271,21 @@ static void a_fetch_fits_the_output(void **state) {
     core_peer_free(peer);
 }
 
+// Payloads may be larger than the output: small tasks are still handed out, one at a time.
+static void a_fetch_tries_one_where_the_largest_would_not_fit(void **state) {
+    (void)state;
+    fixture.options.output_bytes_max = 20000;
+    core_fixture_open(&fixture, false);
+    struct core_peer *peer = core_peer_connect(&fixture, NULL);
+    core_peer_expect(peer, "FQ.FETCH TASKS mail COUNT 5", "[]");
+    for (int i = 0; i < 3; i++)
+        core_peer_expect(peer, "FQ.SUBMIT mail x", "\"*\"");
+    for (int i = 0; i < 3; i++)
+        core_peer_expect(peer, "FQ.FETCH TASKS mail COUNT 5", "[[\"id\", *]]");
+    core_peer_expect(peer, "FQ.FETCH TASKS mail COUNT 5", "[]");
+    core_peer_free(peer);
+}
+
 // Requests in every cut are the same requests.
 static void byte_by_byte_is_the_same(void **state) {
     (void)state;
@@ -337,6 +352,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_deaf_peer_is_held_then_cut, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_reply_above_the_hard_limit_cuts, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_fits_the_output, prepare, close_core),
+        cmocka_unit_test_setup_teardown(a_fetch_tries_one_where_the_largest_would_not_fit, prepare,
+                                        close_core),
         cmocka_unit_test_setup_teardown(byte_by_byte_is_the_same, prepare, close_core),
         cmocka_unit_test_setup_teardown(draining_says_so, prepare, close_core),
     };
