@@ -8,6 +8,8 @@ import unittest
 from harness import BUILD, Server
 from subworker import Subworker
 
+# A build with sanitizers must let its tasks die as they would without.
+PLAIN_DEATHS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:handle_abort=0:detect_leaks=0"}
 MODULES = BUILD / "tests" / "modules"
 
 
@@ -16,7 +18,7 @@ class Crashes(unittest.TestCase):
         self.server = Server("--data-dir", "none")
         self.server.start()
         self.worker = Subworker(self.server, "--concurrency", "2", "--kill-grace", "300ms",
-                                "--max-memory-per-child", "200MiB")
+                                "--max-memory-per-child", "200MiB", environment=PLAIN_DEATHS)
         self.worker.start()
 
     def tearDown(self):
