@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fastqueue submit`
+#include "base/uuid.h"
 #include "cli/connection.h"
 #include "cli/submit_words.h"
 #include "cli/task_print.h"
+#include "net/clock.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 static void fill(const struct fq_options *options, struct fq_submit_options *submit) {
     fq_submit_options_init(submit);
@@ -23,7 +26,6 @@ static void fill(const struct fq_options *options, struct fq_submit_options *sub
         submit->encoding = fq_option_text(options, FQ_OPTION_ENCODING);
     submit->traceparent = fq_option_text(options, FQ_OPTION_TRACEPARENT);
     submit->tracestate = fq_option_text(options, FQ_OPTION_TRACESTATE);
-    submit->want_result = !fq_option_number(options, FQ_OPTION_NON_BLOCKING);
 }
 
 static void print_id(const struct fq_options *options, const char *id) {
@@ -50,17 +52,53 @@ static int print_outcome(const struct fq_options *options, const struct fq_task_
     return ok ? FQ_EXIT_OK : FQ_EXIT_FAILED;
 }
 
-static int wait_for(fq_client *client, const struct fq_options *options, const char *id) {
-    struct fq_task_result task;
-    int result = fq_client_wait(client, id, fq_option_number(options, FQ_OPTION_SUBMIT_WAIT), &task);
+// What a wait came to: the outcome, no time left, or an error.
+static int finish(fq_client *client, const struct fq_options *options, const char *id, int result,
+                  const struct fq_task_result *task) {
     if (result == 0)
-        return print_outcome(options, &task);
+        return print_outcome(options, task);
     if (result != FQ_ETIMEOUT)
         return fq_connection_fail(client, result);
     fprintf(stderr,
             "fastqueue: no result within %s; it goes on, 'fastqueue result %s --wait 1h' waits longer\n",
             fq_option_text(options, FQ_OPTION_SUBMIT_WAIT), id);
     return FQ_EXIT_TEMPORARY;
+}
+
+// The id is printed as soon as the task is stored.
+static int submit_then_wait(fq_client *client, const struct fq_options *options, const char *name,
+                            fq_str payload, const struct fq_submit_options *submit) {
+    char id[37];
+    int result = fq_client_submit(client, name, payload.ptr, payload.len, submit, id);
+    if (result < 0)
+        return fq_connection_fail(client, result);
+    print_id(options, id);
+    if (fq_option_number(options, FQ_OPTION_NON_BLOCKING))
+        return FQ_EXIT_OK;
+    struct fq_task_result task = {.attempt = 0};
+    result = fq_client_wait(client, id, fq_option_number(options, FQ_OPTION_SUBMIT_WAIT), &task);
+    return finish(client, options, id, result, &task);
+}
+
+// A result that is not kept reaches only who waits when the task ends: the wish to wait goes out with the submit.
+static int submit_and_wait(fq_client *client, const struct fq_options *options, const char *name,
+                           fq_str payload, struct fq_submit_options *submit) {
+    char id[37];
+    if (submit->id == NULL) {
+        uint64_t dice[2];
+        if (getrandom(dice, sizeof dice, 0) != (ssize_t)sizeof dice)
+            return FQ_EXIT_INTERNAL;
+        fq_uuid made = fq_uuid_v7(fq_clock_now().wall_us / FQ_US_PER_MS, dice[0], dice[1]);
+        fq_uuid_format(&made, id);
+        id[FQ_UUID_TEXT] = '\0';
+        submit->id = id;
+    }
+    struct fq_task_result task = {.attempt = 0};
+    int64_t wait_ms = fq_option_number(options, FQ_OPTION_SUBMIT_WAIT);
+    int result = fq_client_call(client, name, payload.ptr, payload.len, submit, wait_ms, &task);
+    if (result == 0 || result == FQ_ETIMEOUT)
+        print_id(options, result == 0 ? task.id : submit->id);
+    return finish(client, options, submit->id, result, &task);
 }
 
 static int submit(const struct fq_options *options, const char *name, fq_buf *payload) {
@@ -70,16 +108,11 @@ static int submit(const struct fq_options *options, const char *name, fq_buf *pa
     int code = fq_connection_open(options, &client);
     if (code != 0)
         return code;
-    char id[37];
-    fq_str bytes = fq_buf_str(payload);
-    int result = fq_client_submit(client, name, bytes.ptr, bytes.len, &submit, id);
-    if (result < 0)
-        code = fq_connection_fail(client, result);
-    else {
-        print_id(options, id);
-        if (submit.want_result)
-            code = wait_for(client, options, id);
-    }
+    bool not_kept = fq_option_given(options, FQ_OPTION_RESULT_TTL) && submit.result_ttl_ms == 0;
+    if (not_kept && !fq_option_number(options, FQ_OPTION_NON_BLOCKING))
+        code = submit_and_wait(client, options, name, fq_buf_str(payload), &submit);
+    else
+        code = submit_then_wait(client, options, name, fq_buf_str(payload), &submit);
     fq_client_close(client);
     return code;
 }

@@ -19,21 +19,13 @@ static int unknown(const char *id) {
     return FQ_EXIT_FAILED;
 }
 
-// The task as it stands now. 0, or an exit code.
-static int look(fq_client *client, const char *command, const char *id, struct fq_task_result *ret_task) {
-    struct fq_args args = {.count = 0};
-    fq_args_add(&args, command);
-    fq_args_add(&args, id);
-    const struct fq_value *values;
-    int result = fq_client_command(client, args.words, args.count, &values);
+// The task as it stands now, with its result if `with_result`. 0, or an exit code.
+static int look(fq_client *client, const char *id, bool with_result, struct fq_task_result *ret_task) {
+    int result =
+        with_result ? fq_client_result(client, id, ret_task) : fq_client_status(client, id, ret_task);
     if (result == FQ_EUNKNOWNTASK)
         return unknown(id);
-    if (result < 0)
-        return fq_connection_fail(client, result);
-    if (values[0].type == FQ_VALUE_NIL)
-        return unknown(id);
-    result = fq_task_result_read(values, ret_task);
-    return result < 0 ? fq_connection_fail(NULL, result) : 0;
+    return result < 0 ? fq_connection_fail(client, result) : 0;
 }
 
 static int print_result(const struct fq_options *options, const struct fq_task_result *task) {
@@ -62,7 +54,7 @@ static int get_result(fq_client *client, const struct fq_options *options, const
         if (result != FQ_ETIMEOUT)
             return fq_connection_fail(client, result);
     }
-    int code = look(client, "FQ.RESULT", id, &task);
+    int code = look(client, id, true, &task);
     return code != 0 ? code : print_result(options, &task);
 }
 
@@ -70,7 +62,7 @@ static int get_status(fq_client *client, const struct fq_options *options, const
     struct fq_task_result task;
     // The plain text shows the result too, as users of this verb know it.
     bool as_json = fq_option_number(options, FQ_OPTION_JSON) != 0;
-    int code = look(client, as_json ? "FQ.STATUS" : "FQ.RESULT", id, &task);
+    int code = look(client, id, !as_json, &task);
     if (code != 0)
         return code;
     if (as_json)
