@@ -110,6 +110,7 @@ int fq_core_start(fq_core *core, struct fq_now now) {
         core->boot_epoch = (uint32_t)(now.wall_us / FQ_US_PER_S) & 0xffffff;
     if (core->boot_epoch == 0)
         core->boot_epoch = 1;
+    core->hash_checked_seq = core->journal != NULL ? fq_journal_last_seq(core->journal) : 0;
     int rc = fq_engine_start(core->engine, core->boot_epoch, now, core->decision);
     return rc < 0 ? rc : fq_commit_decision(core, now);
 }
@@ -185,6 +186,17 @@ static void release(fq_core *core) {
     }
 }
 
+// Records between two hashes of the state in the journal; every replay, the compactor's included, compares them.
+enum { HASH_CHECK_RECORDS = 16384 };
+
+static void write_hash(fq_core *core, struct fq_now now) {
+    if (core->journal == NULL || core->failed ||
+        fq_journal_last_seq(core->journal) - core->hash_checked_seq < HASH_CHECK_RECORDS)
+        return;
+    if (fq_engine_hash_check(core->engine, now, core->decision) == 0 && fq_commit_decision(core, now) == 0)
+        core->hash_checked_seq = fq_journal_last_seq(core->journal);
+}
+
 void fq_core_turn(fq_core *core, struct fq_now now) {
     core->now = now;
     look_at_journal(core);
@@ -192,6 +204,7 @@ void fq_core_turn(fq_core *core, struct fq_now now) {
     fq_commit_due(core, now);
     resume_held(core, now);
     fq_parked_match(core, now);
+    write_hash(core, now);
     seal(core);
     if (core->journal != NULL)
         fq_journal_commit(core->journal, now);

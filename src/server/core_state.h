@@ -71,6 +71,7 @@ struct fq_core {
     uint64_t last_connection_id;
     struct fq_core_stats stats;
     struct fq_latency waits, runs; // eligible until granted; execution
+    uint64_t hash_checked_seq; // last record of the journal when the state's hash was written down
     bool failed, draining, submits_blocked, backlogged;
 };
 
