@@ -6,3 +6,6 @@ if(FQ_COVERAGE)
   add_compile_options(--coverage -O0 -g)
   add_link_options(--coverage)
 endif()
+if(FQ_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link) # coverage of every layer steers the fuzzers
+endif()

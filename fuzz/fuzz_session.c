@@ -54,6 +54,7 @@ static void take_events(fq_session *session, int ended[TAGS]) {
         if (ends && (event.tag >= TAGS || ended[event.tag]++ != 0))
             abort(); // an answer that nobody asked for, or a second one
     }
+    (void)sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
