@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what FastQueue builds with (Debian and Ubuntu packages). Prints what is missing and does nothing if all is there.
 set -eu
-packages="gcc libc6-dev make cmake ninja-build pkg-config libuv1-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev
+packages="gcc libc6-dev make openssl cmake ninja-build pkg-config libuv1-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev
 libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev libyaml-dev libcmocka-dev python3 python3-venv python3-dev redis-tools"
 missing=""
 for package in $packages "$@"; do
