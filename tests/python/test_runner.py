@@ -107,6 +107,12 @@ def test_payloads_of_other_clients(client: SyncClient) -> None:
     assert run("x", "ENCODING", "odd") == ("failure", "EncodingError")
 
 
+def test_raw_payloads_are_one_argument(client: SyncClient) -> None:
+    task_id = client.command("FQ.SUBMIT", "size_of", b"\x00\xff" * 50, "ENCODING", "raw")
+    result = client.get_task_result(task_id, wait=20)
+    assert result is not None and result.unwrap() == 100
+
+
 def test_many_short_tasks(client: SyncClient) -> None:
     ids = client.submit_batch([{"task_name": "no_operation"}] * 3000)
     results = [client.get_task_result(task_id, wait=40) for task_id in ids]

@@ -101,3 +101,8 @@ async def test_a_drain_waits_for_coroutines(server: ControlPlane, async_worker: 
         assert await asyncio.to_thread(async_worker.stop) == 0
         result = await client.get_task_result(running, wait=5)
         assert result is not None and result.unwrap() == "slept"
+
+
+async def test_a_child_forked_by_a_coroutine_never_answers(client: Client) -> None:
+    first = (await client.submit_task("fork_in_a_coroutine", ("return",))).unwrap()
+    assert first > 0 and (await client.submit_task("fork_in_a_coroutine", ("raise",))).unwrap() == first

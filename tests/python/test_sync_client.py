@@ -96,6 +96,29 @@ def test_stop_wakes_who_waits(shared_server: ControlPlane) -> None:
     client.stop()
 
 
+def test_a_signal_may_interrupt_a_wait(shared_server: ControlPlane) -> None:
+    import signal
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with SyncClient(shared_server.address) as client:
+            for _ in range(20):
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
+                with pytest.raises(Interrupted):
+                    client.submit_task("nobody.runs.this", wait=20)
+                assert client.command("PING") == "PONG"
+            assert client._driver is not None and not client._driver.requests.by_tag
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
 def test_errors_and_limits(shared_server: ControlPlane) -> None:
     with SyncClient(shared_server.address, timeout=0.4) as client:
         result = client.submit_task("nobody.runs.this")

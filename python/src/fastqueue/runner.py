@@ -138,6 +138,7 @@ class Loop:
         self.loop = asyncio.new_event_loop()
         self.running: dict[int, asyncio.Task[None]] = {}
         self.wishes: dict[int, int] = {}
+        self.pid = os.getpid()
         self.turn_due = False
         self.failure: BaseException | None = None
 
@@ -150,7 +151,9 @@ class Loop:
     async def _run(self, task: _core.RunningTask, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             value = await function(*args, **kwargs)
+            self._leave_if_forked(None)
         except BaseException as error:
+            self._leave_if_forked(error)
             self.runner.finish_error(task, self._as_wished(task, error))
         else:
             self.runner.finish_value(task, value)
@@ -158,6 +161,10 @@ class Loop:
             self.running.pop(task.slot, None)
             self.wishes.pop(task.slot, None)
             self.turn_soon()
+
+    def _leave_if_forked(self, error: BaseException | None) -> None:
+        if os.getpid() != self.pid:
+            leave_child(error)
 
     def _as_wished(self, task: _core.RunningTask, error: BaseException) -> BaseException:
         wish = self.wishes.get(task.slot, WISH_NONE)

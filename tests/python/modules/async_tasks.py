@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import os
 import sys
 import time
 from typing import Any
@@ -106,3 +107,15 @@ async def leave_something_behind() -> str:
 
     asyncio.get_running_loop().create_task(later())
     return "left"
+
+
+@task
+async def fork_in_a_coroutine(way: str) -> int:
+    child = os.fork()
+    if child == 0:
+        if way == "raise":
+            raise RuntimeError("in the child")
+        return -1
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        await asyncio.sleep(0.01)
+    return os.getpid()

@@ -156,7 +156,10 @@ class BlockingDriver:
                         self._close_pipe()
 
     def _drive(self, deadline: float) -> None:
-        """One turn: connect if it is time, wait for the socket, read, write. Holds the lock but while it blocks."""
+        """One turn: connect if it is time, wait for the socket, read, write. Holds the lock but while it blocks.
+
+        The lock is given up inside `try`, so that an exception of a signal handler finds it taken again.
+        """
         if self._socket is None:
             self._turn_disconnected(deadline)
             return
@@ -167,8 +170,8 @@ class BlockingDriver:
         ready: list[tuple[int, int]] = []
         if not (isinstance(connection, ssl.SSLSocket) and connection.pending()):
             pause = min(deadline, self._session.deadline()) - time.monotonic()
-            self._condition.release()
             try:
+                self._condition.release()
                 ready = poller.poll(None if pause == math.inf else max(0, math.ceil(pause * 1000)))
             finally:
                 self._condition.acquire()
@@ -183,18 +186,18 @@ class BlockingDriver:
         now = time.monotonic()
         if now < self._connect_at:
             pause = min(self._connect_at, deadline) - now
-            self._condition.release()
             try:
+                self._condition.release()
                 ready = select.select([self._wake_read], [], [], pause)[0]
             finally:
                 self._condition.acquire()
             self._drain_pipe([(self._wake_read, select.POLLIN)] if ready else [])
             return
-        self._condition.release()
         connection: socket.socket | None = None
         reason = ""
         untrusted: FastQueueError | None = None
         try:
+            self._condition.release()
             connection = self._connect(min(_CONNECT_LIMIT, max(0.05, deadline - now)))
         except ssl.SSLCertVerificationError as error:
             untrusted = self.settings.untrusted(error)

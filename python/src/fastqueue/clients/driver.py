@@ -7,7 +7,7 @@ import logging
 import math
 import ssl
 import time
-from typing import Any, Callable
+from typing import Any, Callable, cast
 
 from ..errors import FastQueueError, make
 from .requests import Request, Requests
@@ -28,8 +28,7 @@ class _Link(asyncio.Protocol):
         self.paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self.driver.link is self:
@@ -109,8 +108,7 @@ class AsyncDriver:
 
     async def wait(self, request: Request) -> Any:
         """The request's answer. A caller that is cancelled takes the request with it."""
-        future = request.promise
-        assert isinstance(future, asyncio.Future)
+        future = cast("asyncio.Future[Any]", request.promise)
         try:
             return await future
         except asyncio.CancelledError:

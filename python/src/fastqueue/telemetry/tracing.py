@@ -52,7 +52,7 @@ def _succeeded(span: Any) -> None:
 
 def trace_task(func: Callable[P, R]) -> Callable[P, R]:
     """A span `task.<name>` around a task function, sync or async; above or below @task."""
-    name = func.__name__
+    name = getattr(func, "__name__", type(func).__name__)
     if is_coroutine_function(func):
         coroutine = cast(Callable[P, Awaitable[Any]], func)
 
