@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real control plane and real workers for the tests."""
+
 from __future__ import annotations
 
 import os
@@ -30,9 +31,7 @@ def free_port() -> int:
 class ControlPlane:
     """`fastqueue control-plane` on a port and a data directory of its own; kill() and start() again keep both."""
 
-    def __init__(
-        self, folder: Path, *options: str, env: dict[str, str] | None = None, in_memory: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, *options: str, env: dict[str, str] | None = None, in_memory: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
@@ -46,10 +45,21 @@ class ControlPlane:
         with log:
             self.process = subprocess.Popen(
                 [
-                    binary(), "control-plane", "--base-address", self.address, "--http-address", "off",
-                    "--data-dir", self.data_dir, "--allow-volatile", *self.options,
+                    binary(),
+                    "control-plane",
+                    "--base-address",
+                    self.address,
+                    "--http-address",
+                    "off",
+                    "--data-dir",
+                    self.data_dir,
+                    "--allow-volatile",
+                    *self.options,
                 ],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self.env,
             )
         deadline = time.monotonic() + START_LIMIT
         while True:
@@ -84,15 +94,27 @@ class ControlPlane:
 class Worker:
     """`fastqueue subworker` with task modules of this folder."""
 
-    def __init__(self, server: ControlPlane, *modules: str, options: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, server: ControlPlane, *modules: str, options: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> None:
         self.log_path = server.folder / f"worker-{len(list(server.folder.glob('worker-*.log')))}.log"
         merged = {**os.environ, "FASTQUEUE_PYTHON": sys.executable, **(env or {})}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [
-                    binary(), "subworker", "--control-plane-address", server.address, "--task-modules", *modules, *options,
+                    binary(),
+                    "subworker",
+                    "--control-plane-address",
+                    server.address,
+                    "--task-modules",
+                    *modules,
+                    *options,
                 ],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=HERE / "modules", env=merged,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=HERE / "modules",
+                env=merged,
             )
 
     def log(self) -> str:

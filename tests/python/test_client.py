@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client against a real control plane. Where no worker is needed, results are made with plain commands."""
+
 from __future__ import annotations
 
 import asyncio
@@ -28,7 +29,9 @@ async def fetch(client: Client, worker: str, count: int = 1) -> list[dict[str, A
     return tasks
 
 
-async def test_the_example_of_the_documentation(server: ControlPlane, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_of_the_documentation(
+    server: ControlPlane, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FASTQUEUE_CONTROL_PLANE_ADDRESS", server.address)
     data = {"n": 1}
     from fastqueue import Client
@@ -49,7 +52,11 @@ async def test_submit_task_waits_for_the_result(server: ControlPlane, worker: Wo
         assert result.unwrap() == {"args": [1, "é", None], "kwargs": {"priority": "mine", "x": [1.5]}}
         assert client.get_result(result.task_id) is not None and client.get_status(result.task_id) is TaskStatus.SUCCESS
         failed = await client.submit_task("fail", args=("Invalid data format",), priority=TaskPriority.CRITICAL)
-        assert (failed.status, failed.error_type, failed.error) == (TaskStatus.FAILURE, "ValueError", "Invalid data format")
+        assert (failed.status, failed.error_type, failed.error) == (
+            TaskStatus.FAILURE,
+            "ValueError",
+            "Invalid data format",
+        )
         assert failed.traceback is not None and "plain_tasks.py" in failed.traceback
         assert len(client.workers) == 1
 
@@ -89,13 +96,19 @@ async def test_ten_thousand_at_once_ending_in_reverse_order(shared_server: Contr
         assert order == list(reversed(range(count)))
 
 
-async def test_concurrent_submits_of_one_turn_are_one_write(shared_server: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_submits_of_one_turn_are_one_write(
+    shared_server: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Client(shared_server.address) as client:
         driver = client._driver
         assert driver is not None and driver.link is not None and driver.link.transport is not None
         writes: list[int] = []
         original = driver.link.transport.write
-        monkeypatch.setattr(driver.link, "transport", Spy(driver.link.transport, lambda data: (writes.append(len(data)), original(data))))
+        monkeypatch.setattr(
+            driver.link,
+            "transport",
+            Spy(driver.link.transport, lambda data: (writes.append(len(data)), original(data))),
+        )
         await asyncio.gather(*(client.delay("nobody.runs.this", number) for number in range(100)))
         assert len(writes) == 1 and writes[0] > 5000
 
@@ -153,7 +166,8 @@ async def test_unknown_tasks_have_neither_status_nor_result(shared_server: Contr
 async def test_a_batch_keeps_its_order_and_its_priorities(shared_server: ControlPlane) -> None:
     async with Client(shared_server.address) as client:
         ids = await client.submit_batch(
-            [{"task_name": "batch", "args": (n,)} for n in range(50)] + [{"task_name": "batch", "priority": "low", "countdown": 60}],
+            [{"task_name": "batch", "args": (n,)} for n in range(50)]
+            + [{"task_name": "batch", "priority": "low", "countdown": 60}],
             default_priority="high",
         )
         assert len(set(ids)) == 51

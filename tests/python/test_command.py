@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `fastqueue` command of the package, and workers started from Python."""
+
 from __future__ import annotations
 
 import asyncio
@@ -32,7 +33,10 @@ def test_submit_and_status_from_a_shell(server: ControlPlane) -> None:
     env = {**os.environ, "FASTQUEUE_CONTROL_PLANE_ADDRESS": server.address}
     done = subprocess.run(
         [sys.executable, "-m", "fastqueue", "submit", "--task-name", "add", "--args", "1", "2", "--non-blocking"],
-        capture_output=True, text=True, env=env, check=True,
+        capture_output=True,
+        text=True,
+        env=env,
+        check=True,
     )
     task_id = done.stdout.split()[-1]
     with SyncClient(server.address) as client:
@@ -49,10 +53,25 @@ def test_a_missing_binary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tasks_run_with_the_interpreter_of_the_command(server: ControlPlane, tmp_path: Path) -> None:
-    (tmp_path / "which_python.py").write_text("import sys\nfrom fastqueue import task\n@task\ndef which(): return sys.executable\n")
+    (tmp_path / "which_python.py").write_text(
+        "import sys\nfrom fastqueue import task\n@task\ndef which(): return sys.executable\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "fastqueue", "subworker", "--task-modules", "which_python", "-a", server.address, "-c", "1"],
-        cwd=tmp_path, stderr=subprocess.DEVNULL, env={k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"},
+        [
+            sys.executable,
+            "-m",
+            "fastqueue",
+            "subworker",
+            "--task-modules",
+            "which_python",
+            "-a",
+            server.address,
+            "-c",
+            "1",
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        env={k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"},
     )
     try:
         with SyncClient(server.address, timeout=40) as client:
@@ -94,7 +113,9 @@ if __name__ == "__main__":
     asyncio.run(main())
 """
     )
-    done = await asyncio.to_thread(subprocess.run, [sys.executable, str(script)], capture_output=True, text=True, timeout=90)
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, str(script)], capture_output=True, text=True, timeout=90
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["42", "['control-plane', 'second']"]
 

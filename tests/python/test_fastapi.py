@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The FastAPI integration: a client that lives as long as the application."""
+
 from __future__ import annotations
 
 from contextlib import asynccontextmanager

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names that programs import, and what the package costs before it is used."""
+
 from __future__ import annotations
 
 import asyncio
@@ -63,7 +64,12 @@ def test_importing_the_package_loads_neither_asyncio_nor_a_client() -> None:
         "import sys, fastqueue; from fastqueue import task, current_task\n"
         "print([m for m in ('asyncio', 'ssl', 'dataclasses', 'inspect', 'logging', 'fastqueue.clients.client') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -73,7 +79,13 @@ def test_every_row_of_the_error_table_becomes_an_exception() -> None:
     for number, name, code, text, retryable in rows:
         error = errors.from_number(number)
         assert isinstance(error, errors.FastQueueError)
-        assert (error.number, error.name, error.code, str(error), error.retryable) == (number, name, code, text, retryable)
+        assert (error.number, error.name, error.code, str(error), error.retryable) == (
+            number,
+            name,
+            code,
+            text,
+            retryable,
+        )
     assert isinstance(errors.make("CONNECT", "x"), ConnectionError)
     assert isinstance(errors.make("TIMEOUT", "x"), TimeoutError)
     assert isinstance(errors.make("NOPERM", "x"), PermissionError)
@@ -98,7 +110,16 @@ def test_discovery_says_what_to_use() -> None:
 def test_words_of_a_command_line() -> None:
     from fastqueue.cli import convert_args
 
-    assert convert_args(["1", "2.5", "true", "False", "text", "1e3", "nan", ""]) == (1, 2.5, True, False, "text", 1000.0, "nan", "")
+    assert convert_args(["1", "2.5", "true", "False", "text", "1e3", "nan", ""]) == (
+        1,
+        2.5,
+        True,
+        False,
+        "text",
+        1000.0,
+        "nan",
+        "",
+    )
     assert convert_args(None) == ()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of the extension: what is made is given back, and cycles are found by the collector."""
+
 from __future__ import annotations
 
 import asyncio
@@ -112,7 +113,9 @@ async def test_a_client_in_use_does_not_grow(shared_server: ControlPlane) -> Non
         assert driver is not None and len(driver.requests.by_tag) <= 10 and len(client.task_results) <= 10
 
 
-def test_clients_that_nobody_stops_close_their_files(shared_server: ControlPlane, recwarn: pytest.WarningsRecorder) -> None:
+def test_clients_that_nobody_stops_close_their_files(
+    shared_server: ControlPlane, recwarn: pytest.WarningsRecorder
+) -> None:
     import os
 
     def work() -> None:

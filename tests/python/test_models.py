@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from fastqueue import Task, TaskFailed, TaskPriority, TaskResult, TaskStatus
+from fastqueue import Task, TaskFailed, TaskPriority, TaskStatus
 from fastqueue.clients.convert import task_result
 from fastqueue.errors import ProtocolError
 from fastqueue.tasks.models import CallbackInfo
@@ -13,18 +13,30 @@ from fastqueue.tasks.models import CallbackInfo
 
 def test_priorities_are_the_documented_words() -> None:
     assert {p.name: p.value for p in TaskPriority} == {
-        "LOW": "low", "NORMAL": "normal", "HIGH": "high", "CRITICAL": "critical"
+        "LOW": "low",
+        "NORMAL": "normal",
+        "HIGH": "high",
+        "CRITICAL": "critical",
     }
     assert TaskPriority("high") is TaskPriority.HIGH and TaskPriority.HIGH == "high"
 
 
 def test_states_are_lower_case_and_running_is_started() -> None:
     assert [s.value for s in TaskStatus] == [
-        "scheduled", "pending", "started", "success", "failure", "cancelled", "expired"
+        "scheduled",
+        "pending",
+        "started",
+        "success",
+        "failure",
+        "cancelled",
+        "expired",
     ]
     assert TaskStatus.RUNNING is TaskStatus.STARTED
     assert [s for s in TaskStatus if s.is_final] == [
-        TaskStatus.SUCCESS, TaskStatus.FAILURE, TaskStatus.CANCELLED, TaskStatus.EXPIRED
+        TaskStatus.SUCCESS,
+        TaskStatus.FAILURE,
+        TaskStatus.CANCELLED,
+        TaskStatus.EXPIRED,
     ]
 
 
@@ -42,8 +54,17 @@ def test_a_task_has_the_documented_defaults() -> None:
 def test_a_result_of_a_task_map() -> None:
     result = task_result(
         {
-            "id": "i", "name": "add", "status": "success", "priority": "low", "attempt": 2, "worker": "w",
-            "submitted_at": 1000, "started_at": 1500, "completed_at": 2000, "result": b"[1]", "encoding": "json",
+            "id": "i",
+            "name": "add",
+            "status": "success",
+            "priority": "low",
+            "attempt": 2,
+            "worker": "w",
+            "submitted_at": 1000,
+            "started_at": 1500,
+            "completed_at": 2000,
+            "result": b"[1]",
+            "encoding": "json",
         }
     )
     assert result.result == [1] and result.ok and result.unwrap() == [1]

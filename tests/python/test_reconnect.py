@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that die between a request and its answer."""
+
 from __future__ import annotations
 
 import asyncio

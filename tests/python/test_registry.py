@@ -103,7 +103,11 @@ def test_options_on_the_wire() -> None:
     assert wire_options({"countdown": 0}) == {}
     assert wire_options({"timeout": 0.0001}) == {"timeout_ms": 1}
     assert wire_options({"result_ttl": 0, "expires": 2, "backoff": 0.25, "unique": "k", "id": "u"}) == {
-        "result_ttl_ms": 0, "expires_ms": 2000, "backoff_ms": 250, "unique": "k", "id": "u"
+        "result_ttl_ms": 0,
+        "expires_ms": 2000,
+        "backoff_ms": 250,
+        "unique": "k",
+        "id": "u",
     }
     assert wire_options({"priority": "HIGH"}) == {"priority": "high"}
 
@@ -111,8 +115,13 @@ def test_options_on_the_wire() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"countdown": -1}, {"timeout": float("nan")}, {"priority": "urgent"}, {"priority": 3}, {"retries": -1},
-        {"countdown": 1, "eta": datetime.now()}, {"expires": 1e300},
+        {"countdown": -1},
+        {"timeout": float("nan")},
+        {"priority": "urgent"},
+        {"priority": 3},
+        {"retries": -1},
+        {"countdown": 1, "eta": datetime.now()},
+        {"expires": 1e300},
     ],
 )
 def test_options_out_of_range(options: Any) -> None:
@@ -129,7 +138,9 @@ def test_options_of_a_wrong_type(options: Any) -> None:
 
 
 def test_rows_of_a_batch() -> None:
-    row = batch_submit({"task_name": "t", "args": (1,), "kwargs": {"a": 2}, "countdown": 1}, "low", SerializationFormat.JSON)
+    row = batch_submit(
+        {"task_name": "t", "args": (1,), "kwargs": {"a": 2}, "countdown": 1}, "low", SerializationFormat.JSON
+    )
     assert row.payload == b'{"args":[1],"kwargs":{"a":2}}' and row.options == {"delay_ms": 1000, "priority": "low"}
     with pytest.raises(InvalidArgument, match="task_name"):
         batch_submit({"args": ()}, None, SerializationFormat.JSON)

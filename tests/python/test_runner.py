@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions as tasks, in real runners under a real supervisor."""
+
 from __future__ import annotations
 
 import signal
@@ -30,7 +31,13 @@ def test_arguments_and_names(client: SyncClient) -> None:
 def test_what_the_task_knows_of_itself(client: SyncClient) -> None:
     result = client.submit_task("who_am_i", timeout=30, priority="low")
     me = result.unwrap()
-    assert (me["id"], me["name"], me["attempt"], me["priority"], me["timeout"]) == (result.task_id, "who_am_i", 1, "low", 30.0)
+    assert (me["id"], me["name"], me["attempt"], me["priority"], me["timeout"]) == (
+        result.task_id,
+        "who_am_i",
+        1,
+        "low",
+        30.0,
+    )
     later = client.submit_task("who_am_i").unwrap()
     assert later["token"] > 0 and later["timeout"] is None and later["pid"] == me["pid"]
 
@@ -38,7 +45,11 @@ def test_what_the_task_knows_of_itself(client: SyncClient) -> None:
 def test_exceptions(client: SyncClient) -> None:
     result = client.submit_task("fail", ("häh\ud83d".encode("utf-8", "replace").decode(),))
     assert (result.status, result.error_type, result.error) == (TaskStatus.FAILURE, "ValueError", "häh?")
-    assert result.traceback is not None and "in fail" in result.traceback and "raise ValueError(message)" in result.traceback
+    assert (
+        result.traceback is not None
+        and "in fail" in result.traceback
+        and "raise ValueError(message)" in result.traceback
+    )
     wrong = client.submit_task("fail", (1, 2, 3))
     assert wrong.error_type == "TypeError" and wrong.error is not None and "positional" in wrong.error
     final = client.submit_task("fail_for_good", retries=5)
@@ -54,7 +65,9 @@ def test_a_failed_attempt_is_repeated_only_if_the_submit_said_so(client: SyncCli
     assert client.submit_task("attempts_needed", (2,)).attempt == 1
 
 
-@pytest.mark.parametrize(("code", "words"), [(0, "exit(0)"), (3, "exit(3)"), ("message", "exit(message)"), (None, "exit(")])
+@pytest.mark.parametrize(
+    ("code", "words"), [(0, "exit(0)"), (3, "exit(3)"), ("message", "exit(message)"), (None, "exit(")]
+)
 def test_exit_ends_the_task_and_nothing_else(client: SyncClient, code: object, words: str) -> None:
     before = client.submit_task("who_am_i").unwrap()["pid"]
     result = client.submit_task("call_exit", (code,))
@@ -100,7 +113,18 @@ def test_payloads_of_other_clients(client: SyncClient) -> None:
     assert run(' {"kwargs": {"a": "é"}} \n') == ("success", {"args": [], "kwargs": {"a": "é"}})
     assert run("{}") == ("success", {"args": [], "kwargs": {}})
     assert run('{"args": ["é"] } ') == ("success", {"args": ["é"], "kwargs": {}})
-    for bad in ("", "[]", "1", "{", '{"args": 1}', '{"kwargs": []}', '{"args": [], "more": 1}', '{"args": [NaN]}', '{"args": []} x', b"\xff\xfe"):
+    for bad in (
+        "",
+        "[]",
+        "1",
+        "{",
+        '{"args": 1}',
+        '{"kwargs": []}',
+        '{"args": [], "more": 1}',
+        '{"args": [NaN]}',
+        '{"args": []} x',
+        b"\xff\xfe",
+    ):
         assert run(bad) == ("failure", "EncodingError"), bad
     with pytest.raises(FastQueueError, match="--allow-pickle"):
         run("x", "ENCODING", "pickle")
@@ -209,7 +233,9 @@ def test_a_worker_drains_and_ends_with_zero(server: ControlPlane, worker: Worker
         (("plain_tasks", "broken_module"), ("broken_module",)),
     ],
 )
-def test_a_module_that_cannot_be_loaded_ends_the_command(server: ControlPlane, modules: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_a_module_that_cannot_be_loaded_ends_the_command(
+    server: ControlPlane, modules: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     worker = Worker(server, *modules, options=("--concurrency", "1"))
     assert worker.process.wait(30) == 1
     for word in words:
@@ -225,9 +251,15 @@ def test_pickle_only_if_all_opt_in(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     strict.stop()
     server = ControlPlane(tmp_path, "--allow-pickle", in_memory=True).start()
     client = SyncClient(server.address, serialization_format=SerializationFormat.PICKLE, timeout=30)
-    refusing = Worker(server, "plain_tasks", options=("--concurrency", "1"), env={"FASTQUEUE_ALLOW_PICKLE": "0"}).wait_active(server)
+    refusing = Worker(
+        server, "plain_tasks", options=("--concurrency", "1"), env={"FASTQUEUE_ALLOW_PICKLE": "0"}
+    ).wait_active(server)
     refused = client.submit_task("echo", (1,))
-    assert refused.error_type == "EncodingError" and refused.error is not None and "FASTQUEUE_ALLOW_PICKLE" in refused.error
+    assert (
+        refused.error_type == "EncodingError"
+        and refused.error is not None
+        and "FASTQUEUE_ALLOW_PICKLE" in refused.error
+    )
     assert refusing.stop() == 0
     accepting = Worker(server, "plain_tasks", options=("--concurrency", "1", "--allow-pickle")).wait_active(server)
     assert client.submit_task("unencodable", ("set",)).unwrap() == {1, 2}

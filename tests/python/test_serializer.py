@@ -25,8 +25,28 @@ class Number(enum.IntEnum):
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**64, -(10**40), 0.0, -0.0, 1.5, 1e300, 5e-324, 0.1, "", "é☃😀",
-        'quote " back \\ slash / tab \t nul \x00 del \x7f', [], {}, [[[]]], {"a": {"b": [1, None, "x"]}},
+        None,
+        True,
+        False,
+        0,
+        -1,
+        2**63 - 1,
+        -(2**63),
+        2**64,
+        -(10**40),
+        0.0,
+        -0.0,
+        1.5,
+        1e300,
+        5e-324,
+        0.1,
+        "",
+        "é☃😀",
+        'quote " back \\ slash / tab \t nul \x00 del \x7f',
+        [],
+        {},
+        [[[]]],
+        {"a": {"b": [1, None, "x"]}},
     ],
 )
 def test_values_survive(value: Any) -> None:
@@ -47,7 +67,9 @@ def test_random_values_agree_with_the_standard_library() -> None:
         if kind == 2:
             return random.uniform(-1e10, 1e10)
         if kind < 6:
-            return "".join(random.choice(string.printable + "é\u2028\U0001f600\x00") for _ in range(random.randrange(20)))
+            return "".join(
+                random.choice(string.printable + "é\u2028\U0001f600\x00") for _ in range(random.randrange(20))
+            )
         if kind == 6:
             return [make(depth - 1) for _ in range(random.randrange(6))]
         return {make(0).__repr__(): make(depth - 1) for _ in range(random.randrange(6))}
@@ -65,9 +87,18 @@ def test_what_equals_a_json_value_is_taken_as_it() -> None:
 @pytest.mark.parametrize(
     ("value", "word"),
     [
-        (float("nan"), "NaN"), (float("inf"), "infinity"), (float("-inf"), "-infinity"), ({1: 2}, "key of type int"),
-        ({None: 1}, "NoneType"), (b"bytes", "bytes"), ({1, 2}, "set"), (object(), "object"), (1j, "complex"),
-        ("\ud800", "surrogate"), ({"\udfff": 1}, "surrogate"), ([[{"a": {"b": range(3)}}]], "range"),
+        (float("nan"), "NaN"),
+        (float("inf"), "infinity"),
+        (float("-inf"), "-infinity"),
+        ({1: 2}, "key of type int"),
+        ({None: 1}, "NoneType"),
+        (b"bytes", "bytes"),
+        ({1, 2}, "set"),
+        (object(), "object"),
+        (1j, "complex"),
+        ("\ud800", "surrogate"),
+        ({"\udfff": 1}, "surrogate"),
+        ([[{"a": {"b": range(3)}}]], "range"),
     ],
 )
 def test_what_json_cannot_hold_is_refused_and_named(value: Any, word: str) -> None:

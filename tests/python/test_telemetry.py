@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """fastqueue.telemetry: without OpenTelemetry it does nothing, with it it hands through; trace context always travels."""
+
 from __future__ import annotations
 
 import asyncio
@@ -113,14 +114,20 @@ def test_trace_task_in_either_order(exporters: tuple[Any, Any], monkeypatch: pyt
     assert failed.status.status_code.name == "ERROR" and failed.events[0].attributes["exception.type"] == "ValueError"
 
 
-def test_trace_operation_and_metrics_go_to_the_provider(exporters: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trace_operation_and_metrics_go_to_the_provider(
+    exporters: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FASTQUEUE_TELEMETRY_ENABLED", "true")
     spans, reader = exporters
     spans.clear()
     with pytest.raises(KeyError), trace_operation("custom_operation", attributes={"key": "value"}):
         raise KeyError("x")
     (span,) = spans.get_finished_spans()
-    assert (span.name, dict(span.attributes), span.status.status_code.name) == ("custom_operation", {"key": "value"}, "ERROR")
+    assert (span.name, dict(span.attributes), span.status.status_code.name) == (
+        "custom_operation",
+        {"key": "value"},
+        "ERROR",
+    )
     record_task_metric("submitted", "my_task", priority="high")
     record_task_metric("completed", "my_task", worker_id="worker1", duration_ms=150.5)
     record_task_metric("failed", "my_task", worker_id="worker1")
@@ -129,8 +136,12 @@ def test_trace_operation_and_metrics_go_to_the_provider(exporters: tuple[Any, An
     data = reader.get_metrics_data()
     found = {metric.name: metric for metric in data.resource_metrics[0].scope_metrics[0].metrics}
     assert set(found) == {
-        "fastqueue.tasks.submitted", "fastqueue.tasks.completed", "fastqueue.tasks.failed", "fastqueue.tasks.duration",
-        "fastqueue.workers.active", "fastqueue.queue.size",
+        "fastqueue.tasks.submitted",
+        "fastqueue.tasks.completed",
+        "fastqueue.tasks.failed",
+        "fastqueue.tasks.duration",
+        "fastqueue.workers.active",
+        "fastqueue.queue.size",
     }
     assert found["fastqueue.tasks.duration"].unit == "{millisecond}"
     point = found["fastqueue.tasks.submitted"].data.data_points[0]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tls:// with an authority of our own, made by the openssl command."""
+
 from __future__ import annotations
 
 import subprocess
@@ -23,19 +24,63 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ca.pem, and server and client certificates under it."""
     folder = tmp_path_factory.mktemp("keys")
     for name in ("ca", "other"):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")
+        openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            folder / f"{name}.key",
+            "-out",
+            folder / f"{name}.pem",
+        )
     (folder / "names.cnf").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     for name in ("server", "client"):
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr")
-        openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
-                "-CAcreateserial", "-days", "2", "-extfile", folder / "names.cnf", "-out", folder / f"{name}.pem")
+        openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            folder / f"{name}.key",
+            "-out",
+            folder / f"{name}.csr",
+        )
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            folder / f"{name}.csr",
+            "-CA",
+            folder / "ca.pem",
+            "-CAkey",
+            folder / "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            folder / "names.cnf",
+            "-out",
+            folder / f"{name}.pem",
+        )
     return folder
 
 
 def start(folder: Path, keys: Path, *options: str) -> ControlPlane:
-    plane = ControlPlane(folder, "--tls-cert", str(keys / "server.pem"), "--tls-key", str(keys / "server.key"), *options, in_memory=True)
+    plane = ControlPlane(
+        folder, "--tls-cert", str(keys / "server.pem"), "--tls-key", str(keys / "server.key"), *options, in_memory=True
+    )
     plane.address = f"tls://127.0.0.1:{plane.port}"
     return plane.start()
 
@@ -81,7 +126,11 @@ async def test_plain_text_to_a_tls_port(plane: ControlPlane) -> None:
 async def test_client_certificates(tmp_path: Path, keys: Path) -> None:
     plane = start(tmp_path, keys, "--tls-client-ca", str(keys / "ca.pem"))
     try:
-        mine = {"tls_ca": str(keys / "ca.pem"), "tls_cert": str(keys / "client.pem"), "tls_key": str(keys / "client.key")}
+        mine = {
+            "tls_ca": str(keys / "ca.pem"),
+            "tls_cert": str(keys / "client.pem"),
+            "tls_key": str(keys / "client.key"),
+        }
         async with Client(plane.address, **mine) as client:  # type: ignore[arg-type]
             assert await client.command("PING") == "PONG"
         with SyncClient(plane.address, **mine) as blocking:  # type: ignore[arg-type]
@@ -92,5 +141,3 @@ async def test_client_certificates(tmp_path: Path, keys: Path) -> None:
             SyncClient(plane.address, tls_ca=str(keys / "ca.pem"), timeout=1).start()
     finally:
         plane.stop()
-
-

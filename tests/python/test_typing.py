@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The installed package and a user's file, before mypy --strict and pyright."""
+
 from __future__ import annotations
 
 import json
@@ -28,8 +29,13 @@ def test_mypy_strict_passes_on_a_users_file(tmp_path: Path) -> None:
 
 def pyright(folder: Path, files: list[str], mode: str) -> None:
     config = {
-        "include": files, "typeCheckingMode": mode, "pythonVersion": "3.11", "reportMissingModuleSource": False,
-        "reportUnnecessaryTypeIgnoreComment": False, "venvPath": str(Path(sys.prefix).parent), "venv": Path(sys.prefix).name,
+        "include": files,
+        "typeCheckingMode": mode,
+        "pythonVersion": "3.11",
+        "reportMissingModuleSource": False,
+        "reportUnnecessaryTypeIgnoreComment": False,
+        "venvPath": str(Path(sys.prefix).parent),
+        "venv": Path(sys.prefix).name,
     }
     (folder / "pyrightconfig.json").write_text(json.dumps(config))
     run("pyright", "-p", folder, cwd=folder)
@@ -52,10 +58,16 @@ def test_the_stubs_name_what_the_extension_has() -> None:
 
     tree = ast.parse((PACKAGE / "_core.pyi").read_text())
     stubbed = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))} - {"RunnerConfig"}
-    stubbed |= {node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    stubbed |= {
+        node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     assert stubbed == {name for name in dir(_core) if not name.startswith("__")}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name != "RunnerConfig":
-            members = {member.name for member in node.body if isinstance(member, ast.FunctionDef) and not member.name.startswith("__")}
+            members = {
+                member.name
+                for member in node.body
+                if isinstance(member, ast.FunctionDef) and not member.name.startswith("__")
+            }
             present = {name for name in vars(getattr(_core, node.name)) if not name.startswith(("__", "cr_"))}
             assert members == present, node.name

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user's file. mypy --strict and pyright read it; nothing here is run."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -3,6 +3,7 @@
 
 Names are loaded when they are first used, so that a process that only runs tasks does not pay for a client.
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m fastqueue`, and the `fastqueue` command of the package: the binary that ships with it."""
+
 from __future__ import annotations
 
 import os

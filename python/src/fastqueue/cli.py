@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line is the fastqueue binary; these functions are its verbs for Python programs."""
+
 from __future__ import annotations
 
 import importlib

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a running task knows of itself."""
+
 from __future__ import annotations
 
 from contextvars import ContextVar

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions: one class for each row of the project's error table that a user may want to catch, and what tasks raise."""
+"""Exceptions: a class for each row of the error table that a user may want to catch, and what tasks raise."""
+
 from __future__ import annotations
 
 import builtins

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trace context of a submit: the caller's OpenTelemetry span, else that of the task in which the submit is made."""
+
 from __future__ import annotations
 
 import sys

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m fastqueue.runner`: the process in which Python tasks run. The supervisor of `fastqueue subworker` starts it.
+"""`python -m fastqueue.runner`: the process in which Python tasks run. `fastqueue subworker` starts it.
 
-Functions run on the main thread, one after another, and never inside a running event loop; coroutine functions run side by
-side on one asyncio loop, which is made only if there are any. Fetching, calling and answering is done in C.
+Functions run on the main thread, one after another, and never inside a running event loop; coroutine functions run side
+by side on one asyncio loop, which is made only if there are any. Fetching, calling and answering is done in C.
 """
+
 from __future__ import annotations
 
 import contextvars
@@ -108,7 +109,12 @@ def describe(error: BaseException) -> tuple[str, str, str, bool]:
     if isinstance(error, SystemExit):
         message = f"the task called exit({message})"
     stack = _stack(error).encode("utf-8", "backslashreplace").decode()
-    return name, message.encode("utf-8", "backslashreplace").decode(), stack, isinstance(error, (NoRetry, TaskCancelled))
+    return (
+        name,
+        message.encode("utf-8", "backslashreplace").decode(),
+        stack,
+        isinstance(error, (NoRetry, TaskCancelled)),
+    )
 
 
 def leave_child(error: BaseException | None) -> None:
@@ -142,13 +148,21 @@ class Loop:
         self.turn_due = False
         self.failure: BaseException | None = None
 
-    def start(self, task: _core.RunningTask, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> None:
+    def start(
+        self,
+        task: _core.RunningTask,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+    ) -> None:
         context = self.base.copy()
         context.run(current.set, task)
         steps = self.runner.steps(task, self._run(task, function, args, kwargs or {}))
         self.running[task.slot] = self.loop.create_task(steps, name=f"{task.name}-{task.id}", context=context)
 
-    async def _run(self, task: _core.RunningTask, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def _run(
+        self, task: _core.RunningTask, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         try:
             value = await function(*args, **kwargs)
             self._leave_if_forked(None)
@@ -170,7 +184,9 @@ class Loop:
         wish = self.wishes.get(task.slot, WISH_NONE)
         if wish == WISH_NONE or not isinstance(error, self.asyncio.CancelledError):
             return error
-        wished = TaskCancelled("the task was cancelled") if wish == WISH_CANCEL else SoftTimeLimit(time_is_up(task.timeout))
+        wished = (
+            TaskCancelled("the task was cancelled") if wish == WISH_CANCEL else SoftTimeLimit(time_is_up(task.timeout))
+        )
         return wished.with_traceback(error.__traceback__)
 
     def serve_wishes(self) -> None:
@@ -255,7 +271,9 @@ class Signals:
 
 def serve(runner: _core.Runner) -> None:
     """Declares the registered tasks and runs them until the runner is to end."""
-    functions = [(name, function, is_coroutine_function(function)) for name, function in task_registry.list_tasks().items()]
+    functions = [
+        (name, function, is_coroutine_function(function)) for name, function in task_registry.list_tasks().items()
+    ]
     base = contextvars.copy_context()
     has_coroutines = any(is_async for _, _, is_async in functions)
     loop = Loop(runner, base) if has_coroutines else None

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coroutine functions beside functions."""
+
 from __future__ import annotations
 
 import asyncio

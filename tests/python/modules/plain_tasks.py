@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions as tasks: no coroutine here, so that the runner makes no event loop."""
+
 from __future__ import annotations
 
 import contextvars
@@ -72,8 +73,14 @@ def who_am_i() -> dict[str, Any]:
     running = current_task()
     assert running is not None
     return {
-        "id": running.id, "name": running.name, "attempt": running.attempt, "token": running.token,
-        "priority": running.priority, "timeout": running.timeout, "pid": os.getpid(), "traceparent": running.traceparent,
+        "id": running.id,
+        "name": running.name,
+        "attempt": running.attempt,
+        "token": running.token,
+        "priority": running.priority,
+        "timeout": running.timeout,
+        "pid": os.getpid(),
+        "traceparent": running.traceparent,
     }
 
 

@@ -5,6 +5,7 @@ Threads that wait share the work: one of them, the driver of the moment, polls t
 condition. When the driver's own answer is there, another waiter takes over. A thread that only submits writes to the
 socket itself. So a call costs no hand-over between threads unless there are several.
 """
+
 from __future__ import annotations
 
 import logging

@@ -2,8 +2,10 @@
 """Callbacks: the client that submitted a task tells a listener of the caller's choice when it has ended.
 
 One message a task over TCP or a Unix socket: four bytes of length, most significant first, then JSON. The client
-dials the address that its own caller gave, nobody else's; when the client is gone, so is the callback (the result stays with the control plane).
+dials the address that its own caller gave, nobody else's; when the client is gone, so is the callback (the result
+stays with the control plane).
 """
+
 from __future__ import annotations
 
 import logging

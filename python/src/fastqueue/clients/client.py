@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client: submits tasks from asyncio programs and awaits their results."""
+
 from __future__ import annotations
 
 import asyncio
@@ -33,9 +34,9 @@ class Client:
     """A connection to a control plane, for one event loop.
 
     address: tcp://host:port, tls://host:port or unix:///path, also with user:token@ before the host; default
-    $FASTQUEUE_CONTROL_PLANE_ADDRESS, else tcp://127.0.0.1:5555. timeout: seconds that a call may take, $FASTQUEUE_TIMEOUT or 30;
-    0 = no limit. retries: how often a request whose answer was lost with the connection is sent again (under the same id, so
-    that it never becomes a second task), $FASTQUEUE_RETRIES or 3.
+    $FASTQUEUE_CONTROL_PLANE_ADDRESS, else tcp://127.0.0.1:5555. timeout: seconds that a call may take,
+    $FASTQUEUE_TIMEOUT or 30; 0 = no limit. retries: how often a request whose answer was lost with the connection is
+    sent again (under the same id, so that it never becomes a second task), $FASTQUEUE_RETRIES or 3.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Client:
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[SubmitOptions],
     ) -> str:
-        """delay() with every option of SubmitOptions: delay or countdown, eta, expires, timeout, retries, backoff, …"""
+        """delay() with every option of SubmitOptions: countdown, eta, expires, timeout, retries, backoff, unique, …"""
         return await self._delay(Submit(task_name, args, kwargs or {}, options, self._settings.format))
 
     async def submit_task(
@@ -292,7 +293,7 @@ class Client:
         return None if fields is None else task_result(fields)
 
     async def cancel_task(self, task_id: str) -> bool:
-        """True if the task was cancelled, or its worker was told to; False if it is too late, or there is no such task."""
+        """True if the task was cancelled, or its worker was told; False if it is too late, or there is no such task."""
         try:
             return bool(await self.command("FQ.CANCEL", task_id, repeatable=False))
         except FastQueueError as error:
@@ -330,7 +331,7 @@ class Client:
 
     @property
     def workers(self) -> set[tuple[str, str]]:
-        """(worker id, address) of active workers as last heard; looking at it has them asked for again, once a second."""
+        """(worker id, address) of active workers as last heard; a look has them asked for again, once a second."""
         driver = self._driver
         if driver is not None and driver.ready and time.monotonic() - self._workers_at > _WORKERS_FRESH:
             self._workers_at = time.monotonic()

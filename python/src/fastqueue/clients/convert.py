@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between calls of a client and the wire: payloads, submit words, task maps."""
+
 from __future__ import annotations
 
 from datetime import datetime, timezone
@@ -112,14 +113,18 @@ def task_result(fields: Mapping[str, Any]) -> TaskResult:
 _BATCH_KEYS = frozenset(("task_name", "args", "kwargs"))
 
 
-def batch_submit(spec: Mapping[str, Any], default_priority: TaskPriority | str | None, format: SerializationFormat) -> Submit:
+def batch_submit(
+    spec: Mapping[str, Any], default_priority: TaskPriority | str | None, format: SerializationFormat
+) -> Submit:
     """One row of submit_batch()."""
     if not isinstance(spec, Mapping) or "task_name" not in spec:
         raise InvalidArgument('each task of a batch is a dict with a "task_name"')
     options: dict[str, Any] = {key: value for key, value in spec.items() if key not in _BATCH_KEYS}
     if default_priority is not None:
         options.setdefault("priority", default_priority)
-    return Submit(spec["task_name"], spec.get("args", ()), spec.get("kwargs", {}), options_without_none(options), format)
+    return Submit(
+        spec["task_name"], spec.get("args", ()), spec.get("kwargs", {}), options_without_none(options), format
+    )
 
 
 def workers_page(reply: Any) -> tuple[str, set[tuple[str, str]]]:

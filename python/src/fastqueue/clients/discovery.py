@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Service discovery is part of the control plane: workers register with it, clients connect to it."""
+
 from __future__ import annotations
 
 from typing import NoReturn
@@ -10,5 +11,6 @@ class ServiceDiscovery:
 
     def __init__(self, discovery_address: str) -> NoReturn:
         raise NotImplementedError(
-            "FastQueue has no discovery bus: workers register with the control plane, and Client.workers or `fastqueue workers` lists them"
+            "FastQueue has no discovery bus: workers register with the control plane, and Client.workers or "
+            "`fastqueue workers` lists them"
         )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The asyncio driver of a session: connects, writes once per turn of the loop, reconnects, times out."""
+
 from __future__ import annotations
 
 import asyncio

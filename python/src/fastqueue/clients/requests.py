@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests in flight: what both drivers share. No I/O, no thread, no event loop."""
+
 from __future__ import annotations
 
 from typing import Any, Callable, Protocol
@@ -75,7 +76,9 @@ class Requests:
             elif kind == RESULT or kind == REPLY:
                 del self.by_tag[tag]
                 if error and request.awaits == ENDED:
-                    request.settle(None) if from_number(error).name == "UNKNOWNTASK" else request.fail(from_number(error, message))
+                    request.settle(None) if from_number(error).name == "UNKNOWNTASK" else request.fail(
+                        from_number(error, message)
+                    )
                 elif error:
                     request.fail(from_number(error, message))
                 elif request.awaits != ACKNOWLEDGED:
@@ -107,7 +110,13 @@ class Requests:
             if request.losses > self.retries:
                 spent.append(request)
                 self.drop(request)
-                request.fail(make("DISCONNECTED", f"the connection was lost before the answer came ({reason}); the task may or may not have been taken, ask with the same id"))
+                request.fail(
+                    make(
+                        "DISCONNECTED",
+                        f"the connection was lost before the answer came ({reason}); "
+                        "the task may or may not have been taken, ask with the same id",
+                    )
+                )
         return spent
 
     def overdue(self, now: float, describe: Callable[[], str]) -> list[Request]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the control plane is and how to talk to it: argument before environment before default."""
+
 from __future__ import annotations
 
 import os
@@ -102,7 +103,8 @@ class Settings:
     ) -> Settings:
         if discovery_address is not None:
             warnings.warn(
-                "discovery_address is not needed any more and is ignored: clients connect to the control plane, named by address= or FASTQUEUE_CONTROL_PLANE_ADDRESS",
+                "discovery_address is not needed any more and is ignored: clients connect to the control plane, "
+                "named by address= or FASTQUEUE_CONTROL_PLANE_ADDRESS",
                 FutureWarning,
                 stacklevel=4,
             )
@@ -149,7 +151,8 @@ class Settings:
         """The certificate of the control plane is not trusted: trying again would not change that."""
         return make(
             "TLS",
-            f"{self.address}: {error.verify_message or error}. Name the authority of its certificate with tls_ca or FASTQUEUE_TLS_CA",
+            f"{self.address}: {error.verify_message or error}. "
+            "Name the authority of its certificate with tls_ca or FASTQUEUE_TLS_CA",
         )
 
     def unreachable(self, reason: str, seconds: float | None) -> str:

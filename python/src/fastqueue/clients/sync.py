@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SyncClient: the verbs of Client for programs without asyncio. Any number of threads may share one."""
+
 from __future__ import annotations
 
 import logging
@@ -280,7 +281,7 @@ class SyncClient:
         return None if fields is None else task_result(fields)
 
     def cancel_task(self, task_id: str) -> bool:
-        """True if the task was cancelled, or its worker was told to; False if it is too late, or there is no such task."""
+        """True if the task was cancelled, or its worker was told; False if it is too late, or there is no such task."""
         try:
             return bool(self.command("FQ.CANCEL", task_id, repeatable=False))
         except FastQueueError as error:
@@ -375,7 +376,9 @@ class _CallbackThread:
     def drive(self, driver: BlockingDriver) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, args=(driver,), daemon=True, name="fastqueue-callbacks")
+                self._thread = threading.Thread(
+                    target=self._run, args=(driver,), daemon=True, name="fastqueue-callbacks"
+                )
                 self._thread.start()
 
     def _run(self, driver: BlockingDriver) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client remembers of the tasks that it submitted, for get_result() and get_status()."""
+
 from __future__ import annotations
 
 from ..tasks.models import TaskResult, TaskStatus

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A listener that is told when a task has ended: `python -m fastqueue.examples.callback_example`."""
+
 from __future__ import annotations
 
 import asyncio

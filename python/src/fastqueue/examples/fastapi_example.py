@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A web application that hands work to tasks: `uvicorn fastqueue.examples.fastapi_example:app`."""
+
 from __future__ import annotations
 
 from typing import Any

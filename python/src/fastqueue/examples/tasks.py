@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks to try: `fastqueue subworker --task-modules fastqueue.examples.tasks`."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that lives as long as a FastAPI (or Starlette) application."""
+
 from __future__ import annotations
 
 from contextlib import asynccontextmanager

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """PairPattern, the listener of callbacks, under the name that programs know. There is no NNG behind it.
 
-PairPattern speaks the callbacks' own framing (fastqueue.clients.callback) over TCP or a Unix socket. The other patterns carried
-messages between workers; the control plane does that now, and they say so.
+PairPattern speaks the callbacks' own framing (fastqueue.clients.callback) over TCP or a Unix socket. The other patterns
+carried messages between workers; the control plane does that now, and they say so.
 """
+
 from __future__ import annotations
 
 import asyncio

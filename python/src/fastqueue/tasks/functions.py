@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What kind of function a task is."""
+
 from __future__ import annotations
 
 import functools

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Priorities, states, tasks and results."""
+
 from __future__ import annotations
 
 import uuid
@@ -101,7 +102,9 @@ class TaskResult:
 
         if self.status is TaskStatus.SUCCESS:
             if self.result_state in ("evicted", "not_stored"):
-                raise TaskFailed(f"task {self.task_id} has succeeded, but its result is no longer there ({self.result_state})", self)
+                raise TaskFailed(
+                    f"task {self.task_id} has succeeded, but its result is no longer there ({self.result_state})", self
+                )
             return self.result
 
         reason = f": {self.error_type or 'error'}: {self.error}" if self.error else ""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of a submit, and their form on the wire."""
+
 from __future__ import annotations
 
 import time
@@ -90,7 +91,12 @@ def _delay(options: SubmitOptions, wire: dict[str, Any]) -> None:
             wire["delay_ms"] = delay
 
 
-_DURATIONS = (("expires", "expires_ms", 1), ("timeout", "timeout_ms", 1), ("backoff", "backoff_ms", 1), ("result_ttl", "result_ttl_ms", 0))
+_DURATIONS = (
+    ("expires", "expires_ms", 1),
+    ("timeout", "timeout_ms", 1),
+    ("backoff", "backoff_ms", 1),
+    ("result_ttl", "result_ttl_ms", 0),
+)
 
 
 def wire_options(options: SubmitOptions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The @task decorator and the registry of the functions that it has seen."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, ParamSpec, TypeVar, overload
@@ -85,9 +86,7 @@ def task(func_or_name: Callable[P, R], /) -> Callable[P, R]: ...
 def task(
     func_or_name: str | None = None, /, *, name: str | None = None, **options: Unpack[DeclaredOptions]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def task(
-    func_or_name: Any = None, /, *, name: str | None = None, **options: Unpack[DeclaredOptions]
-) -> Any:
+def task(func_or_name: Any = None, /, *, name: str | None = None, **options: Unpack[DeclaredOptions]) -> Any:
     """Makes a function a task: `@task`, `@task("name")`, `@task(name="name", retries=3, timeout=60)`.
 
     The function comes back as it was and can still be called. Options are used by clients that import this definition:

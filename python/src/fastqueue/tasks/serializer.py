@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Payloads and results as bytes.
 
-JSON is strict: a value that JSON cannot hold raises EncodingError. Pickle runs code of whoever wrote the bytes, so it is
-refused unless FASTQUEUE_ALLOW_PICKLE is set on both sides, and nobody chooses it but the caller.
+JSON is strict: a value that JSON cannot hold raises EncodingError. Pickle runs code of whoever wrote the bytes, so it
+is refused unless FASTQUEUE_ALLOW_PICKLE is set on every side, and nobody chooses it but the caller.
 """
+
 from __future__ import annotations
 
 import json
@@ -29,7 +30,8 @@ def require_pickle() -> None:
     if not pickle_allowed():
         raise make(
             "ENCODING",
-            "pickle is off: unpickling runs code of whoever sent the bytes. Set FASTQUEUE_ALLOW_PICKLE=1 in clients and workers to accept that",
+            "pickle is off: unpickling runs code of whoever sent the bytes. "
+            "Set FASTQUEUE_ALLOW_PICKLE=1 for clients, control plane and workers to accept that",
         )
 
 

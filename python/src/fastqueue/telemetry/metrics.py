@@ -4,6 +4,7 @@
 The control plane counts every task by itself. What is recorded here is added by the program that calls, through the
 OpenTelemetry API; it is for tasks that do not run through the queue.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -71,7 +72,9 @@ def record_worker_metric(metric_type: str, worker_id: str, count: int = 1) -> No
         raise ValueError(f"count is a number, not {count!r}")
     active = metric_type == "active"
     name = "fastqueue.workers.active" if active else "fastqueue.queue.size"
-    counter = _instrument("up_down_counter", name, "{worker}" if active else "{task}", "Active workers" if active else "Tasks in queue")
+    counter = _instrument(
+        "up_down_counter", name, "{worker}" if active else "{task}", "Active workers" if active else "Tasks in queue"
+    )
     if counter is not None:
         counter.add(count, {"worker.id": worker_id})
 

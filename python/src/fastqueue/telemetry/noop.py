@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tracer, span, meter and instruments that do nothing."""
+
 from __future__ import annotations
 
 from contextlib import contextmanager

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether telemetry is on, and the OpenTelemetry API if it is installed."""
+
 from __future__ import annotations
 
 import os

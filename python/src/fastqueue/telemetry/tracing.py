@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spans of the user's own."""
+
 from __future__ import annotations
 
 import functools

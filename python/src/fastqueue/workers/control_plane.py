@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """ControlPlaneWorker: `fastqueue control-plane`, which runs the tasks of this process itself, too."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fastqueue command as a child process of an asyncio program."""
+
 from __future__ import annotations
 
 import asyncio

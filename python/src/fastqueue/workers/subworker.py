@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SubWorker: `fastqueue subworker` with the task modules of this process."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Worker: the older name of a worker of its own. It works for the control plane at `base_address`."""
+
 from __future__ import annotations
 
 from typing import Any
