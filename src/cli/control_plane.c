@@ -168,6 +168,7 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
     server->connection_max = (uint32_t)NUMBER(MAX_CONNECTIONS);
     server->connection_unauth_max = (uint32_t)NUMBER(MAX_UNAUTHENTICATED);
     server->output_bytes_max = (uint64_t)NUMBER(MAX_OUTPUT);
+    server->client_bytes_max = (uint64_t)NUMBER(MAX_CLIENT_MEMORY);
     server->pipeline_max = (uint32_t)NUMBER(MAX_PIPELINE);
     server->auth_deadline_ms = NUMBER(AUTH_DEADLINE);
     server->drain_timeout_ms = NUMBER(DRAIN_TIMEOUT);

@@ -28,15 +28,15 @@ static int info_server(struct fq_call *call, fq_buf *text) {
 static int info_clients(struct fq_call *call, fq_buf *text) {
     struct fq_core_stats stats;
     fq_core_stats(call->core, &stats);
-    return fq_buf_printf(text,
-                         "# Clients\r\nconnected_clients:%" PRIu64 "\r\nmaxclients:%" PRIu32
-                         "\r\nblocked_clients:%" PRIu64 "\r\nwatched_ids:%" PRIu64
-                         "\r\ntotal_connections_received:%" PRIu64 "\r\nrejected_connections:%" PRIu64
-                         "\r\ncut_connections:%" PRIu64 "\r\nauth_failures:%" PRIu64
-                         "\r\nprotocol_errors:%" PRIu64 "\r\n",
-                         stats.connections, call->core->options->connection_max, stats.blocked_fetches,
-                         stats.watched_ids, stats.connections_total, stats.connections_refused_total,
-                         stats.connections_cut_total, stats.auth_failures_total, stats.protocol_errors_total);
+    return fq_buf_printf(
+        text,
+        "# Clients\r\nconnected_clients:%" PRIu64 "\r\nclient_bytes:%zu\r\nmaxclients:%" PRIu32
+        "\r\nblocked_clients:%" PRIu64 "\r\nwatched_ids:%" PRIu64 "\r\ntotal_connections_received:%" PRIu64
+        "\r\nrejected_connections:%" PRIu64 "\r\ncut_connections:%" PRIu64 "\r\nauth_failures:%" PRIu64
+        "\r\nprotocol_errors:%" PRIu64 "\r\n",
+        stats.connections, call->core->client_bytes, call->core->options->connection_max,
+        stats.blocked_fetches, stats.watched_ids, stats.connections_total, stats.connections_refused_total,
+        stats.connections_cut_total, stats.auth_failures_total, stats.protocol_errors_total);
 }
 
 static int info_durability(struct fq_call *call, fq_buf *text) {
@@ -211,6 +211,7 @@ int fq_command_config(struct fq_call *call) {
         {"max-payload",        (int64_t)options->payload_bytes_max, NULL                                      },
         {"max-result",         (int64_t)options->result_bytes_max,  NULL                                      },
         {"max-output",         (int64_t)options->output_bytes_max,  NULL                                      },
+        {"max-client-memory",  (int64_t)options->client_bytes_max,  NULL                                      },
         {"max-pipeline",       options->pipeline_max,               NULL                                      },
         {"auth-deadline-ms",   options->auth_deadline_ms,           NULL                                      },
         {"drain-timeout-ms",   options->drain_timeout_ms,           NULL                                      },

@@ -57,6 +57,13 @@ void fq_connection_pushed(fq_connection *connection) {
     note_fresh(connection);
 }
 
+// What the connection's buffers hold of the memory that all peers share.
+static void count_memory(fq_connection *connection) {
+    size_t bytes = connection->input.capacity + connection->output.capacity;
+    connection->core->client_bytes += bytes - connection->counted_bytes;
+    connection->counted_bytes = bytes;
+}
+
 // A logged-in connection's deadline runs while its peer leaves too much untaken.
 static void watch_stall(fq_connection *connection, bool has_moved) {
     struct fq_timers *timers = &connection->core->timers;
@@ -72,6 +79,7 @@ static void watch_stall(fq_connection *connection, bool has_moved) {
 }
 
 void fq_connection_seal(fq_connection *connection) {
+    count_memory(connection);
     watch_stall(connection, false);
     struct fq_output_mark mark = {output_end(connection), connection->fresh_seq, connection->fresh_commands};
     connection->fresh_commands = 0;
@@ -112,6 +120,17 @@ fq_str fq_connection_output(const fq_connection *connection) {
     return (fq_str){all.ptr, (size_t)(connection->released_end - connection->output_base)};
 }
 
+void fq_connection_evict(fq_connection *connection) {
+    connection->core->stats.connections_cut_total++;
+    fq_connection_cut(connection);
+    fq_link_remove(&connection->touched);
+    fq_link_remove(&connection->gated);
+    connection->mark_count = 0;
+    fq_buf_done(&connection->input);
+    fq_buf_done(&connection->output);
+    count_memory(connection);
+}
+
 static void give_back(fq_buf *buf) {
     if (buf->capacity > BUFFER_KEPT_MAX && fq_buf_len(buf) == 0)
         fq_buf_done(buf);
@@ -130,6 +149,7 @@ void fq_connection_sent(fq_connection *connection, size_t len) {
     connection->in_flight -= connection->released_commands;
     connection->released_commands = 0;
     give_back(&connection->output);
+    count_memory(connection);
     if (connection->block == FQ_BLOCK_NONE && fq_buf_len(&connection->input) > 0)
         fq_link_append_once(&core->held, &connection->held);
 }
@@ -141,6 +161,7 @@ bool fq_connection_should_close(const fq_connection *connection) {
 }
 
 void fq_connection_cut(fq_connection *connection) {
+    fq_parked_remove(connection->core, connection); // nothing is leased to who cannot be told
     connection->is_cut = true;
     connection->is_closing = true;
     if (connection->request != NULL)
@@ -236,6 +257,7 @@ void fq_connection_resume(fq_connection *connection, struct fq_now now) {
     if (connection->is_closing)
         return;
     give_back(&connection->input);
+    count_memory(connection);
     if (connection->request == NULL) // it may want to read again
         fq_link_append_once(&connection->core->ready, &connection->ready);
 }
@@ -261,6 +283,7 @@ int fq_connection_feed(fq_connection *connection, const void *bytes, size_t len,
     if (connection->is_closing)
         return FQ_ECLOSED;
     give_back(&connection->input);
+    count_memory(connection);
     if (core->journal != NULL && fq_journal_backlog_bytes(core->journal) > FQ_BACKLOG_HIGH)
         core->backlogged = true;
     if (core->backlogged && fq_buf_len(&connection->input) > 0)
@@ -335,6 +358,7 @@ void fq_connection_done(fq_connection *connection, struct fq_now now) {
     fq_resp_request_reader_free(connection->reader);
     fq_buf_done(&connection->input);
     fq_buf_done(&connection->output);
+    count_memory(connection);
     free(connection->fetch.entries);
     free(connection->fetch.worker);
     free(connection->peer);

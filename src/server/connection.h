@@ -80,6 +80,7 @@ struct fq_connection {
     uint32_t released_commands;
     uint32_t in_flight; // commands whose replies were not taken by the transport
     uint64_t commands_total;
+    size_t counted_bytes; // of core->client_bytes
 
     enum fq_block block;
     bool delay_served;        // the login that is executed again has waited its time
@@ -115,6 +116,8 @@ void fq_connection_resume(fq_connection *connection, struct fq_now now);
 void fq_connection_end(fq_connection *connection);
 /** Closes at once. */
 void fq_connection_cut(fq_connection *connection);
+/** Closes at once to make room: its buffers are freed now. */
+void fq_connection_evict(fq_connection *connection);
 /** The wait of `block` is over; the reply has been written. */
 void fq_connection_unblock(fq_connection *connection);
 bool fq_connection_has_work(const fq_connection *connection);

@@ -69,9 +69,10 @@ struct fq_core {
     struct fq_link requests, answered;
     size_t connection_count, unauthenticated_count, request_count;
     uint64_t last_connection_id;
+    size_t client_bytes; // memory of all connections' buffers
     struct fq_core_stats stats;
     struct fq_latency waits, runs; // eligible until granted; execution
-    uint64_t hash_checked_seq; // last record of the journal when the state's hash was written down
+    uint64_t hash_checked_seq;     // last record of the journal when the state's hash was written down
     bool failed, draining, submits_blocked, backlogged;
 };
 

@@ -11,6 +11,7 @@ void fq_server_options_init(struct fq_server_options *options) {
         .connection_max = 10000,
         .connection_unauth_max = 256,
         .output_bytes_max = 32 << 20,
+        .client_bytes_max = 1ull << 30,
         .pipeline_max = 16384,
         .auth_deadline_ms = 5000,
         .drain_timeout_ms = 25000,

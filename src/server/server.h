@@ -26,9 +26,10 @@ struct fq_server_options {
     uint32_t connection_max;        // 10,000
     uint32_t connection_unauth_max; // 256
     uint64_t output_bytes_max;      // per connection: 32 MiB
-    uint32_t pipeline_max;          // commands in flight per connection: 16,384
-    int64_t auth_deadline_ms;       // 5,000
-    int64_t drain_timeout_ms;       // 25,000
+    uint64_t client_bytes_max; // buffers of all connections together: 1 GiB; above it the largest is closed
+    uint32_t pipeline_max;     // commands in flight per connection: 16,384
+    int64_t auth_deadline_ms;  // 5,000
+    int64_t drain_timeout_ms;  // 25,000
     uint64_t compact_bytes_min;
     const char *server_id; // its name in metrics, HELLO and INFO; NULL = "control-plane"
     const char

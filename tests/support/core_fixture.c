@@ -62,6 +62,7 @@ void core_fixture_open(struct core_fixture *fixture, bool with_journal) {
                                     .journal = fixture->journal,
                                     .credentials = fixture->credentials,
                                     .seed = 42,
+                                    .observer = fixture->observer,
                                     .server_id = "test-server"};
     fixture->core = fq_core_new(&config);
     assert_non_null(fixture->core);

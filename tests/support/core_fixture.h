@@ -14,6 +14,7 @@ struct core_fixture {
     struct fq_storage_ops storage_ops;
     fq_journal *journal; // NULL = memory only
     fq_credentials *credentials;
+    struct fq_core_observer observer;
     fq_core *core;
     struct fq_now now;
     uint64_t wakes;

@@ -219,6 +219,28 @@ static void a_deaf_peer_is_held_then_cut(void **state) {
     core_peer_free(peer);
 }
 
+// Unfinished requests of many peers: above the bound that all share, the one that holds most makes room.
+static void memory_of_all_is_bounded(void **state) {
+    (void)state;
+    enum { PEERS = 5, KIB = 1024 };
+    fixture.options.client_bytes_max = 1500 * KIB;
+    core_fixture_open(&fixture, false);
+    struct core_peer *peers[PEERS];
+    char *text = calloc(1, 600 * KIB);
+    assert_non_null(text);
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = core_peer_connect(&fixture, NULL);
+        core_peer_feed(peers[i], FQ_STR("*3\r\n$9\r\nFQ.SUBMIT\r\n$4\r\nmail\r\n$1000000\r\n"));
+        core_peer_feed(peers[i], (fq_str){text, (size_t)(i == 1 ? 600 : 200) * KIB});
+    }
+    core_fixture_turn(&fixture);
+    for (int i = 0; i < PEERS; i++)
+        assert_int_equal(peers[i]->was_cut, i == 1);
+    for (int i = 0; i < PEERS; i++)
+        core_peer_free(peers[i]);
+    free(text);
+}
+
 static void a_reply_above_the_hard_limit_cuts(void **state) {
     (void)state;
     fixture.options.output_bytes_max = 5000;
@@ -350,6 +372,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(connections_without_login_are_limited_apart, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_full_pipeline_waits, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_deaf_peer_is_held_then_cut, prepare, close_core),
+        cmocka_unit_test_setup_teardown(memory_of_all_is_bounded, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_reply_above_the_hard_limit_cuts, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_fits_the_output, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_tries_one_where_the_largest_would_not_fit, prepare,

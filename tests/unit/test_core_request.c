@@ -135,6 +135,56 @@ static void a_callback_may_ask_again(void **state) {
     assert_int_equal(chain.left, 0);
 }
 
+struct seen {
+    int submitted, granted, completed, others;
+};
+
+static void on_event(void *context, const fq_engine *engine, const struct fq_event *event,
+                     const struct fq_task_view *after) {
+    struct seen *seen = context;
+    assert_non_null(engine);
+    switch (fq_event_type_of(event)) {
+    case FQ_EVENT_SUBMITTED:
+        assert_true(fq_str_equal(after->name, FQ_STR("mail")));
+        seen->submitted++;
+        break;
+    case FQ_EVENT_GRANTED:
+        assert_int_equal(after->state, FQ_TASK_STARTED);
+        seen->granted++;
+        break;
+    case FQ_EVENT_COMPLETED:
+        assert_true(after->run_us == 77);
+        seen->completed++;
+        break;
+    default: seen->others++;
+    }
+}
+
+// The observer sees every event once, with the task as the event left it.
+static void the_observer_sees_what_happens(void **state) {
+    (void)state;
+    struct core_fixture other;
+    struct seen seen = {0};
+    core_fixture_init(&other);
+    other.observer = (struct fq_core_observer){.on_event = on_event, .context = &seen};
+    core_fixture_open(&other, true);
+    struct core_peer *peer = core_peer_connect(&other, NULL);
+    core_peer_expect(peer, "FQ.SUBMIT mail x ID " ID, "\"*\"");
+    char *grant = core_peer_ask(peer, "FQ.FETCH TASKS mail");
+    unsigned long long token;
+    assert_int_equal(sscanf(strstr(grant, "\"token\", \"") + 10, "%llu", &token), 1);
+    free(grant);
+    char line[160];
+    snprintf(line, sizeof line, "FQ.COMPLETE " ID " %llu done RUN 77", token);
+    core_peer_expect(peer, line, "+OK");
+    core_peer_expect(peer, line, "*");
+    assert_int_equal(seen.submitted, 1);
+    assert_int_equal(seen.granted, 1);
+    assert_int_equal(seen.completed, 1);
+    core_peer_free(peer);
+    core_fixture_close(&other);
+}
+
 // A thousand waiters on one name and others: each task goes to exactly one, in order of arrival.
 static void many_waiters_are_served_in_order(void **state) {
     (void)state;
@@ -220,6 +270,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_request_may_wait_and_be_given_up, open_core, close_core),
         cmocka_unit_test_setup_teardown(requests_are_limited, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_callback_may_ask_again, open_core, close_core),
+        cmocka_unit_test(the_observer_sees_what_happens),
         cmocka_unit_test_setup_teardown(many_waiters_are_served_in_order, open_core, close_core),
         cmocka_unit_test_setup_teardown(many_watches_on_one_connection, open_core, close_core),
     };

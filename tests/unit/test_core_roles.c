@@ -153,6 +153,45 @@ static void each_row_checks_its_arity(void **state) {
     core_fixture_close(&fixture);
 }
 
+// The page about the wire names every command of the table.
+static void the_protocol_page_has_every_command(void **state) {
+    (void)state;
+    static char page[1 << 17];
+    FILE *file = fopen(FQ_SOURCE_DIR "/docs/protocol.md", "r");
+    assert_non_null(file);
+    size_t len = fread(page, 1, sizeof page - 1, file);
+    fclose(file);
+    page[len] = '\0';
+    for (size_t i = 0; fq_command_row(i) != NULL; i++) {
+        char quoted[64];
+        snprintf(quoted, sizeof quoted, "`%s", fq_command_row(i)->name);
+        if (strstr(page, quoted) == NULL)
+            fail_msg("docs/protocol.md does not have %s", fq_command_row(i)->name);
+    }
+}
+
+// A verified certificate's name is a login by itself, if there is a user of that name.
+static void a_certificate_logs_in(void **state) {
+    (void)state;
+    struct core_fixture fixture;
+    open_with_users(&fixture);
+    const char *refusal;
+    fq_str subjects[] = {FQ_STR("read"), FQ_STR("stranger")};
+    for (int i = 0; i < 2; i++) {
+        struct fq_peer_info info = {.text = FQ_STR("192.0.2.1:1"), .tls_subject = subjects[i]};
+        fq_connection *connection = fq_core_accept(fixture.core, &info, fixture.now, &refusal);
+        assert_non_null(connection);
+        assert_int_equal(fq_connection_feed(connection, "*1\r\n$7\r\nFQ.LIST\r\n", 17, fixture.now), 0);
+        fq_core_turn(fixture.core, fixture.now);
+        while (fq_core_next_ready(fixture.core) != NULL)
+            continue;
+        fq_str output = fq_connection_output(connection);
+        assert_memory_equal(output.ptr, i == 0 ? "*2\r\n" : "-NOA", 4);
+        fq_connection_close(connection, fixture.now);
+    }
+    core_fixture_close(&fixture);
+}
+
 static void names_are_found_in_any_case(void **state) {
     (void)state;
     struct fq_command_index index;
@@ -229,7 +268,9 @@ static void bad_lines_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_asks_for_its_role), cmocka_unit_test(without_login_only_logging_in),
-        cmocka_unit_test(each_row_checks_its_arity),  cmocka_unit_test(names_are_found_in_any_case),
+        cmocka_unit_test(each_row_checks_its_arity),  cmocka_unit_test(the_protocol_page_has_every_command),
+  cmocka_unit_test(a_certificate_logs_in),
+  cmocka_unit_test(names_are_found_in_any_case),
         cmocka_unit_test(a_users_file_is_read),       cmocka_unit_test(bad_lines_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
