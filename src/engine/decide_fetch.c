@@ -69,6 +69,10 @@ static int choose(const fq_engine *engine, const struct fq_command *command, str
         }
         if (rc < 0)
             return rc;
+        if (left > 0 && decision->event_count >= FQ_EVENTS_MAX) {
+            decision->is_partial = true;
+            break;
+        }
     }
     return 0;
 }

@@ -55,6 +55,7 @@ void fq_decision_reset(fq_decision *decision) {
     memset(&decision->task_id, 0, sizeof decision->task_id);
     decision->is_repeat = false;
     decision->is_stale = false;
+    decision->is_partial = false;
     decision->touched = 0;
     decision->reason[0] = '\0';
 }
@@ -122,6 +123,9 @@ bool fq_decision_is_repeat(const fq_decision *decision) {
 }
 bool fq_decision_is_stale(const fq_decision *decision) {
     return decision->is_stale;
+}
+bool fq_decision_is_partial(const fq_decision *decision) {
+    return decision->is_partial;
 }
 enum fq_verdict fq_decision_verdict(const fq_decision *decision, size_t index) {
     FQ_ASSERT(index < decision->verdict_count);

@@ -43,20 +43,25 @@ static int lease_expired(struct due *due, struct fq_task *task) {
     return fq_lease_lost(due->engine, due->decision, due->now, task, &end);
 }
 
+static bool is_expired(const struct due *due, const struct fq_task *task) {
+    return fq_task_expires_us(task) <= due->now.wall_us;
+}
+
 static int boot_due(struct due *due, struct fq_task *task) {
     switch (fq_task_state_of(task)) {
     case FQ_TASK_SCHEDULED:
-        if (fq_task_expires_us(task) <= due->now.wall_us)
-            return 0; // the other heap says so
-        return about(due, FQ_EVENT_ELIGIBLE, task);
+        return about(due, is_expired(due, task) ? FQ_EVENT_EXPIRED : FQ_EVENT_ELIGIBLE, task);
     case FQ_TASK_STARTED: return lease_expired(due, task);
     default: return about(due, FQ_EVENT_FORGOTTEN, task);
     }
 }
 
+// Comes behind boot_due, which has seen to all whose delay is over: each walk then meets no more tasks than it has room for.
 static int wall_due(struct due *due, struct fq_task *task) {
-    bool expired = fq_task_expires_us(task) <= due->now.wall_us;
-    return about(due, expired ? FQ_EVENT_EXPIRED : FQ_EVENT_ELIGIBLE, task);
+    bool by_delay = fq_task_state_of(task) == FQ_TASK_SCHEDULED && (task->flags & FQ_FLAG_BY_WALL) == 0;
+    if (by_delay && fq_heap_key(&due->engine->boot_timers, task) <= due->now.boot_us)
+        return 0;
+    return about(due, is_expired(due, task) ? FQ_EVENT_EXPIRED : FQ_EVENT_ELIGIBLE, task);
 }
 
 static int add_candidate(struct due *due, const fq_heap *heap, uint64_t index, int64_t until_us) {

@@ -89,6 +89,8 @@ enum fq_verdict fq_decision_verdict(const fq_decision *decision, size_t index);
 uint64_t fq_decision_touched(const fq_decision *decision);
 /** COMPLETE, FAIL, RELEASE, HEARTBEAT: a lease was no longer held under its token. Count it with fq_engine_note. */
 bool fq_decision_is_stale(const fq_decision *decision);
+/** FETCH: it stopped at 4,096 tasks, most of them expired, with more to choose from: decide it again. */
+bool fq_decision_is_partial(const fq_decision *decision);
 
 // --- events ---------------------------------------------------------------------------------------------------------
 enum fq_event_type fq_event_type_of(const struct fq_event *event);

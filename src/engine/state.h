@@ -203,7 +203,7 @@ struct fq_decision {
     unsigned char *verdicts;
     size_t verdict_count, verdict_capacity;
     fq_uuid task_id;
-    bool is_repeat, is_stale;
+    bool is_repeat, is_stale, is_partial;
     uint64_t touched;
     char reason[320];
 };

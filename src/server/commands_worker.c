@@ -252,6 +252,8 @@ int fq_command_fetch(struct fq_call *call) {
         int64_t until_us = fq_time_add(call->now.boot_us, fetch.block_ms * FQ_US_PER_MS);
         rc = fq_parked_add(core, call->connection, fetch.worker, fetch.names, fetch.name_count,
                            (uint32_t)fetch.count, until_us);
+        if (rc == 0 && fq_decision_is_partial(core->decision))
+            fq_parked_mark_wait(core, call->connection);
         return rc < 0 ? rc : FQ_CALL_BLOCKED;
     }
     fq_fetch_reply(core, call->connection);

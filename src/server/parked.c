@@ -234,12 +234,14 @@ void fq_parked_mark(fq_core *core, uint32_t name_id) {
         fq_link_append_once(&core->parked.marked, &name->mark);
 }
 
+void fq_parked_mark_wait(fq_core *core, fq_connection *connection) {
+    for (size_t i = 0; i < connection->fetch.entry_count; i++)
+        fq_link_append_once(&core->parked.marked, &connection->fetch.entries[i].name->mark);
+}
+
 void fq_parked_mark_all(fq_core *core) {
-    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, fetch.link);
-        for (size_t i = 0; i < connection->fetch.entry_count; i++)
-            fq_link_append_once(&core->parked.marked, &connection->fetch.entries[i].name->mark);
-    }
+    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next)
+        fq_parked_mark_wait(core, FQ_OF_LINK(link, fq_connection, fetch.link));
 }
 
 void fq_parked_rename(fq_core *core, fq_str worker) {
@@ -257,8 +259,7 @@ void fq_parked_rename(fq_core *core, fq_str worker) {
         leave_queues(core, connection);
         if (join_registered(core, connection) < 0)
             continue; // short of memory: it waits for what it has joined, or for its time to end
-        for (size_t i = 0; i < wait->entry_count; i++)
-            fq_link_append_once(&core->parked.marked, &wait->entries[i].name->mark);
+        fq_parked_mark_wait(core, connection);
     }
 }
 
@@ -290,31 +291,37 @@ static fq_connection *oldest_waiter(const struct fq_parked *parked) {
     return oldest;
 }
 
-// Leases what there is for one waiter. When that is nothing, nothing is left of any name it waits for.
-static void serve(fq_core *core, fq_connection *connection, struct fq_now now) {
+// Leases what there is for one waiter. When that is nothing, nothing is left of any name it waits for. False: so much had
+// expired that the rest is for the next turn.
+static bool serve(fq_core *core, fq_connection *connection, struct fq_now now) {
     struct fq_fetch_wait *wait = &connection->fetch;
     size_t count;
     int rc = list_names(&core->parked, wait, &count);
     if (rc == 0)
         rc = fq_fetch_grant(core, connection, fq_str_of(wait->worker), core->parked.list, count, wait->count,
                             now);
+    if (rc == 0 && fq_decision_is_partial(core->decision))
+        return false;
     if (rc == 0) {
         for (size_t i = 0; i < wait->entry_count; i++)
             fq_link_remove(&wait->entries[i].name->mark);
-        return;
+        return true;
     }
     fq_parked_remove(core, connection);
     if (rc > 0) {
         fq_fetch_reply(core, connection);
-        return;
+        return true;
     }
     fq_reply_error(fq_connection_writer(connection), rc, core->reason);
     fq_connection_touch(connection);
     fq_connection_replied(connection);
+    return true;
 }
 
 void fq_parked_match(fq_core *core, struct fq_now now) {
     fq_connection *connection;
-    while ((connection = oldest_waiter(&core->parked)) != NULL)
-        serve(core, connection, now);
+    while ((connection = oldest_waiter(&core->parked)) != NULL) {
+        if (!serve(core, connection, now))
+            return;
+    }
 }

@@ -34,6 +34,8 @@ FQ_MUST_USE int fq_parked_add(fq_core *core, fq_connection *connection, fq_str w
 void fq_parked_remove(fq_core *core, fq_connection *connection);
 /** Ends the wait with an empty reply. */
 void fq_parked_end(fq_core *core, fq_connection *connection);
+/** There may be something for the fetch that waits here: it is served with the next turn. */
+void fq_parked_mark_wait(fq_core *core, fq_connection *connection);
 /** A task of the name is eligible. */
 void fq_parked_mark(fq_core *core, uint32_t name_id);
 /** Anything may have become eligible: a pause ended. */
