@@ -25,6 +25,16 @@ int fq_decide_cancel(const fq_engine *engine, const struct fq_command *command, 
     return fq_decide_about(engine, decision, type, now, task) != NULL ? 0 : FQ_ENOMEM;
 }
 
+// Names that begin to wait, or go on, with the whole queue.
+static uint64_t count_changing(const fq_engine *engine, bool pause) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < engine->name_count; i++) {
+        bool waits = engine->all_paused || engine->name_list[i]->paused;
+        count += waits != pause;
+    }
+    return count;
+}
+
 int fq_decide_pause(const fq_engine *engine, const struct fq_command *command, struct fq_now now,
                     fq_decision *decision) {
     bool pause = command->type == FQ_COMMAND_PAUSE;
@@ -41,15 +51,18 @@ int fq_decide_pause(const fq_engine *engine, const struct fq_command *command, s
             return fq_refuse(decision, FQ_EFULL, "%u task names are in use, the limit", engine->name_count);
         if (name != NULL && name->paused == pause)
             return 0;
-    } else if (pause && engine->all_paused) {
-        return 0;
+    } else {
+        decision->touched = count_changing(engine, pause);
+        if (decision->touched == 0 && pause == engine->all_paused)
+            return 0;
     }
     struct fq_event *event =
         fq_decision_add(decision, pause ? FQ_EVENT_PAUSED : FQ_EVENT_RESUMED, engine, now);
     if (event == NULL)
         return FQ_ENOMEM;
     event->name = text;
-    decision->touched = text.len > 0 ? 1 : engine->name_count;
+    if (text.len > 0)
+        decision->touched = 1;
     return 0;
 }
 
