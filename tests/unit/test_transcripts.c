@@ -151,7 +151,7 @@ static void expect_line(struct player *player, char letter, const char *line) {
     for (int i = 0; i < count; i++) {
         assert_true(player->variable_count < VARIABLES && lens[i] < 128);
         size_t at = player->variable_count++;
-        snprintf(player->variables[at].name, sizeof player->variables[at].name, "%s", unknown[i]);
+        snprintf(player->variables[at].name, sizeof player->variables[at].name, "%.31s", unknown[i]);
         memcpy(player->variables[at].value, words[i], lens[i]);
         player->variables[at].value[lens[i]] = '\0';
     }
