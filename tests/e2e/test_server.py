@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from harness import RespError, Server, encode
+from harness import Link, RespError, Server, encode, free_port
 
 
 class Start(unittest.TestCase):
@@ -90,6 +90,23 @@ class Listening(unittest.TestCase):
                 with server.connect() as link:
                     self.assertEqual(link.command("PING"), "PONG")
             self.assertFalse(path.exists())
+
+    def test_several_addresses_at_once(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            port, path = free_port(), f"{folder}/queue.sock"
+            addresses = [f"tcp://127.0.0.1:{port}", f"unix://{path}"]
+            targets = [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, path)]
+            if pathlib.Path("/proc/net/if_inet6").exists():
+                addresses.append(f"tcp://[::1]:{port}")
+                targets.append((socket.AF_INET6, ("::1", port)))
+            with Server("--listen", *addresses) as server:
+                for family, target in targets:
+                    with socket.socket(family) as sock:
+                        sock.connect(target)
+                        with Link(sock) as link:
+                            self.assertEqual(link.command("PING"), "PONG")
+                for address in addresses:
+                    self.assertIn(f"address={address}", server.log())
 
     def test_half_closed_connection_gets_its_replies(self) -> None:
         with Server() as server, socket.create_connection(("127.0.0.1", server.port)) as link:
