@@ -13,6 +13,8 @@ enum {
     LISTENERS_MAX = 16,
     LINGERING_MAX = 1024, // above, a transport is closed without waiting for its peer
     SWEEP_US = 250 * FQ_US_PER_MS,
+    // What one connection is fed before the others, the disk and the replies have their turn.
+    FEED_PER_TURN = 64 * 1024,
     LINGER_US = FQ_US_PER_S,
     LEAVE_US = 30 * FQ_US_PER_S,
 };
@@ -21,10 +23,14 @@ enum transport_state { SHAKING, OPEN, LEAVING, LINGERING };
 
 struct transport {
     struct transport *next, *previous;
+    struct transport *next_resting; // has had its fill in this turn
     fq_transports *owner;
     fq_stream *stream;
     fq_connection *connection; // NULL while SHAKING and once LINGERING
     enum transport_state state;
+    bool is_resting;
+    uint64_t fed_in_turn; // number of the turn that `fed` counts for
+    size_t fed;
     int64_t until_us;         // not OPEN: closed then
     uint64_t leave_after_seq; // LEAVING: the last record that the replies may rest on
     struct fq_peer peer;
@@ -43,6 +49,8 @@ struct fq_transports {
     size_t door_count;
     struct transport all; // head of the ring
     struct fq_transports_stats stats;
+    struct transport *resting;
+    uint64_t turn;
     size_t timed_count; // transports that are not simply OPEN
     int64_t next_sweep_us;
 };
@@ -60,7 +68,17 @@ static void set_state(struct transport *transport, enum transport_state state, s
     transport->state = state;
 }
 
+static void leave_rest(struct transport *transport) {
+    struct transport **link = &transport->owner->resting;
+    while (transport->is_resting && *link != transport)
+        link = &(*link)->next_resting;
+    if (transport->is_resting)
+        *link = transport->next_resting;
+    transport->is_resting = false;
+}
+
 static void close_transport(struct transport *transport, struct fq_now now) {
+    leave_rest(transport);
     set_state(transport, OPEN, now);
     if (transport->connection != NULL)
         fq_connection_close(transport->connection, now);
@@ -109,6 +127,32 @@ static void leave(struct transport *transport, struct fq_now now) {
     transport->owner->next_sweep_us = now.boot_us;
 }
 
+// Reading goes on with the next turn.
+static void rest_when_fed(struct transport *transport, size_t len) {
+    fq_transports *owner = transport->owner;
+    if (transport->fed_in_turn != owner->turn)
+        transport->fed = 0;
+    transport->fed_in_turn = owner->turn;
+    transport->fed += len;
+    if (transport->fed < FEED_PER_TURN || transport->is_resting)
+        return;
+    transport->is_resting = true;
+    transport->next_resting = owner->resting;
+    owner->resting = transport;
+    fq_stream_set_reading(transport->stream, false);
+}
+
+static void end_rest(fq_transports *transports) {
+    transports->turn++;
+    while (transports->resting != NULL) {
+        struct transport *transport = transports->resting;
+        transports->resting = transport->next_resting;
+        transport->is_resting = false;
+        if (transport->state == OPEN)
+            fq_stream_set_reading(transport->stream, fq_connection_wants_read(transport->connection));
+    }
+}
+
 static void serve(struct transport *transport, struct fq_now now) {
     send_output(transport);
     if (fq_connection_should_close(transport->connection)) {
@@ -116,7 +160,7 @@ static void serve(struct transport *transport, struct fq_now now) {
             linger(transport, now);
         else if (transport->state == OPEN)
             leave(transport, now);
-    } else if (transport->state == OPEN) {
+    } else if (transport->state == OPEN && !transport->is_resting) {
         fq_stream_set_reading(transport->stream, fq_connection_wants_read(transport->connection));
     }
 }
@@ -131,6 +175,7 @@ static void on_bytes(void *context, fq_str bytes) {
     if (fq_connection_feed(transport->connection, bytes.ptr, bytes.len, now) < 0 ||
         !fq_connection_wants_read(transport->connection))
         fq_stream_set_reading(transport->stream, false);
+    rest_when_fed(transport, bytes.len);
 }
 
 static void on_writable(void *context) {
@@ -283,6 +328,7 @@ static void sweep(fq_transports *transports, struct fq_now now) {
 }
 
 void fq_transports_flush(fq_transports *transports, struct fq_now now) {
+    end_rest(transports);
     fq_connection *connection;
     while ((connection = fq_core_next_ready(transports->config.core)) != NULL) {
         struct transport *transport = fq_connection_context(connection);
