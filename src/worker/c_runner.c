@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // Nothing to do: the wish lies on the board. But a task that sleeps in the kernel wakes up and can look.
 static void on_soft_signal(int number) {
@@ -24,6 +25,9 @@ static void run_one(fq_runner *runner, const struct fq_c_modules *modules, fq_ta
     const struct fq_task_entry *entry = modules->tasks[given->name_index];
     fq_task_begin(task, runner, given);
     int returned = entry->run(task);
+    // A child that the task forked came back from it: the task is its parent's to report.
+    if (fq_runner_is_forked(runner))
+        _exit(0);
     struct fq_runner_outcome outcome = fq_task_outcome(task, returned);
     fq_runner_finish(runner, given->slot, &outcome);
     fq_task_end(task);

@@ -2,7 +2,7 @@
 #include "worker/link.h"
 
 #include "base/time.h"
-#include "net/connect_socket.h"
+#include "client/dial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,34 +12,15 @@
 
 enum { LINK_READ_BYTES = 64 * 1024, LINK_READS_A_STEP = 16 };
 
-static const char *given(const char *text) {
-    return text != NULL && text[0] != '\0' ? text : NULL;
-}
-
-static int open_tls(struct fq_link *link, const struct fq_link_options *options) {
-    if (link->address.kind != FQ_ADDRESS_TLS)
-        return 0;
-    struct fq_tls_options tls = {.cert_file = given(options->tls_cert),
-                                 .key_file = given(options->tls_key),
-                                 .ca_file = given(options->tls_ca)};
-    return fq_tls_context_new(&tls, link->error, sizeof link->error, &link->tls_context);
-}
-
 int fq_link_open(struct fq_link *link, const struct fq_link_options *options) {
     *link = (struct fq_link){.epoll_fd = options->epoll_fd, .fd = -1};
-    const char *reason = "";
-    int error = fq_address_parse(fq_str_of(options->address), &link->address, &reason);
-    if (error < 0) {
-        snprintf(link->error, sizeof link->error, "control plane address: %s", reason);
-        return error;
-    }
-    error = open_tls(link, options);
+    int error = fq_target_init(&link->target, &options->target, link->error, sizeof link->error);
     if (error < 0)
         return error;
     struct fq_session_options session;
     fq_session_options_init(&session);
-    session.user = given(options->user) != NULL ? options->user : given(link->address.user);
-    session.token = given(options->token) != NULL ? options->token : given(link->address.token);
+    session.user = link->target.user;
+    session.token = link->target.token;
     session.client_name = options->client_name;
     session.seed = options->seed;
     link->session = fq_session_new(&session);
@@ -63,7 +44,7 @@ static void drop_socket(struct fq_link *link) {
 void fq_link_close(struct fq_link *link) {
     drop_socket(link);
     link->session = fq_session_free(link->session);
-    link->tls_context = fq_tls_context_free(link->tls_context);
+    fq_target_done(&link->target);
     fq_buf_done(&link->plain);
 }
 
@@ -79,6 +60,8 @@ static void lose(struct fq_link *link, int64_t now_us) {
     drop_socket(link);
     if (was_up)
         fq_session_disconnected(link->session, now_us);
+    else
+        fq_target_advance(&link->target);
     int64_t delay = fq_session_reconnect_delay_us(link->session);
     if (!was_up && delay < 50 * FQ_US_PER_MS)
         delay = 50 * FQ_US_PER_MS;
@@ -91,8 +74,48 @@ static void watch(struct fq_link *link, int operation, bool wants_write) {
     (void)epoll_ctl(link->epoll_fd, operation, link->fd, &event);
 }
 
+// The first address, counted from the attempts made, to which a connect can begin.
+static int dial_one_of(const struct addrinfo *all, unsigned attempt, int *ret_fd) {
+    unsigned count = 0;
+    for (const struct addrinfo *info = all; info != NULL; info = info->ai_next)
+        count++;
+    int error = FQ_ECONNECT;
+    for (unsigned i = 0; i < count && error < 0; i++) {
+        const struct addrinfo *info = all;
+        for (unsigned skip = (attempt + i) % count; skip > 0; skip--)
+            info = info->ai_next;
+        error = fq_dial_start(info->ai_addr, info->ai_addrlen, ret_fd);
+    }
+    return error;
+}
+
+static int dial(struct fq_link *link, int *ret_fd) {
+    const struct fq_address *address = fq_target_address(&link->target);
+    if (address->kind == FQ_ADDRESS_UNIX) {
+        struct sockaddr_un name;
+        socklen_t len = fq_dial_unix(address, &name);
+        return fq_dial_start((const struct sockaddr *)&name, len, ret_fd);
+    }
+    char service[8];
+    fq_dial_service(address, service);
+    struct addrinfo hints = fq_dial_hints(), *all = NULL;
+    int failed = getaddrinfo(address->host, service, &hints, &all);
+    if (failed != 0) {
+        snprintf(link->error, sizeof link->error, "cannot resolve %.255s: %s", address->host,
+                 gai_strerror(failed));
+        return FQ_EINVALID;
+    }
+    int error = dial_one_of(all, link->attempts++, ret_fd);
+    freeaddrinfo(all);
+    return error;
+}
+
 static void connect_now(struct fq_link *link, int64_t now_us) {
-    if (fq_connect_socket(&link->address, link->attempts++, link->error, sizeof link->error, &link->fd) < 0) {
+    int error = dial(link, &link->fd);
+    if (error == FQ_ECONNECT)
+        snprintf(link->error, sizeof link->error, "cannot connect: %s", strerror(errno));
+    if (error < 0) {
+        link->fd = -1;
         lose(link, now_us);
         return;
     }
@@ -102,19 +125,17 @@ static void connect_now(struct fq_link *link, int64_t now_us) {
 
 // The connect ended, well or badly; or it is still under way.
 static void finish_connect(struct fq_link *link, int64_t now_us) {
-    int error = 0;
-    socklen_t len = sizeof error;
     struct sockaddr_storage peer;
     socklen_t peer_len = sizeof peer;
-    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-        error = errno;
+    int error = fq_dial_result(link->fd);
     if (error == 0 && getpeername(link->fd, (struct sockaddr *)&peer, &peer_len) != 0) {
         if (errno == ENOTCONN)
             return;
         error = errno;
     }
-    if (error == 0 && link->tls_context != NULL &&
-        fq_tls_new(link->tls_context, link->address.host, &link->tls) < 0)
+    const struct fq_address *address = fq_target_address(&link->target);
+    if (error == 0 && address->kind == FQ_ADDRESS_TLS &&
+        fq_tls_new(link->target.tls, address->host, &link->tls) < 0)
         error = ENOMEM;
     if (error != 0) {
         snprintf(link->error, sizeof link->error, "cannot connect: %s", strerror(error));
@@ -122,7 +143,6 @@ static void finish_connect(struct fq_link *link, int64_t now_us) {
         return;
     }
     link->connecting = false;
-    link->failure = 0;
     if (fq_session_connected(link->session, now_us) < 0)
         lose(link, now_us);
 }
@@ -150,7 +170,6 @@ static void read_socket(struct fq_link *link, int64_t now_us) {
         if (error < 0) {
             snprintf(link->error, sizeof link->error, "%s",
                      got > 0 ? fq_session_error(link->session) : "the control plane closed the connection");
-            link->failure = error;
             lose(link, now_us);
             return;
         }

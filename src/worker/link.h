@@ -5,29 +5,25 @@
 #define FQ_WORKER_LINK_H
 
 #include "base/buf.h"
+#include "client/target.h"
 #include "fastqueue/session.h"
-#include "net/address.h"
-#include "net/tls.h"
 
 struct fq_link {
     fq_session *session;
-    struct fq_address address;
-    fq_tls_context *tls_context; // NULL = plain
-    fq_tls *tls;
+    struct fq_target target;
+    fq_tls *tls;  // NULL = plain
     fq_buf plain; // decrypted, on its way to the session
     int epoll_fd; // borrowed
     int fd;       // -1 = not connected
     bool connecting;
-    bool wants_write; // registered for EPOLLOUT
-    unsigned attempts;
+    bool wants_write;  // registered for EPOLLOUT
+    unsigned attempts; // which of a name's addresses is tried
     int64_t retry_at_us;
-    int failure; // why the last connection was given up; 0 = it was not
-    char error[256];
+    char error[320];
 };
 
 struct fq_link_options {
-    const char *address, *user, *token;      // user and token: "" = those of the address, if any
-    const char *tls_ca, *tls_cert, *tls_key; // "" = none
+    struct fq_target_options target;
     const char *client_name;
     uint64_t seed;
     int epoll_fd;

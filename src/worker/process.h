@@ -36,7 +36,6 @@ struct fq_process_end {
     struct rusage usage;
     bool killed_here;   // the SIGKILL was ours
     bool out_of_memory; // the kernel killed for memory in our control group meanwhile
-    uint64_t resident;  // last sample before the end, bytes
 };
 /** OOM kills counted so far by our cgroup, -1 if that cannot be known. */
 int64_t fq_process_oom_kills(void);

@@ -8,12 +8,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 enum { SETUP_WAIT_MS = 10000, CLOSE_WAIT_MS = 2000, POLL_EVERY_US = 500 };
+
+// A page that the kernel gives to a forked child as zeroes: the child knows itself without a system call.
+static uint64_t *new_fork_mark(void) {
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return NULL;
+    uint64_t *mark = page;
+    if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
+        munmap(page, 4096);
+        return NULL;
+    }
+    *mark = 1;
+    return mark;
+}
+
+bool fq_runner_is_forked(const fq_runner *runner) {
+    return runner->forked || __atomic_load_n(runner->fork_mark, __ATOMIC_RELAXED) == 0;
+}
 
 int64_t fq_runner_now_us(void) {
     return fq_clock_now().boot_us;
@@ -92,6 +111,10 @@ static int add_to_epoll(const fq_runner *runner, int fd) {
     return epoll_ctl(runner->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : FQ_EIO;
 }
 
+static const char *given(const char *text) {
+    return text[0] != '\0' ? text : NULL;
+}
+
 static int open_link(fq_runner *runner) {
     runner->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     runner->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -103,16 +126,17 @@ static int open_link(fq_runner *runner) {
     const struct fq_runner_setup *setup = &runner->setup;
     char name[96];
     snprintf(name, sizeof name, "runner-%d", (int)getpid());
-    struct fq_link_options options = {.address = setup->address,
-                                      .user = setup->user,
-                                      .token = setup->token,
-                                      .tls_ca = setup->tls_ca,
-                                      .tls_cert = setup->tls_cert,
-                                      .tls_key = setup->tls_key,
-                                      .client_name = name,
-                                      .seed = (uint64_t)getpid() * UINT64_C(0x9e3779b97f4a7c15) ^
-                                              (uint64_t)fq_runner_now_us(),
-                                      .epoll_fd = runner->epoll_fd};
+    struct fq_link_options options = {
+        .target = {.address = given(setup->address),
+                   .user = given(setup->user),
+                   .token = given(setup->token),
+                   .tls_ca = given(setup->tls_ca),
+                   .tls_cert = given(setup->tls_cert),
+                   .tls_key = given(setup->tls_key)},
+        .client_name = name,
+        .seed = (uint64_t)getpid() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)fq_runner_now_us(),
+        .epoll_fd = runner->epoll_fd
+    };
     int error = fq_link_open(&runner->link, &options);
     if (error < 0)
         snprintf(runner->error, sizeof runner->error, "%s", runner->link.error);
@@ -156,6 +180,12 @@ int fq_runner_open(fq_runner **ret_runner, char *errstr, size_t errstr_size) {
         return FQ_ENOMEM;
     }
     runner->control_fd = runner->epoll_fd = runner->timer_fd = runner->board.fd = runner->link.fd = -1;
+    runner->fork_mark = new_fork_mark();
+    if (runner->fork_mark == NULL) {
+        free(runner);
+        snprintf(errstr, errstr_size, "out of memory");
+        return FQ_ENOMEM;
+    }
     runner->timer_us = FQ_NEVER_US;
     runner->average_us = -1;
     runner->ramp = 1;
@@ -180,7 +210,7 @@ static void close_fd(int fd) {
 fq_runner *fq_runner_close(fq_runner *runner) {
     if (runner == NULL)
         return NULL;
-    if (!runner->forked && runner->link.session != NULL && runner->board.base != NULL) {
+    if (!fq_runner_is_forked(runner) && runner->link.session != NULL && runner->board.base != NULL) {
         runner->leaving = true;
         fq_runner_release_held(runner);
         fq_runner_flush(runner, CLOSE_WAIT_MS);
@@ -194,6 +224,7 @@ fq_runner *fq_runner_close(fq_runner *runner) {
     for (uint32_t i = 0; i < FQ_BOARD_SLOTS; i++)
         free(runner->slots[i].text);
     fq_runner_setup_done(&runner->setup);
+    munmap(runner->fork_mark, 4096);
     free(runner->names);
     free(runner->name_text);
     free(runner->name_table);
@@ -353,7 +384,7 @@ static void turn(fq_runner *runner, const struct epoll_event *ready, int count, 
 }
 
 int fq_runner_poll(fq_runner *runner, uint32_t want) {
-    if (runner->forked)
+    if (fq_runner_is_forked(runner))
         return FQ_ECLOSED;
     int64_t now_us = fq_runner_now_us();
     bool must_leave =
@@ -386,7 +417,7 @@ int fq_runner_wait(fq_runner *runner, uint32_t want, int64_t wait_ms) {
 }
 
 void fq_runner_settle(fq_runner *runner, int64_t wait_ms) {
-    if (!runner->fetching || runner->forked)
+    if (!runner->fetching || fq_runner_is_forked(runner))
         return;
     // Any command behind it ends a blocked fetch.
     fq_slice ping = {"PING", 4};
@@ -415,7 +446,7 @@ int fq_runner_next(fq_runner *runner, struct fq_runner_task *ret_task) {
 }
 
 void fq_runner_flush(fq_runner *runner, int64_t wait_ms) {
-    if (runner->forked)
+    if (fq_runner_is_forked(runner))
         return;
     int64_t now_us = fq_runner_now_us();
     int64_t until = fq_time_add(now_us, wait_ms * FQ_US_PER_MS);
@@ -458,7 +489,7 @@ enum fq_runner_wish fq_runner_wish(const fq_runner *runner, uint32_t slot) {
 }
 
 bool fq_runner_should_exit(const fq_runner *runner) {
-    if (runner->forked || runner->orphaned)
+    if (runner->orphaned || fq_runner_is_forked(runner))
         return true;
     bool is_idle = runner->held.len == 0 && runner->running_count == 0;
     bool is_spent = runner->setup.max_tasks > 0 && runner->taken >= (uint64_t)runner->setup.max_tasks;

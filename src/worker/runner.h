@@ -114,6 +114,8 @@ void fq_runner_flush(fq_runner *runner, int64_t wait_ms);
 
 /** True when the runner is to end once its tasks are done: drain, recycling limits reached, supervisor gone. */
 bool fq_runner_should_exit(const fq_runner *runner);
+/** True in a child that user code forked, also if nobody said so: it is not to report, fetch or go on as a runner. */
+bool fq_runner_is_forked(const fq_runner *runner);
 /** In a child that user code forked: forget board and connection without touching them. */
 void fq_runner_forked(fq_runner *runner);
 /** The last trouble with the connection as a sentence, "" if there was none. */

@@ -89,7 +89,7 @@ static bool gather(fq_runner *runner, uint32_t index, const struct fq_report *re
 }
 
 void fq_runner_finish(fq_runner *runner, uint32_t slot_index, const struct fq_runner_outcome *outcome) {
-    if (runner->forked)
+    if (fq_runner_is_forked(runner))
         return;
     struct fq_runner_slot *slot = &runner->slots[slot_index];
     int64_t now_us = fq_runner_now_us();
@@ -115,6 +115,8 @@ void fq_runner_finish(fq_runner *runner, uint32_t slot_index, const struct fq_ru
 }
 
 int fq_runner_begin(fq_runner *runner, uint32_t slot_index) {
+    if (fq_runner_is_forked(runner))
+        return 0;
     struct fq_runner_slot *slot = &runner->slots[slot_index];
     struct fq_now now = fq_clock_now();
     const struct fq_runner_name *name = &runner->names[slot->name];

@@ -40,7 +40,7 @@ struct fq_runner {
     int parent;
     struct fq_runner_setup setup;
     struct fq_link link;
-    char error[320];
+    char error[400];
 
     struct fq_runner_name *names;
     size_t name_count;
@@ -64,6 +64,7 @@ struct fq_runner {
     uint32_t asked;         // tasks asked for in the fetch that is out
     uint32_t requests;      // numbers the tags of fetches
     int64_t fetch_after_us; // the server refused: not before
+    uint64_t *fork_mark;    // 0 in a forked child
     bool leaving, orphaned, forked;
 };
 

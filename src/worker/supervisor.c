@@ -74,7 +74,7 @@ static void plan_drain(struct fq_supervisor *supervisor, int64_t now_us, int64_t
     }
     if (supervisor->exit_by_us == 0)
         supervisor->exit_by_us = now_us + LAST_REPORTS_US;
-    bool is_ready = fq_session_is_ready(supervisor->link.session);
+    bool is_ready = fq_session_is_ready(fq_supervisor_session(supervisor));
     bool is_done = supervisor->pending == 0 && supervisor->leftover_count == 0;
     if (now_us >= supervisor->exit_by_us || (is_done && !is_ready))
         fq_supervisor_stop(supervisor, supervisor->exit_code);
@@ -126,20 +126,11 @@ static void on_stop_signal(uv_signal_t *handle, int number) {
             fq_child_leave(child);
     }
     fq_supervisor_plan(supervisor);
-    fq_supervisor_turn(supervisor);
 }
 
 static void on_child_signal(uv_signal_t *handle, int number) {
     (void)number;
     fq_child_reap_all(handle->data);
-}
-
-static void on_beat_timer(uv_timer_t *timer) {
-    struct fq_supervisor *supervisor = timer->data;
-    fq_supervisor_beat_all(supervisor);
-    fq_supervisor_turn(supervisor);
-    uint64_t ms = (uint64_t)(supervisor->heartbeat_us / FQ_US_PER_MS);
-    uv_timer_start(timer, on_beat_timer, ms, 0);
 }
 
 // --- setting up ------------------------------------------------------------------------------------------------------
@@ -235,18 +226,13 @@ static int set_up(struct fq_supervisor *supervisor) {
         return error;
     make_instance(supervisor);
     start_timer(supervisor, &supervisor->tick);
-    start_timer(supervisor, &supervisor->link_timer);
+    start_timer(supervisor, &supervisor->register_timer);
     start_timer(supervisor, &supervisor->beat_timer);
     start_timer(supervisor, &supervisor->plan_timer);
     start_signal(supervisor, &supervisor->on_term, on_stop_signal, SIGTERM);
     start_signal(supervisor, &supervisor->on_int, on_stop_signal, SIGINT);
     start_signal(supervisor, &supervisor->on_child, on_child_signal, SIGCHLD);
-    supervisor->heartbeat_us = FQ_US_PER_S;
-    error = fq_supervisor_open_link(supervisor);
-    if (error < 0)
-        return error;
-    uv_timer_start(&supervisor->beat_timer, on_beat_timer, 1000, 0);
-    return 0;
+    return fq_supervisor_connect(supervisor);
 }
 
 // --- the end ---------------------------------------------------------------------------------------------------------
@@ -262,7 +248,7 @@ static void tear_down(struct fq_supervisor *supervisor) {
         fq_watch_kill(child, FQ_KILL_DRAIN);
     while (supervisor->children != NULL)
         fq_child_end(supervisor->children);
-    fq_supervisor_close_link(supervisor);
+    supervisor->driver = fq_uv_driver_close(supervisor->driver);
     uv_walk(&supervisor->loop, close_handle, NULL);
     uv_run(&supervisor->loop, UV_RUN_DEFAULT);
     uv_loop_close(&supervisor->loop);
@@ -296,7 +282,6 @@ int fq_supervisor_run(const struct fq_supervisor_options *options) {
         exit_code = 78;
     if (error == 0) {
         fq_supervisor_plan(supervisor);
-        fq_supervisor_turn(supervisor);
         if (!supervisor->stopping)
             uv_run(&supervisor->loop, UV_RUN_DEFAULT);
         exit_code = supervisor->exit_code;

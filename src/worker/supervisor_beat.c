@@ -51,7 +51,8 @@ void fq_supervisor_beat(struct fq_supervisor *supervisor, const struct fq_beat *
         batch->beats[batch->count++] = beats[i];
     }
     batch->tag = ++supervisor->requests << 8 | FQ_TAG_BEAT;
-    if (batch->count > 0 && fq_session_command(supervisor->link.session, args, n, false, batch->tag) == 0) {
+    if (batch->count > 0 &&
+        fq_session_command(fq_supervisor_session(supervisor), args, n, false, batch->tag) == 0) {
         batch->next = supervisor->beats;
         supervisor->beats = batch;
     } else {
@@ -99,9 +100,19 @@ void fq_supervisor_beat_all(struct fq_supervisor *supervisor) {
     // Without leases it still says that the worker lives.
     if (!sent || supervisor->beats == NULL) {
         fq_slice word = {"FQ.HEARTBEAT", 12};
-        (void)!fq_session_command(supervisor->link.session, &word, 1, false,
+        (void)!fq_session_command(fq_supervisor_session(supervisor), &word, 1, false,
                                   ++supervisor->requests << 8 | FQ_TAG_BEAT);
     }
+}
+
+static void on_beat_timer(uv_timer_t *timer) {
+    fq_supervisor_beat_all(timer->data);
+}
+
+void fq_supervisor_start_beats(struct fq_supervisor *supervisor) {
+    uint64_t ms = (uint64_t)(supervisor->heartbeat_us / FQ_US_PER_MS);
+    fq_supervisor_beat_all(supervisor);
+    uv_timer_start(&supervisor->beat_timer, on_beat_timer, ms, ms);
 }
 
 void fq_supervisor_forget_beats(struct fq_supervisor *supervisor, const struct fq_child *child) {

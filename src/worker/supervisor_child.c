@@ -180,7 +180,8 @@ static void on_ready(struct fq_child *child, const char *version) {
     if (supervisor->draining)
         fq_child_leave(child);
     fq_child_go_all(supervisor);
-    fq_supervisor_turn(supervisor);
+    if (!supervisor->registered)
+        fq_supervisor_register(supervisor);
 }
 
 static void on_failed(struct fq_child *child, const char *text) {
@@ -327,10 +328,7 @@ static void bury_child(struct fq_child *child, int status, const struct rusage *
     struct fq_process_end end = {.status = status,
                                  .usage = *usage,
                                  .killed_here = child->killed,
-                                 .out_of_memory = oom_kills >= 0 && oom_kills > child->oom_kills,
-                                 .resident = child->resident};
-    // What its tasks left running in its process group goes with it.
-    fq_process_kill_group(child->pid);
+                                 .out_of_memory = oom_kills >= 0 && oom_kills > child->oom_kills};
     bool stops = is_hopeless(child, &end);
     bool is_orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     bool has_worked = fq_board_get(&child->board, FQ_BOARD_FINISHED) > 0;
@@ -371,7 +369,12 @@ void fq_child_reap_all(struct fq_supervisor *supervisor) {
         struct fq_child *next = child->next;
         int status;
         struct rusage usage;
-        if (wait4(child->pid, &status, WNOHANG, &usage) == child->pid) {
+        siginfo_t info = {.si_pid = 0};
+        if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+            info.si_pid == child->pid) {
+            // What its tasks left running in its process group goes with it, while the number is still its own.
+            fq_process_kill_group(child->pid);
+            (void)wait4(child->pid, &status, 0, &usage);
             // What it said before it died.
             on_control(&child->control, 0, UV_READABLE);
             bury_child(child, status, &usage);
@@ -379,5 +382,4 @@ void fq_child_reap_all(struct fq_supervisor *supervisor) {
         child = next;
     }
     fq_supervisor_plan(supervisor);
-    fq_supervisor_turn(supervisor);
 }

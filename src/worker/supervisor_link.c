@@ -6,11 +6,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 enum {
-    REFUSED_RETRY_US = 500 * FQ_US_PER_MS,
+    REFUSED_RETRY_MS = 500,
     // So long may a former instance of this id be remembered before a refusal is final.
     REFUSED_PATIENCE_US = 10 * FQ_US_PER_S,
     HEARTBEAT_DEFAULT_US = 10 * FQ_US_PER_S,
@@ -18,47 +17,6 @@ enum {
 
 static uint64_t next_tag(struct fq_supervisor *supervisor, enum fq_supervisor_tag kind) {
     return ++supervisor->requests << 8 | (uint64_t)kind;
-}
-
-static void on_link_ready(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    fq_supervisor_turn(poll->data);
-}
-
-static void on_link_timer(uv_timer_t *timer) {
-    fq_supervisor_turn(timer->data);
-}
-
-int fq_supervisor_open_link(struct fq_supervisor *supervisor) {
-    const struct fq_supervisor_options *options = supervisor->options;
-    supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (supervisor->epoll_fd < 0 ||
-        uv_poll_init(&supervisor->loop, &supervisor->link_poll, supervisor->epoll_fd) != 0)
-        return FQ_EIO;
-    supervisor->link_poll.data = supervisor->link_timer.data = supervisor;
-    struct fq_link_options link = {.address = options->address,
-                                   .user = options->user,
-                                   .token = options->token,
-                                   .tls_ca = options->tls_ca,
-                                   .tls_cert = options->tls_cert,
-                                   .tls_key = options->tls_key,
-                                   .client_name = options->worker_id,
-                                   .seed = uv_hrtime() ^ (uint64_t)getpid() << 32,
-                                   .epoll_fd = supervisor->epoll_fd};
-    int error = fq_link_open(&supervisor->link, &link);
-    if (error < 0) {
-        fq_log_write(supervisor->log, FQ_LOG_ERROR, "%s", supervisor->link.error);
-        return error;
-    }
-    uv_poll_start(&supervisor->link_poll, UV_READABLE, on_link_ready);
-    return 0;
-}
-
-void fq_supervisor_close_link(struct fq_supervisor *supervisor) {
-    uv_poll_stop(&supervisor->link_poll);
-    fq_link_close(&supervisor->link);
-    close(supervisor->epoll_fd);
 }
 
 // --- registration ----------------------------------------------------------------------------------------------------
@@ -78,7 +36,7 @@ static size_t put_words(fq_slice *args, size_t n, const char *const *words) {
 
 void fq_supervisor_register(struct fq_supervisor *supervisor) {
     if (supervisor->registering || supervisor->draining || !knows_all_names(supervisor) ||
-        !fq_session_is_ready(supervisor->link.session) || fq_supervisor_now_us() < supervisor->register_at_us)
+        !fq_session_is_ready(fq_supervisor_session(supervisor)))
         return;
     size_t names = 0;
     for (int kind = 0; kind < FQ_KIND_COUNT; kind++)
@@ -98,8 +56,8 @@ void fq_supervisor_register(struct fq_supervisor *supervisor) {
                 (fq_slice){supervisor->names[kind].names[i].ptr, supervisor->names[kind].names[i].len};
     n = put_words(args, n,
                   (const char *const[]){"SLOTS", slots, "META", "version", FQ_VERSION, "pid", pid, NULL});
-    if (fq_session_command(supervisor->link.session, args, n, false, next_tag(supervisor, FQ_TAG_REGISTER)) ==
-        0)
+    if (fq_session_command(fq_supervisor_session(supervisor), args, n, false,
+                           next_tag(supervisor, FQ_TAG_REGISTER)) == 0)
         supervisor->registering = true;
     free(args);
 }
@@ -116,8 +74,12 @@ static void on_registered(struct fq_supervisor *supervisor, const struct fq_valu
                      supervisor->options->worker_id, supervisor->position_count);
     supervisor->registered = supervisor->ever_registered = true;
     supervisor->first_refused_us = 0;
-    fq_supervisor_beat_all(supervisor);
+    fq_supervisor_start_beats(supervisor);
     fq_child_go_all(supervisor);
+}
+
+static void on_register_timer(uv_timer_t *timer) {
+    fq_supervisor_register(timer->data);
 }
 
 static void on_refused(struct fq_supervisor *supervisor, const struct fq_session_event *event) {
@@ -129,7 +91,7 @@ static void on_refused(struct fq_supervisor *supervisor, const struct fq_session
     // A predecessor that was killed is remembered for a moment: its id comes free by itself.
     bool is_patient =
         event->error == FQ_EWORKEREXISTS && now_us - supervisor->first_refused_us < REFUSED_PATIENCE_US;
-    supervisor->register_at_us = now_us + REFUSED_RETRY_US;
+    uv_timer_start(&supervisor->register_timer, on_register_timer, REFUSED_RETRY_MS, 0);
     if (is_patient || supervisor->ever_registered) {
         fq_log_write(supervisor->log, FQ_LOG_WARNING, "registration refused, trying again: %.*s",
                      (int)event->message.len, event->message.ptr);
@@ -148,7 +110,7 @@ void fq_supervisor_unregister(struct fq_supervisor *supervisor) {
     size_t n = put_words(args, 0,
                          (const char *const[]){"FQ.UNREGISTER", supervisor->options->worker_id, "INSTANCE",
                                                supervisor->instance, NULL});
-    supervisor->unregistering = fq_session_command(supervisor->link.session, args, n, false,
+    supervisor->unregistering = fq_session_command(fq_supervisor_session(supervisor), args, n, false,
                                                    next_tag(supervisor, FQ_TAG_UNREGISTER)) == 0;
     if (!supervisor->unregistering)
         fq_supervisor_stop(supervisor, 0);
@@ -158,13 +120,14 @@ void fq_supervisor_unregister(struct fq_supervisor *supervisor) {
 
 void fq_supervisor_report(struct fq_supervisor *supervisor, const struct fq_board_task *task,
                           const struct fq_report *report) {
-    if (fq_report_send(supervisor->link.session, &task->id, task->token, report,
+    if (fq_report_send(fq_supervisor_session(supervisor), &task->id, task->token, report,
                        next_tag(supervisor, FQ_TAG_ANSWERED)) == 0)
         supervisor->pending++;
 }
 
 void fq_supervisor_release(struct fq_supervisor *supervisor, const fq_uuid *id, uint64_t token) {
-    if (fq_release_send(supervisor->link.session, id, token, next_tag(supervisor, FQ_TAG_ANSWERED)) == 0)
+    if (fq_release_send(fq_supervisor_session(supervisor), id, token,
+                        next_tag(supervisor, FQ_TAG_ANSWERED)) == 0)
         supervisor->pending++;
 }
 
@@ -203,65 +166,58 @@ static void on_drain(struct fq_supervisor *supervisor) {
             fq_watch_take_back(child, INT64_MAX);
 }
 
-static void take_events(struct fq_supervisor *supervisor) {
-    struct fq_session_event event;
-    while (fq_session_next_event(supervisor->link.session, &event) == 1) {
-        switch (event.type) {
-        case FQ_SESSION_READY:
-            supervisor->said_lost = false;
-            supervisor->register_at_us = 0;
-            break;
-        case FQ_SESSION_REPLY: on_reply(supervisor, &event); break;
-        case FQ_SESSION_CANCEL: fq_supervisor_on_cancel(supervisor, event.id); break;
-        case FQ_SESSION_DRAIN: on_drain(supervisor); break;
-        case FQ_SESSION_SUBMITTED:
-        case FQ_SESSION_RESULT: break;
-        }
-    }
-}
-
-// A credential that was refused will not get better by repeating it.
-static bool is_hopeless(int failure) {
-    return failure == FQ_EWRONGPASS || failure == FQ_ENOAUTH || failure == FQ_ENOPERM ||
-           failure == FQ_ENOPROTO;
-}
-
-static void follow_connection(struct fq_supervisor *supervisor) {
-    bool is_ready = fq_session_is_ready(supervisor->link.session);
-    if (supervisor->link_was_ready && !is_ready)
-        supervisor->registered = supervisor->registering = false;
-    supervisor->link_was_ready = is_ready;
-    if (is_ready || supervisor->stopping)
-        return;
-    if (is_hopeless(supervisor->link.failure)) {
-        fq_log_write(supervisor->log, FQ_LOG_ERROR, "the control plane refused the credential: %s",
-                     supervisor->link.error);
-        fq_supervisor_stop(supervisor, 69);
-    } else if (supervisor->link.error[0] != '\0' && supervisor->link.fd < 0 && !supervisor->said_lost) {
-        supervisor->said_lost = true;
-        fq_log_write(supervisor->log, FQ_LOG_WARNING, "%s; trying again until it answers",
-                     supervisor->link.error);
-    }
-}
-
-void fq_supervisor_turn(struct fq_supervisor *supervisor) {
-    int64_t now_us = fq_supervisor_now_us();
-    fq_link_step(&supervisor->link, now_us);
-    take_events(supervisor);
-    follow_connection(supervisor);
-    if (supervisor->stopping)
-        return;
-    if (!supervisor->registered)
+static void on_event(void *context, const struct fq_session_event *event) {
+    struct fq_supervisor *supervisor = context;
+    switch (event->type) {
+    case FQ_SESSION_READY:
+        supervisor->said_lost = supervisor->registering = false;
         fq_supervisor_register(supervisor);
-    fq_link_write(&supervisor->link, now_us);
-    int64_t deadline = fq_link_deadline(&supervisor->link);
-    if (!supervisor->registered && supervisor->register_at_us > now_us &&
-        supervisor->register_at_us < deadline)
-        deadline = supervisor->register_at_us;
-    if (deadline == FQ_NEVER_US) {
-        uv_timer_stop(&supervisor->link_timer);
-        return;
+        break;
+    case FQ_SESSION_REPLY: on_reply(supervisor, event); break;
+    case FQ_SESSION_CANCEL: fq_supervisor_on_cancel(supervisor, event->id); break;
+    case FQ_SESSION_DRAIN: on_drain(supervisor); break;
+    case FQ_SESSION_SUBMITTED:
+    case FQ_SESSION_RESULT: break;
     }
-    int64_t wait_ms = (deadline - now_us) / FQ_US_PER_MS + 1;
-    uv_timer_start(&supervisor->link_timer, on_link_timer, wait_ms > 0 ? (uint64_t)wait_ms : 1, 0);
+}
+
+static void on_lost(void *context, int error, const char *reason, int64_t retry_us) {
+    struct fq_supervisor *supervisor = context;
+    (void)error;
+    supervisor->registered = supervisor->registering = false;
+    if (retry_us == INT64_MAX) {
+        fq_log_write(supervisor->log, FQ_LOG_ERROR, "the control plane refused the credential: %s", reason);
+        fq_supervisor_stop(supervisor, 69);
+    } else if (!supervisor->said_lost && !supervisor->stopping) {
+        supervisor->said_lost = true;
+        fq_log_write(supervisor->log, FQ_LOG_WARNING, "%s; trying again until it answers", reason);
+    }
+}
+
+static const struct fq_uv_driver_handler HANDLER = {on_event, on_lost};
+
+int fq_supervisor_connect(struct fq_supervisor *supervisor) {
+    const struct fq_supervisor_options *options = supervisor->options;
+    struct fq_uv_driver_options driver;
+    fq_uv_driver_options_init(&driver);
+    driver.loop = &supervisor->loop;
+    driver.target = (struct fq_target_options){.address = options->address,
+                                               .user = options->user,
+                                               .token = options->token,
+                                               .tls_ca = options->tls_ca,
+                                               .tls_cert = options->tls_cert,
+                                               .tls_key = options->tls_key};
+    driver.session.client_name = options->worker_id;
+    driver.session.seed = uv_hrtime() ^ (uint64_t)getpid() << 32;
+    driver.handler = &HANDLER;
+    driver.context = supervisor;
+    char reason[512];
+    int error = fq_uv_driver_open(&driver, reason, sizeof reason, &supervisor->driver);
+    if (error < 0)
+        fq_log_write(supervisor->log, FQ_LOG_ERROR, "%s", reason);
+    return error;
+}
+
+fq_session *fq_supervisor_session(struct fq_supervisor *supervisor) {
+    return fq_uv_driver_session(supervisor->driver);
 }

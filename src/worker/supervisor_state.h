@@ -4,12 +4,11 @@
 #define FQ_WORKER_SUPERVISOR_STATE_H
 
 #include "base/time.h"
+#include "client/uv_driver.h"
 #include "worker/board.h"
 #include "worker/control.h"
-#include "worker/link.h"
 #include "worker/outcome.h"
 #include "worker/process.h"
-#include "worker/ring.h"
 #include "worker/supervisor.h"
 
 #include <uv.h>
@@ -66,7 +65,6 @@ struct fq_child {
     bool killed;       // by us, for whatever reason
     bool should_leave; // its successor is on the way
     uint64_t garbage;
-    struct fq_ring_reader ring;
     struct fq_watch watches[FQ_BOARD_SLOTS];
 };
 
@@ -103,11 +101,9 @@ struct fq_supervisor {
     const struct fq_log *log;
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_child;
-    uv_timer_t tick, link_timer, beat_timer, plan_timer;
-    uv_poll_t link_poll;
-    int epoll_fd;
-    struct fq_link link;
-    bool link_was_ready, said_lost;
+    uv_timer_t tick, register_timer, beat_timer, plan_timer;
+    fq_uv_driver *driver; // NULL only while setting up and tearing down
+    bool said_lost;
 
     char instance[37];
     struct fq_position *positions;
@@ -121,7 +117,7 @@ struct fq_supervisor {
     // registration: the names of each kind as its newest runner declared them
     struct fq_board_names names[FQ_KIND_COUNT]; // .names NULL = not known yet
     bool registered, registering, ever_registered;
-    int64_t first_refused_us, register_at_us;
+    int64_t first_refused_us;
     int64_t heartbeat_us;
 
     uint64_t requests; // numbers the tags
@@ -190,10 +186,8 @@ void fq_watch_take_outcome(struct fq_child *child, uint32_t slot, const struct f
 void fq_autopsy(struct fq_child *child, const struct fq_process_end *end);
 
 // supervisor_link.c
-FQ_MUST_USE int fq_supervisor_open_link(struct fq_supervisor *supervisor);
-void fq_supervisor_close_link(struct fq_supervisor *supervisor);
-/** Does what the connection has to do, and sets its timer. */
-void fq_supervisor_turn(struct fq_supervisor *supervisor);
+FQ_MUST_USE int fq_supervisor_connect(struct fq_supervisor *supervisor);
+fq_session *fq_supervisor_session(struct fq_supervisor *supervisor);
 /** Registers if there is a connection and every kind has told its names. */
 void fq_supervisor_register(struct fq_supervisor *supervisor);
 void fq_supervisor_unregister(struct fq_supervisor *supervisor);
@@ -202,6 +196,8 @@ void fq_supervisor_report(struct fq_supervisor *supervisor, const struct fq_boar
 void fq_supervisor_release(struct fq_supervisor *supervisor, const fq_uuid *id, uint64_t token);
 
 // supervisor_beat.c
+/** Heartbeats for everything that is held, now and in the interval that the control plane asked for. */
+void fq_supervisor_start_beats(struct fq_supervisor *supervisor);
 /** Heartbeats for everything that is held. */
 void fq_supervisor_beat_all(struct fq_supervisor *supervisor);
 /** Tells the control plane that these tasks run. `count` at most FQ_BEATS_MAX. */

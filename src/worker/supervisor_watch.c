@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 enum {
-    TICK_MS = 10,
+    TICK_MS = 5,
     // What waits behind a task that runs longer than this goes elsewhere …
     LONG_TASK_US = 20 * FQ_US_PER_MS,
     // … unless it came only just now, to a runner that runs several tasks at once and may begin it yet.
@@ -188,7 +188,8 @@ static void check_memory(struct fq_child *child, const struct sight *sight) {
     child->resident = fq_process_resident(child->pid);
     if (limit == 0 || child->resident <= limit)
         return;
-    if (child->state == FQ_CHILD_ACTIVE)
+    // One that is above the limit before its first task would only be replaced by its like.
+    if (child->state == FQ_CHILD_ACTIVE && fq_board_get(&child->board, FQ_BOARD_FINISHED) > 0)
         fq_child_replace(child);
     if (child->resident / MEMORY_KILL_FACTOR < limit || sight->running == 0)
         return;
@@ -262,5 +263,4 @@ void fq_watch_tick(struct fq_supervisor *supervisor) {
         supervisor->ticking = false;
         uv_timer_stop(&supervisor->tick);
     }
-    fq_supervisor_turn(supervisor);
 }

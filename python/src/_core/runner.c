@@ -157,6 +157,8 @@ static int execute_ready(runner_object *self, int64_t until_us) {
             return 0;
         }
         uint32_t before = self->coroutines;
+        if (!runner_is_coroutine(self, &task))
+            fq_runner_settle(self->runner, 50); // no task may lie unread in the socket while a function runs
         if (runner_execute(self, &task) < 0)
             return -1;
         int error = fq_runner_poll(self->runner, wanted(self));
