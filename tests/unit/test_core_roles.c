@@ -269,8 +269,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_asks_for_its_role), cmocka_unit_test(without_login_only_logging_in),
         cmocka_unit_test(each_row_checks_its_arity),  cmocka_unit_test(the_protocol_page_has_every_command),
-  cmocka_unit_test(a_certificate_logs_in),
-  cmocka_unit_test(names_are_found_in_any_case),
+        cmocka_unit_test(a_certificate_logs_in),      cmocka_unit_test(names_are_found_in_any_case),
         cmocka_unit_test(a_users_file_is_read),       cmocka_unit_test(bad_lines_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
