@@ -4,7 +4,9 @@ DIR := build/$(BUILD)
 JOBS ?= $(shell nproc)
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
-.PHONY: all build deps demo test unit e2e python asan tsan fuzz bench lint fmt install deb docs clean help
+# Ninja runs things side by side; the verbs themselves come one after another.
+.NOTPARALLEL:
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan fuzz bench lint fmt install deb docs clean help
 
 all: build
 
@@ -12,7 +14,10 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 deps: ## install the Debian packages that are missing
-	@tools/install_deps.sh
+	@tools/install_deps.sh build
+
+test-deps:
+	@tools/install_deps.sh build test
 
 $(DIR)/build.ninja:
 	@cmake --preset $(BUILD) $(LAUNCHER) >/dev/null
@@ -24,42 +29,44 @@ demo: ## build, then watch C and Python tasks flow through a durable control pla
 	@$(MAKE) --no-print-directory build BUILD=release
 	@demo/run.sh build/release
 
-test: build ## build, then run every test: unit, end to end, Python, stock clients
+test: test-deps build ## build, then run every test: unit, end to end, Python, stock clients
 	@tests/run.sh $(DIR)
 
 unit: build ## only the C unit tests
 	@ctest --test-dir $(DIR) -L unit --output-on-failure -j $(JOBS)
 
-e2e: build ## only the end-to-end tests with real processes
+e2e: test-deps build ## only the end-to-end tests with real processes
 	@ctest --test-dir $(DIR) -L e2e --output-on-failure
 
-python: build ## only the Python package's tests
+python: test-deps build ## only the Python package's tests
 	@tests/python/run.sh $(DIR)
 
-asan: ## unit and end-to-end tests under AddressSanitizer and UBSan
+asan: test-deps ## unit and end-to-end tests under AddressSanitizer and UBSan
 	@tests/sanitize.sh asan
 
-tsan: ## tests of what has threads under ThreadSanitizer
+tsan: test-deps ## tests of what has threads under ThreadSanitizer
 	@tests/sanitize.sh tsan
 
 bench: ## print the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory build BUILD=release
 	@bench/run.sh build/release
 
-lint: build ## include law, formatting, generated documents
+lint: test-deps build ## include law, formatting, generated documents
 	@ctest --test-dir $(DIR) -L lint --output-on-failure
 
-docs: build ## print docs/cli.md and docs/configuration.md anew
+docs: build ## print docs/cli.md, docs/configuration.md and docs/errors.md anew
 	@cmake --build $(DIR) --target docs
+	@tools/print_errors.py > docs/errors.md
 
 fmt: ## format the C code in place
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@tools/check_format.sh --fix
 
-install: ## install into PREFIX (default /usr/local)
+install: ## install into PREFIX (default /usr/local), below DESTDIR if that is set
 	@$(MAKE) --no-print-directory build BUILD=release
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
 
 deb: ## make Debian packages in dist/
+	@tools/install_deps.sh build deb
 	@$(MAKE) --no-print-directory build BUILD=release
 	@cd build/release && cpack -G DEB -B $(CURDIR)/dist
 

@@ -1,15 +1,70 @@
 #!/bin/sh
-# Installs what FastQueue builds with (Debian and Ubuntu packages). Prints what is missing and does nothing if all is there.
+# Installs what FastQueue is built with (Debian 12 and newer, Ubuntu 24.04 and newer), and says so; does nothing if all is there.
+#   tools/install_deps.sh [build] [test] [deb]
+# A program counts as there when it can be called, wherever it comes from; a library when its package is installed.
 set -eu
-packages="gcc libc6-dev make openssl cmake ninja-build pkg-config libuv1-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev
-libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev libyaml-dev libcmocka-dev python3 python3-venv python3-dev redis-tools"
 missing=""
-for package in $packages "$@"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
+library() {
+    for package; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
+    done
+}
+program() { # NAME PACKAGE
+    command -v "$1" >/dev/null || missing="$missing $2"
+}
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "install_deps: this is no Debian system; what has to be there is listed in $0" >&2
+    exit 0
+fi
+for group in "${@:-build}"; do
+    case "$group" in
+    build)
+        program cc gcc
+        program make make
+        program cmake cmake
+        program ninja ninja-build
+        program pkg-config pkg-config
+        library libc6-dev libuv1-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev libmicrohttpd-dev libjansson-dev \
+            libxxhash-dev zlib1g-dev libyaml-dev libcmocka-dev
+        program python3 python3
+        # An interpreter that is not Debian's brings its own headers and venv.
+        if [ "$(command -v python3 || echo /usr/bin/python3)" = /usr/bin/python3 ]; then
+            library python3-dev python3-venv
+        fi
+        ;;
+    test)
+        program c++ g++
+        program openssl openssl
+        program redis-cli redis-tools
+        program clang-format-14 clang-format-14
+        program node nodejs
+        program npm npm
+        program dpkg-shlibdeps dpkg-dev
+        program file file
+        ;;
+    deb)
+        program dpkg-shlibdeps dpkg-dev
+        program file file
+        ;;
+    *)
+        echo "install_deps: no group '$group'; there are build, test and deb" >&2
+        exit 2
+        ;;
+    esac
 done
 [ -n "$missing" ] || exit 0
-echo "installing:$missing"
+
 as_root=""
-[ "$(id -u)" = 0 ] || as_root="sudo"
+if [ "$(id -u)" != 0 ]; then
+    as_root="sudo"
+    if ! command -v sudo >/dev/null; then
+        echo "install_deps: missing, and neither root nor sudo is at hand; let root run:" >&2
+        echo "    apt-get install --no-install-recommends$missing" >&2
+        exit 1
+    fi
+fi
+echo "installing:$missing"
 $as_root apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+# shellcheck disable=SC2086 # one word a package
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends $missing >/dev/null
