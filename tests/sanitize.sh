@@ -17,6 +17,6 @@ asan) ctest --test-dir build/asan -L 'unit|e2e' -E 'stock_clients|worker_fairnes
 tsan)
     # The journal's thread, the board's two sides, and whole programs around them.
     ctest --test-dir build/tsan --output-on-failure -j "$(nproc)" \
-        -R 'unit.test_(journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_life)'
+        -R 'unit.test_(journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_kills)'
     ;;
 esac
