@@ -14,7 +14,7 @@ import pytest
 
 from conftest import ControlPlane, Worker, free_port
 from fastqueue import Client, ConnectError, FastQueueError, IdConflict, TaskPriority, TaskStatus
-from fastqueue.errors import ClientClosed, EncodingError, InvalidArgument, TaskTimeout, TooBig
+from fastqueue.errors import ClientClosed, EncodingError, InvalidArgument, PermissionDenied, TaskTimeout, TooBig
 
 
 async def work(client: Client, worker: str, *names: str) -> None:
@@ -334,6 +334,25 @@ async def test_credentials(tmp_path: Any) -> None:
                     await client.delay("x")
             assert isinstance(caught.value, AuthenticationError), caught.value
             assert time.monotonic() - began < 4, "a wrong credential is not tried again"
+    finally:
+        plane.stop()
+
+
+async def test_roles(tmp_path: Any) -> None:
+    import hashlib
+
+    users = tmp_path / "users"
+    users.write_text(f"web submit sha256:{hashlib.sha256(b'web-secret').hexdigest()}\n")
+    users.chmod(0o600)
+    plane = ControlPlane(tmp_path, "--users-file", str(users), in_memory=True).start()
+    try:
+        async with Client(plane.address, user="web", token="web-secret") as client:
+            task_id = await client.delay("x")
+            assert (await client.get_task_status(task_id)) is not None
+            assert client.workers == set(), "who may only submit is not told of workers"
+            with pytest.raises(PermissionDenied) as caught:
+                await client.command("FQ.WORKERS")
+            assert isinstance(caught.value, PermissionError) and caught.value.code == "NOPERM"
     finally:
         plane.stop()
 
