@@ -291,6 +291,19 @@ static void log_store(const struct server *server) {
                  (long long)(server->store.recovery_us / FQ_US_PER_MS));
 }
 
+static void warn_of_exposure(const struct server *server, const struct fq_address *address) {
+    char text[FQ_ADDRESS_TEXT];
+    fq_address_format(address, text);
+    if (fq_address_is_local(address))
+        return;
+    if (fq_credentials_is_empty(server->access.credentials))
+        fq_log_write(server->options.log, FQ_LOG_WARNING,
+                     "net %s has no credentials: whoever reaches it can run tasks on the workers", text);
+    else if (address->kind == FQ_ADDRESS_TCP)
+        fq_log_write(server->options.log, FQ_LOG_WARNING, "net %s sends tokens and payloads unencrypted",
+                     text);
+}
+
 static void log_limits(const struct server *server) {
     const struct fq_server_options *options = &server->options;
     fq_log_write(options->log, FQ_LOG_INFO,
@@ -299,19 +312,10 @@ static void log_limits(const struct server *server) {
                  (unsigned long long)options->result_bytes_max,
                  (unsigned long long)options->engine.task_count_max,
                  (unsigned long long)options->engine.task_bytes_max);
-    bool anybody = fq_credentials_is_empty(server->access.credentials);
-    for (size_t i = 0; i < server->access.listen_count; i++) {
-        const struct fq_address *address = &server->access.listen[i];
-        if (fq_address_is_local(address))
-            continue;
-        if (anybody)
-            fq_log_write(
-                options->log, FQ_LOG_WARNING,
-                "net protected mode is off: whoever reaches this server can run tasks on its workers");
-        else if (address->kind == FQ_ADDRESS_TCP)
-            fq_log_write(options->log, FQ_LOG_WARNING,
-                         "net tokens and payloads cross the network unencrypted; tls:// would not");
-    }
+    for (size_t i = 0; i < server->access.listen_count; i++)
+        warn_of_exposure(server, &server->access.listen[i]);
+    if (server->access.has_http)
+        warn_of_exposure(server, &server->access.http);
 }
 
 static int start(struct server *server) {

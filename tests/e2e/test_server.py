@@ -34,7 +34,7 @@ class Start(unittest.TestCase):
         with Server("--base-address", "tcp://0.0.0.0:0", environment={"FASTQUEUE_TOKEN": "t" * 20}) as server:
             self.assertIn("unencrypted", server.log())
         with Server("--base-address", "tcp://0.0.0.0:0", "--protected-mode", "off") as server:
-            self.assertIn("protected mode is off", server.log())
+            self.assertIn("has no credentials", server.log())
 
     def test_address_in_use_is_named(self) -> None:
         with Server() as server:
