@@ -7,6 +7,7 @@
 #include "server/reply.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 // --- pages ------------------------------------------------------------------------------------------------------------------
 struct page {
@@ -151,8 +152,10 @@ int fq_command_queues(struct fq_call *call) {
 }
 
 // --- WORKERS ----------------------------------------------------------------------------------------------------------------
+enum { WORKER_TASKS_SHOWN = 100 };
+
 static void reply_worker(fq_core *core, struct fq_resp_writer *writer, const struct fq_worker_view *view) {
-    fq_resp_write_map(writer, 12);
+    fq_resp_write_map(writer, 13);
     fq_reply_key_text(writer, "id", view->id);
     fq_reply_key_text(writer, "instance", view->instance);
     fq_reply_key_integer(writer, "active", view->active);
@@ -164,9 +167,11 @@ static void reply_worker(fq_core *core, struct fq_resp_writer *writer, const str
     fq_reply_key_integer(writer, "registered_at", view->registered_us / FQ_US_PER_MS);
     fq_reply_key_integer(writer, "seen_at", view->seen_us / FQ_US_PER_MS);
     fq_reply_key_text(writer, "meta", view->meta);
+    fq_reply_key_integer(writer, "task_count", view->name_count);
     fq_resp_write_text(writer, "tasks");
-    fq_resp_write_array(writer, view->name_count);
-    for (uint32_t i = 0; i < view->name_count; i++) {
+    uint32_t shown = view->name_count < WORKER_TASKS_SHOWN ? view->name_count : WORKER_TASKS_SHOWN;
+    fq_resp_write_array(writer, shown);
+    for (uint32_t i = 0; i < shown; i++) {
         fq_str name = FQ_STR("");
         int rc = fq_engine_worker_name(core->engine, view->id, i, &name);
         fq_resp_write_string(writer, rc == 0 ? name : FQ_STR(""));
@@ -174,17 +179,18 @@ static void reply_worker(fq_core *core, struct fq_resp_writer *writer, const str
 }
 
 int fq_command_workers(struct fq_call *call) {
-    enum { BATCH = 64 };
     struct page page = {0};
     int rc = read_page(call, 1, 2, &page);
     if (rc < 0)
         return rc;
-    struct fq_worker_view views[BATCH];
-    size_t most = page.count < BATCH ? (size_t)page.count : BATCH;
-    size_t rows = fq_engine_workers(call->core->engine, call->now, &page.cursor, views, most);
+    struct fq_worker_view *views = malloc((size_t)page.count * sizeof *views);
+    if (views == NULL)
+        return FQ_ENOMEM;
+    size_t rows = fq_engine_workers(call->core->engine, call->now, &page.cursor, views, (size_t)page.count);
     begin_page(call->reply, page.cursor, rows);
     for (size_t i = 0; i < rows; i++)
         reply_worker(call->core, call->reply, &views[i]);
+    free(views);
     return 0;
 }
 
@@ -197,9 +203,9 @@ static int pause_or_resume(struct fq_call *call, enum fq_command_type type) {
             return rc;
         command.pause.name = call->args[1];
     }
-    int rc = fq_commit_command(call->core, &command, call->now);
+    int rc = fq_commit_call(call, &command);
     if (rc < 0)
-        return fq_call_refuse(call, rc, "%s", call->core->reason);
+        return rc;
     if (type == FQ_COMMAND_RESUME)
         fq_parked_mark_all(call->core);
     fq_resp_write_integer(call->reply, (int64_t)fq_decision_touched(call->core->decision));
@@ -245,7 +251,7 @@ static int change_given(struct fq_call *call, enum fq_command_type type, uint64_
     return rc;
 }
 
-// The oldest page of the dead list: ids are copied first because each change moves the list.
+// The oldest page of the dead list: ids are copied first because each change moves the list. How many rows, or an error.
 static int requeue_page(struct fq_call *call, uint64_t *touched) {
     fq_core *core = call->core;
     struct fq_task_filter filter = {.dead = true};
@@ -256,7 +262,17 @@ static int requeue_page(struct fq_call *call, uint64_t *touched) {
     int rc = 0;
     for (size_t i = 0; i < rows && rc == 0; i++)
         rc = change_one(call, FQ_COMMAND_DEAD_REQUEUE, &core->ids[i], touched);
-    return rc;
+    return rc < 0 ? rc : (int)rows;
+}
+
+static int requeue_all(struct fq_call *call, uint64_t *touched) {
+    uint64_t before;
+    int rows;
+    do {
+        before = *touched;
+        rows = requeue_page(call, touched);
+    } while (rows > 0 && *touched > before);
+    return rows < 0 ? rows : 0;
 }
 
 static int purge_name(struct fq_call *call, fq_str name, uint64_t *touched) {
@@ -279,7 +295,7 @@ static int change_dead(struct fq_call *call, bool is_requeue, uint64_t *touched)
     bool is_all = call->arg_count == 3 && fq_str_equal_nocase(call->args[2], FQ_STR("ALL"));
     bool is_name = call->arg_count == 4 && fq_str_equal_nocase(call->args[2], FQ_STR("NAME"));
     if (is_requeue)
-        return is_all ? requeue_page(call, touched) : change_given(call, FQ_COMMAND_DEAD_REQUEUE, touched);
+        return is_all ? requeue_all(call, touched) : change_given(call, FQ_COMMAND_DEAD_REQUEUE, touched);
     if (is_all)
         return purge_name(call, FQ_STR(""), touched);
     if (is_name) {

@@ -126,9 +126,9 @@ int fq_command_submit(struct fq_call *call) {
     if (core->submits_blocked)
         return fq_call_refuse(call, FQ_EFULL,
                               "journal space is low; completions are still accepted: free disk space");
-    rc = fq_commit_command(core, &command, call->now);
+    rc = fq_commit_call(call, &command);
     if (rc < 0)
-        return fq_call_refuse(call, rc, "%s", core->reason);
+        return rc;
     fq_uuid id = fq_decision_task_id(core->decision);
     fq_reply_uuid(call->reply, &id);
     return 0;

@@ -155,6 +155,11 @@ int fq_commit_command(fq_core *core, struct fq_command *command, struct fq_now n
     return fq_commit_decision(core, now);
 }
 
+int fq_commit_call(struct fq_call *call, struct fq_command *command) {
+    int rc = fq_commit_command(call->core, command, call->now);
+    return rc < 0 ? fq_call_refuse(call, rc, "%s", call->core->reason) : 0;
+}
+
 void fq_commit_due(fq_core *core, struct fq_now now) {
     for (int round = 0; round < DUE_ROUNDS && fq_engine_deadline(core->engine, now) <= now.boot_us; round++) {
         if (fq_engine_due(core->engine, now, DUE_EVENTS, core->decision) < 0)

@@ -4,6 +4,7 @@
 #ifndef FQ_SERVER_COMMIT_H
 #define FQ_SERVER_COMMIT_H
 
+#include "server/command.h"
 #include "server/core.h"
 
 /**
@@ -12,6 +13,8 @@
  * has failed.
  */
 FQ_MUST_USE int fq_commit_command(fq_core *core, struct fq_command *command, struct fq_now now);
+/** The same for a call; the sentence is in call->error. */
+FQ_MUST_USE int fq_commit_call(struct fq_call *call, struct fq_command *command);
 /** Journals and applies the events of core->decision. 0, or an error with nothing applied. */
 FQ_MUST_USE int fq_commit_decision(fq_core *core, struct fq_now now);
 /** Lets time pass in the engine: everything that is due, but no more than a turn may take. */

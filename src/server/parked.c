@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "engine/view.h"
-#include "server/commands_worker.h"
+#include "server/commands_fetch.h"
 #include "server/core_state.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leasing tasks in two steps, for a FETCH and for one that has waited.
-#ifndef FQ_SERVER_COMMANDS_WORKER_H
-#define FQ_SERVER_COMMANDS_WORKER_H
+#ifndef FQ_SERVER_COMMANDS_FETCH_H
+#define FQ_SERVER_COMMANDS_FETCH_H
 
 #include "server/core.h"
 
