@@ -19,6 +19,7 @@ from fastqueue.__main__ import binary
 
 HERE = Path(__file__).resolve().parent
 START_LIMIT = 60.0
+STARTED: list[subprocess.Popen[bytes]] = []
 
 
 def free_port() -> int:
@@ -61,6 +62,7 @@ class ControlPlane:
                 stdin=subprocess.DEVNULL,
                 env=self.env,
             )
+        STARTED.append(self.process)
         deadline = time.monotonic() + START_LIMIT
         while True:
             try:
@@ -117,6 +119,8 @@ class Worker:
                 env=merged,
             )
 
+        STARTED.append(self.process)
+
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
@@ -138,6 +142,16 @@ class Worker:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"the worker did not drain:\n{self.log()}") from None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A test that fails half way leaves no process behind."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(autouse=True)
