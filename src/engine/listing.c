@@ -144,6 +144,11 @@ size_t fq_engine_workers(const fq_engine *engine, struct fq_now now, uint64_t *c
     return count;
 }
 
+bool fq_engine_worker_offers(const fq_engine *engine, fq_str id, fq_str name) {
+    const struct fq_worker *worker = fq_worker_find(engine, id);
+    return worker != NULL && worker->set != NULL && fq_set_has(worker->set, name);
+}
+
 int fq_engine_worker_name(const fq_engine *engine, fq_str id, uint32_t index, fq_str *ret_name) {
     const struct fq_worker *worker = fq_worker_find(engine, id);
     if (worker == NULL || worker->set == NULL || index >= worker->set->member_count)

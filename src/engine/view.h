@@ -51,6 +51,8 @@ struct fq_worker_view {
  *  Fills at most `max`; returns how many. */
 size_t fq_engine_workers(const fq_engine *engine, struct fq_now now, uint64_t *cursor,
                          struct fq_worker_view *views, size_t max);
+/** Whether the worker is registered and offers this name. */
+bool fq_engine_worker_offers(const fq_engine *engine, fq_str worker, fq_str name);
 /** Name `index` of the worker's registered names; 0 or FQ_EINVALID. */
 FQ_MUST_USE int fq_engine_worker_name(const fq_engine *engine, fq_str worker, uint32_t index,
                                       fq_str *ret_name);

@@ -136,6 +136,11 @@ int fq_command_fetch(struct fq_call *call) {
                            (uint32_t)fetch.count, until_us);
         if (rc == 0 && fq_decision_is_partial(core->decision))
             fq_parked_mark_wait(core, call->connection);
+        if (rc == FQ_EBUSY)
+            return fq_call_refuse(call, rc,
+                                  "fetches that wait name %d tasks together, the limit; name fewer, or "
+                                  "fetch without BLOCK",
+                                  FQ_PARKED_ROOM_MAX);
         return rc < 0 ? rc : FQ_CALL_BLOCKED;
     }
     fq_fetch_reply(core, call->connection);

@@ -85,6 +85,10 @@ int fq_command_register(struct fq_call *call) {
         return rc;
     if (core->draining)
         return FQ_EDRAINING;
+    if (!fq_presence_may_join(core, call->connection, call->args[1]))
+        return fq_call_refuse(call, FQ_EBUSY,
+                              "this connection registered %d workers, the limit; use another connection",
+                              FQ_MEMBERSHIPS_MAX);
     rc = fq_commit_call(call, &command);
     if (rc < 0)
         return rc;

@@ -346,7 +346,7 @@ int fq_connection_init(fq_connection *connection, fq_core *core) {
 
 void fq_connection_done(fq_connection *connection, struct fq_now now) {
     fq_core *core = connection->core;
-    fq_parked_remove(core, connection);
+    fq_parked_forget(core, connection);
     fq_watchers_remove(core, connection, false);
     fq_presence_leave(core, connection, now);
     fq_timer_clear(&core->timers, &connection->timer);
@@ -359,8 +359,6 @@ void fq_connection_done(fq_connection *connection, struct fq_now now) {
     fq_buf_done(&connection->input);
     fq_buf_done(&connection->output);
     count_memory(connection);
-    free(connection->fetch.entries);
-    free(connection->fetch.worker);
     free(connection->peer);
     free(connection->source);
 }

@@ -91,6 +91,7 @@ struct fq_connection {
     struct fq_link watches; // of struct fq_watch
     size_t watch_count;
     struct fq_link memberships; // of struct fq_membership: workers that it registered
+    size_t membership_count;
 
     bool is_closing;     // no more reading; closed when all output is sent
     bool is_cut;         // closed at once, unsent output is dropped

@@ -21,7 +21,7 @@ struct fq_parked_name {
     char text[];
 };
 
-enum { NAMES_MAX = 65536 };
+enum { NAMES_MAX = 65536, ENTRIES_KEPT = 256 };
 
 void fq_parked_init(struct fq_parked *parked) {
     *parked = (struct fq_parked){0};
@@ -30,7 +30,7 @@ void fq_parked_init(struct fq_parked *parked) {
 }
 
 void fq_parked_done(struct fq_parked *parked) {
-    FQ_ASSERT(parked->count == 0);
+    FQ_ASSERT(parked->count == 0 && parked->room == 0);
     fq_index_done(&parked->names);
     free(parked->by_id);
     free(parked->list);
@@ -77,7 +77,14 @@ static void drop_if_unused(fq_core *core, struct fq_parked_name *name) {
     free(name);
 }
 
-// Leaves every queue; the connection's fetch keeps its room for the next time.
+static void free_room(fq_core *core, struct fq_fetch_wait *wait) {
+    free(wait->entries);
+    wait->entries = NULL;
+    core->parked.room -= wait->entry_room;
+    wait->entry_room = 0;
+}
+
+// Leaves every queue; the connection's fetch keeps a small room for the next time.
 static void leave_queues(fq_core *core, fq_connection *connection) {
     struct fq_fetch_wait *wait = &connection->fetch;
     for (size_t i = 0; i < wait->entry_count; i++) {
@@ -85,16 +92,21 @@ static void leave_queues(fq_core *core, fq_connection *connection) {
         drop_if_unused(core, wait->entries[i].name);
     }
     wait->entry_count = 0;
+    if (wait->entry_room > ENTRIES_KEPT)
+        free_room(core, wait);
 }
 
-static int make_room(struct fq_fetch_wait *wait, size_t count) {
+static int make_room(fq_core *core, struct fq_fetch_wait *wait, size_t count) {
     if (count <= wait->entry_room)
         return 0;
     FQ_ASSERT(wait->entry_count == 0); // entries do not move while they are linked
+    if (core->parked.room - wait->entry_room + count > FQ_PARKED_ROOM_MAX)
+        return FQ_EBUSY;
     struct fq_parked_entry *entries = realloc(wait->entries, count * sizeof *entries);
     if (entries == NULL)
         return FQ_ENOMEM;
     wait->entries = entries;
+    core->parked.room += count - wait->entry_room;
     wait->entry_room = count;
     return 0;
 }
@@ -111,22 +123,13 @@ static int join_queue(fq_core *core, fq_connection *connection, fq_str text) {
     return 0;
 }
 
-static bool is_registered_name(const fq_core *core, fq_str worker, fq_str text) {
-    fq_str name;
-    for (uint32_t i = 0; fq_engine_worker_name(core->engine, worker, i, &name) == 0; i++) {
-        if (fq_str_equal(name, text))
-            return true;
-    }
-    return false;
-}
-
 // A registered worker gets nothing but what it registered; it must not stand in the way of others for the rest.
 static int join_given(fq_core *core, fq_connection *connection, const fq_str *names, size_t count) {
     fq_str worker = fq_str_of(connection->fetch.worker), first;
     bool is_registered = fq_engine_worker_name(core->engine, worker, 0, &first) == 0;
-    int rc = make_room(&connection->fetch, count);
+    int rc = make_room(core, &connection->fetch, count);
     for (size_t i = 0; i < count && rc == 0; i++) {
-        if (!is_registered || is_registered_name(core, worker, names[i]))
+        if (!is_registered || fq_engine_worker_offers(core->engine, worker, names[i]))
             rc = join_queue(core, connection, names[i]);
     }
     return rc;
@@ -138,7 +141,7 @@ static int join_registered(fq_core *core, fq_connection *connection) {
     fq_str name;
     while (count < NAMES_MAX && fq_engine_worker_name(core->engine, worker, count, &name) == 0)
         count++;
-    int rc = make_room(&connection->fetch, count);
+    int rc = make_room(core, &connection->fetch, count);
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         rc = fq_engine_worker_name(core->engine, worker, i, &name);
         if (rc == 0)
@@ -190,6 +193,13 @@ void fq_parked_remove(fq_core *core, fq_connection *connection) {
     fq_link_remove(&connection->fetch.link);
     core->parked.count--;
     fq_connection_unblock(connection);
+}
+
+void fq_parked_forget(fq_core *core, fq_connection *connection) {
+    fq_parked_remove(core, connection);
+    free_room(core, &connection->fetch);
+    free(connection->fetch.worker);
+    connection->fetch.worker = NULL;
 }
 
 void fq_parked_end(fq_core *core, fq_connection *connection) {

@@ -10,6 +10,9 @@
 #include "server/index.h"
 #include "server/links.h"
 
+// Names that all waits hold together, each counted once a wait.
+enum { FQ_PARKED_ROOM_MAX = 1 << 20 };
+
 struct fq_parked_name;
 struct fq_parked {
     struct fq_index names;
@@ -18,6 +21,7 @@ struct fq_parked {
     struct fq_parked_name **by_id; // by the engine's name id; NULL = nobody waits, or not looked up
     size_t by_id_room;
     size_t count;
+    size_t room; // of entries in all connections
     uint64_t arrivals;
     fq_str *list; // names of the wait that is being served
     size_t list_room;
@@ -27,9 +31,11 @@ void fq_parked_init(struct fq_parked *parked);
 void fq_parked_done(struct fq_parked *parked);
 
 /** Lets the connection wait for tasks of `names`; none: those that `worker` registered. It becomes FQ_BLOCK_FETCH until
- *  `until_us`. 0 or FQ_ENOMEM. */
+ *  `until_us`. 0, FQ_ENOMEM, or FQ_EBUSY above FQ_PARKED_ROOM_MAX. */
 FQ_MUST_USE int fq_parked_add(fq_core *core, fq_connection *connection, fq_str worker, const fq_str *names,
                               size_t name_count, uint32_t count, int64_t until_us);
+/** Frees what a connection kept for its waits; it waits no more. */
+void fq_parked_forget(fq_core *core, fq_connection *connection);
 /** Ends the wait without a reply. Not waiting is fine. */
 void fq_parked_remove(fq_core *core, fq_connection *connection);
 /** Ends the wait with an empty reply. */

@@ -43,6 +43,7 @@ static fq_str instance_of(const struct fq_present_worker *worker) {
 static void drop_membership(struct fq_membership *membership) {
     fq_link_remove(&membership->of_worker);
     fq_link_remove(&membership->of_connection);
+    membership->connection->membership_count--;
     free(membership);
 }
 
@@ -152,6 +153,13 @@ static struct fq_membership *membership_of(const fq_connection *connection,
     return NULL;
 }
 
+bool fq_presence_may_join(const fq_core *core, const fq_connection *connection, fq_str id) {
+    if (connection->membership_count < FQ_MEMBERSHIPS_MAX)
+        return true;
+    const struct fq_present_worker *worker = find(core, id);
+    return worker != NULL && membership_of(connection, worker) != NULL;
+}
+
 int fq_presence_join(fq_core *core, fq_connection *connection, fq_str id, fq_str instance) {
     struct fq_present_worker *worker = find(core, id);
     if (worker != NULL && !fq_str_equal(instance_of(worker), instance)) {
@@ -180,6 +188,7 @@ int fq_presence_join(fq_core *core, fq_connection *connection, fq_str id, fq_str
     fq_link_init(&membership->of_connection);
     fq_link_append(&worker->members, &membership->of_worker);
     fq_link_append(&connection->memberships, &membership->of_connection);
+    connection->membership_count++;
     return fq_timer_set(&core->timers, &worker->timer, look_again_at(core));
 }
 

@@ -17,6 +17,11 @@ struct fq_presence {
 
 void fq_presence_init(struct fq_presence *presence);
 void fq_presence_done(fq_core *core);
+// Workers that one connection may register; membership is looked for one by one.
+enum { FQ_MEMBERSHIPS_MAX = 1024 };
+
+/** Whether the connection may register this worker (again). */
+bool fq_presence_may_join(const fq_core *core, const fq_connection *connection, fq_str worker);
 /** Room for fq_presence_join to succeed afterwards. 0 or FQ_ENOMEM. */
 FQ_MUST_USE int fq_presence_join(fq_core *core, fq_connection *connection, fq_str worker, fq_str instance);
 /** The worker was unregistered: nobody is present for it. */

@@ -57,8 +57,95 @@ static void a_blocked_fetch_reaches_what_is_behind_expired_tasks(void **state) {
     core_peer_free(client);
 }
 
+// One request of TASKS with many names.
+static void wait_for_names(struct core_peer *peer, const char *worker, const char *prefix, int count) {
+    enum { MOST = 60000 };
+    static char texts[MOST][24];
+    static fq_str args[MOST + 8];
+    size_t used = 0;
+    args[used++] = FQ_STR("FQ.FETCH");
+    if (worker != NULL) {
+        args[used++] = FQ_STR("WORKER");
+        args[used++] = fq_str_of(worker);
+    }
+    args[used++] = FQ_STR("BLOCK");
+    args[used++] = FQ_STR("60000");
+    args[used++] = FQ_STR("TASKS");
+    for (int i = 0; i < count; i++) {
+        snprintf(texts[i], sizeof texts[i], "%s%d", prefix, i);
+        args[used++] = fq_str_of(texts[i]);
+    }
+    core_peer_request(peer, args, used);
+    core_fixture_turn(&fixture);
+}
+
+static uint64_t blocked(void) {
+    struct fq_core_stats stats;
+    fq_core_stats(fixture.core, &stats);
+    return stats.blocked_fetches;
+}
+
+// What all waits hold together has a limit; it is free again when they end.
+static void names_waited_for_are_limited(void **state) {
+    (void)state;
+    enum { PEERS = 18, NAMES = 60000 };
+    struct core_peer *peers[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = core_peer_connect(&fixture, NULL);
+        wait_for_names(peers[i], NULL, "n", NAMES);
+    }
+    assert_int_equal(blocked(), PEERS - 1);
+    char *answer = core_peer_next(peers[PEERS - 1]);
+    assert_non_null(answer);
+    assert_true(core_text_matches("-BUSY fetches that wait name * tasks together*", answer));
+    free(answer);
+    core_peer_expect(peers[0], "PING", "[]"); // ends the wait
+    wait_for_names(peers[PEERS - 1], NULL, "n", NAMES);
+    assert_int_equal(blocked(), PEERS - 1);
+    for (int i = 0; i < PEERS; i++)
+        core_peer_free(peers[i]);
+}
+
+// A registered worker that names more than it registered waits for what it registered.
+static void a_registered_worker_waits_for_its_own_names(void **state) {
+    (void)state;
+    struct core_peer *worker = core_peer_connect(&fixture, NULL);
+    struct core_peer *client = core_peer_connect(&fixture, NULL);
+    core_peer_expect(worker, "FQ.REGISTER w TASKS n7 n70", "[*]");
+    wait_for_names(worker, "w", "n", 100);
+    free(core_peer_ask(client, "FQ.SUBMIT n8 other"));
+    core_fixture_turn(&fixture);
+    assert_null(core_peer_next(worker));
+    free(core_peer_ask(client, "FQ.SUBMIT n70 mine"));
+    core_fixture_turn(&fixture);
+    char *answer = core_peer_next(worker);
+    assert_non_null(answer);
+    assert_true(core_text_matches("*\"mine\"*", answer));
+    free(answer);
+    core_peer_free(worker);
+    core_peer_free(client);
+}
+
+static void workers_of_one_connection_are_limited(void **state) {
+    (void)state;
+    struct core_peer *peer = core_peer_connect(&fixture, NULL);
+    char line[64];
+    for (int i = 0; i < 1024; i++) {
+        snprintf(line, sizeof line, "FQ.REGISTER w%d TASKS mail", i);
+        core_peer_expect(peer, line, "[*]");
+    }
+    core_peer_expect(peer, "FQ.REGISTER more TASKS mail", "-BUSY this connection registered 1024 workers*");
+    core_peer_expect(peer, "FQ.REGISTER w0 TASKS mail sms", "[*]");
+    core_peer_expect(peer, "FQ.UNREGISTER w0", "+OK");
+    core_peer_expect(peer, "FQ.REGISTER more TASKS mail", "[*]");
+    core_peer_free(peer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names_waited_for_are_limited, open_core, close_core),
+        cmocka_unit_test_setup_teardown(a_registered_worker_waits_for_its_own_names, open_core, close_core),
+        cmocka_unit_test_setup_teardown(workers_of_one_connection_are_limited, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_blocked_fetch_reaches_what_is_behind_expired_tasks, open_core,
                                         close_core),
     };
