@@ -53,8 +53,8 @@ static int check_place(struct fq_files *files, char *error) {
     const struct fq_disk_facts *facts = &files->facts;
     if ((facts->is_volatile || facts->is_network) && !files->options.allow_volatile)
         return refuse(error, FQ_EVOLATILE,
-                      "the data directory is on %s file system; choose a directory on a local disk, "
-                      "or none for memory only, or allow it explicitly",
+                      "is on %s file system; choose a directory on a local disk with --data-dir, "
+                      "or 'none' for memory only, or accept it with --allow-volatile",
                       facts->is_volatile ? "a volatile" : "a network");
     if (facts->copies_on_write)
         fq_log_write(files->options.log, FQ_LOG_WARNING,
@@ -373,6 +373,8 @@ int fq_storage_posix_open(const char *path, const struct fq_storage_posix_option
     }
     char inner[FQ_STORAGE_ERROR_MAX];
     result = fq_storage_files_open(disk, executor, options, ret_storage, inner);
+    if (result == FQ_EVOLATILE) // about the directory, not about a file in it
+        return refuse(error, result, "%.160s %.340s", path, inner);
     return result < 0 ? refuse(error, result, "%.160s/%.340s", path, inner) : 0;
 }
 

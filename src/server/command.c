@@ -124,6 +124,8 @@ static int check(struct fq_call *call) {
     if (row->roles != 0 && (row->roles & connection->roles) == 0) {
         char names[64];
         role_names(row->roles, names, sizeof names);
+        if (connection->user[0] == '\0') // a request over HTTP names none
+            return fq_call_refuse(call, FQ_ENOPERM, "'%s' needs the role %s", row->name, names);
         return fq_call_refuse(call, FQ_ENOPERM, "'%s' needs the role %s; user '%s' has not got it", row->name,
                               names, connection->user);
     }

@@ -66,9 +66,19 @@ static int read_number(struct fq_call *call, int word, fq_str value, struct fq_s
     }
 }
 
+// The nil UUID stands for "no task" in events and in many a program that forgot to make an id.
+static int read_id(struct fq_call *call, fq_str value, fq_uuid *ret_id) {
+    static const fq_uuid nil;
+    int rc = fq_take_uuid(call, value, ret_id);
+    if (rc == 0 && fq_uuid_equal(ret_id, &nil))
+        return fq_call_refuse(call, FQ_EINVALID,
+                              "ID: the nil UUID is no task's id; leave ID out or make one");
+    return rc;
+}
+
 static int read_option(struct fq_call *call, int word, fq_str value, struct fq_submit *submit) {
     switch (word) {
-    case SUBMIT_ID: return fq_take_uuid(call, value, &submit->id);
+    case SUBMIT_ID: return read_id(call, value, &submit->id);
     case SUBMIT_PRIORITY: return fq_take_priority(call, value, &submit->priority);
     case SUBMIT_UNIQUE: submit->options.unique = value; return fq_take_name(call, "UNIQUE", value);
     case SUBMIT_ENCODING:
