@@ -129,7 +129,11 @@ void fq_engine_note(fq_engine *engine, const fq_decision *decision);
 // --- views (engine/view.h has the listings) ---------------------------------------------------------------------------
 /** 0 and the view; FQ_EUNKNOWNTASK if never seen; FQ_RESULT presence EVICTED if only the ledger knows it. */
 FQ_MUST_USE int fq_engine_task(const fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view);
-/** As above, and marks the stored result as used (LRU); changes no durable state. */
+/** The task as `event` left it, without a lookup: to be asked right after the event was applied, before the next one is.
+ *  FQ_EUNKNOWNTASK if the event is about no task or left none. */
+FQ_MUST_USE int fq_engine_event_task(const fq_engine *engine, const struct fq_event *event,
+                                     struct fq_task_view *ret_view);
+/** As fq_engine_task, and marks the stored result as used (LRU); changes no durable state. */
 FQ_MUST_USE int fq_engine_result(fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view);
 
 /** Order-independent hash of the durable state; live == replayed at the same event. O(1). */

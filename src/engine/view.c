@@ -111,6 +111,14 @@ int fq_engine_task(const fq_engine *engine, const fq_uuid *id, struct fq_task_vi
     return 0;
 }
 
+int fq_engine_event_task(const fq_engine *engine, const struct fq_event *event,
+                         struct fq_task_view *ret_view) {
+    if (event->task == NULL)
+        return FQ_EUNKNOWNTASK;
+    fq_task_show(engine, event->task, ret_view);
+    return 0;
+}
+
 int fq_engine_result(fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view) {
     struct fq_task *task = fq_task_find(engine, id);
     if (task != NULL && fq_task_state_is_final(fq_task_state_of(task)) &&

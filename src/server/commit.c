@@ -106,10 +106,8 @@ static void observe(fq_core *core, const struct fq_event *event) {
     bool is_timed = type == FQ_EVENT_GRANTED || type == FQ_EVENT_COMPLETED || type == FQ_EVENT_FAILED;
     if (core->observer.on_event == NULL && !is_timed)
         return;
-    fq_uuid id = fq_event_task_id(event);
-    static const fq_uuid none;
     struct fq_task_view view;
-    bool has_task = !fq_uuid_equal(&id, &none) && fq_engine_task(core->engine, &id, &view) == 0;
+    bool has_task = fq_engine_event_task(core->engine, event, &view) == 0;
     if (has_task)
         count_latency(core, type, &view);
     if (has_task && type == FQ_EVENT_GRANTED)
