@@ -182,14 +182,15 @@ static void check_all_limits(struct fq_child *child, const struct sight *sight) 
 
 static void check_memory(struct fq_child *child, const struct sight *sight) {
     uint64_t limit = child->supervisor->options->max_memory_per_child;
-    if (sight->now_us - child->sampled_us < SAMPLE_US)
+    // The last look before the watch goes to sleep is always a full one.
+    if (sight->in_use > 0 && sight->now_us - child->sampled_us < SAMPLE_US)
         return;
     child->sampled_us = sight->now_us;
     child->resident = fq_process_resident(child->pid);
     if (limit == 0 || child->resident <= limit)
         return;
     // One that is above the limit before its first task would only be replaced by its like.
-    if (child->state == FQ_CHILD_ACTIVE && fq_board_get(&child->board, FQ_BOARD_FINISHED) > 0)
+    if (child->state == FQ_CHILD_ACTIVE && fq_board_get(&child->board, FQ_BOARD_STARTED) > 0)
         fq_child_replace(child);
     if (child->resident / MEMORY_KILL_FACTOR < limit || sight->running == 0)
         return;
