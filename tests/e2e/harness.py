@@ -146,6 +146,7 @@ class Server:
         self.port = free_port()
         self.http_port = free_port() if http else 0
         self.process: subprocess.Popen | None = None
+        self.is_ended = False  # by the test
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fq-e2e-"))
         self.log_path = self.folder / "log"
         self.environment = environment or {}
@@ -181,6 +182,7 @@ class Server:
         return line + self.options
 
     def start(self, wait: bool = True) -> None:
+        self.is_ended = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command_line(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self._environment(self.environment))
@@ -209,15 +211,19 @@ class Server:
         """kill -9."""
         self.process.kill()
         self.process.wait()
+        self.is_ended = True
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
+        self.is_ended = True
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_LIMIT_S)
 
     def stop(self) -> None:
         """Ends it and removes its directory. A server that does not end properly is an error."""
         code = 0
+        if self.process is not None and self.process.poll() not in (None, 0) and not self.is_ended:
+            code = f"{self.process.returncode}: it ended by itself"
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

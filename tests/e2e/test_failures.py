@@ -37,6 +37,7 @@ class Failures(unittest.TestCase):
                 with self.assertRaises((EOFError, ConnectionError)):
                     link.read()
             self.assertEqual(server.process.wait(20), 74)
+            server.is_ended = True
             self.assertEqual(server.log().count("error journal failed"), 1, server.log())
             server.start()
             with server.connect() as link:
