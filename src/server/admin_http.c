@@ -141,31 +141,6 @@ static void answer_ready(struct exchange *exchange) {
         answer_text(exchange, 200, "ready\n");
 }
 
-static void answer_metrics(struct exchange *exchange, unsigned roles) {
-    fq_admin_http *http = exchange->http;
-    if ((roles & (FQ_ROLE_READ | FQ_ROLE_ADMIN)) == 0) {
-        answer_json(exchange, fq_admin_error(403, "NOPERM", "the credential lacks the role read"));
-        return;
-    }
-    struct fq_process_use use;
-    fq_process_use(&use);
-    struct fq_exposition page = {
-        .core = http->config.core,
-        .metrics = http->config.metrics,
-        .server_id = http->config.server_id,
-        .process = {.cpu_s = use.cpu_s,
-                    .start_time_s = (double)http->config.started_us / FQ_US_PER_S,
-                    .resident_bytes = use.resident_bytes,
-                    .open_files = use.open_files,
-                    .open_files_max = use.open_files_max},
-    };
-    enum otel_prometheus_format format = otel_prometheus_negotiate(header(exchange, MHD_HTTP_HEADER_ACCEPT));
-    answer_text(exchange, 200, "");
-    exchange->content_type = otel_prometheus_content_type(format);
-    if (fq_exposition_write(&page, fq_loop_now(http->config.loop), format, &exchange->answer) < 0)
-        answer_text(exchange, 503, "out of memory\n");
-}
-
 static const char *query_value(void *context, const char *name) {
     return MHD_lookup_connection_value(context, MHD_GET_ARGUMENT_KIND, name);
 }
@@ -194,8 +169,30 @@ static void on_reply(void *context, fq_str reply) {
     resume(exchange);
 }
 
-static void ask_core(struct exchange *exchange, const char *method, const char *url, unsigned roles) {
+// What the metrics count is on the disk: they were written before this request was asked.
+static void on_durable(void *context, fq_str reply) {
+    struct exchange *exchange = context;
+    if (reply.len == 0)
+        answer_json(exchange, fq_admin_error(503, "DRAINING", "the server is shutting down"));
+    resume(exchange);
+}
+
+// Lets the core work on the request; `on_answer` resumes the exchange.
+static void ask(struct exchange *exchange, unsigned roles, const fq_str *args, size_t arg_count,
+                void (*on_answer)(void *context, fq_str reply)) {
     fq_admin_http *http = exchange->http;
+    suspend(exchange);
+    exchange->request = fq_core_request(http->config.core, roles, args, arg_count,
+                                        fq_loop_now(http->config.loop), on_answer, exchange);
+    if (exchange->request != NULL) {
+        fq_loop_wake(http->config.loop); // this may run behind the core's turn
+        return;
+    }
+    answer_json(exchange, fq_admin_error(503, "BUSY", "too many requests at a time"));
+    resume(exchange);
+}
+
+static void ask_core(struct exchange *exchange, const char *method, const char *url, unsigned roles) {
     struct fq_admin_answer answer;
     struct fq_admin_request request = {
         .method = method,
@@ -211,16 +208,39 @@ static void ask_core(struct exchange *exchange, const char *method, const char *
         answer_json(exchange, answer);
         return;
     }
-    suspend(exchange);
-    exchange->request =
-        fq_core_request(http->config.core, roles, exchange->call.args, exchange->call.arg_count,
-                        fq_loop_now(http->config.loop), on_reply, exchange);
-    if (exchange->request != NULL) {
-        fq_loop_wake(http->config.loop); // this may run behind the core's turn
+    ask(exchange, roles, exchange->call.args, exchange->call.arg_count, on_reply);
+}
+
+static void answer_metrics(struct exchange *exchange, unsigned roles) {
+    fq_admin_http *http = exchange->http;
+    if ((roles & (FQ_ROLE_READ | FQ_ROLE_ADMIN)) == 0) {
+        answer_json(exchange, fq_admin_error(403, "NOPERM", "the credential lacks the role read"));
         return;
     }
-    answer_json(exchange, fq_admin_error(503, "BUSY", "too many requests at a time"));
-    resume(exchange);
+    struct fq_process_use use;
+    fq_process_use(&use);
+    struct fq_exposition page = {
+        .core = http->config.core,
+        .metrics = http->config.metrics,
+        .server_id = http->config.server_id,
+        .process = {.cpu_s = use.cpu_s,
+                    .start_time_s = (double)http->config.started_us / FQ_US_PER_S,
+                    .resident_bytes = use.resident_bytes,
+                    .open_files = use.open_files,
+                    .open_files_max = use.open_files_max},
+    };
+    enum otel_prometheus_format format = otel_prometheus_negotiate(header(exchange, MHD_HTTP_HEADER_ACCEPT));
+    answer_text(exchange, 200, "");
+    exchange->content_type = otel_prometheus_content_type(format);
+    if (fq_exposition_write(&page, fq_loop_now(http->config.loop), format, &exchange->answer) < 0) {
+        answer_text(exchange, 503, "out of memory\n");
+        return;
+    }
+    static const fq_str args[] = {
+        {"INFO",   4},
+        {"server", 6}
+    };
+    ask(exchange, FQ_ROLE_READ, args, 2, on_durable);
 }
 
 static void respond(struct exchange *exchange, const char *method, const char *url) {

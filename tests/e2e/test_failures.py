@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """What the machine does to the server: a disk that fails, no file descriptors left, a port that is taken."""
+import contextlib
 import pathlib
 import resource
+import select
 import socket
+import threading
 import time
 import unittest
 
@@ -43,6 +46,49 @@ class Failures(unittest.TestCase):
             with server.connect() as link:
                 states = [link.command("FQ.STATUS", task_id) for task_id in kept]
                 self.assertEqual([s and s["status"] for s in states], ["pending"] * 20)
+
+    def test_nobody_sees_what_a_hanging_disk_has_not_got(self) -> None:
+        if not SHIM.exists() or self.sanitized():
+            self.skipTest("a preloaded library and AddressSanitizer do not go together")
+        with Server(http=True) as server:
+            held = server.folder / "held"
+            server.environment = {"LD_PRELOAD": str(SHIM), "HELD_SYNC": str(held)}
+            server.kill()
+            server.start()
+            with contextlib.ExitStack() as stack:
+                links = [stack.enter_context(server.connect()) for _ in range(9)]
+                submitter, worker, waiter, watcher, *readers = links
+                first = submitter.command("FQ.SUBMIT", "first.task", "{}")
+                lease = worker.command("FQ.FETCH", "TASKS", "first.task")[0]
+                self.assertEqual(watcher.command("FQ.WATCH", first), ["watching"])
+                waiter.send(encode("FQ.RESULT", first, "WAIT", "20000"))
+                parked = readers.pop()
+                parked.send(encode("FQ.FETCH", "TASKS", "second.task", "BLOCK", "20000"))
+                time.sleep(0.3)  # the idle mark is written
+                stack.callback(held.unlink, missing_ok=True)
+                held.touch()
+                worker.send(encode("FQ.COMPLETE", first, lease["token"], "1"))
+                submitter.send(encode("FQ.SUBMIT", "second.task", "{}"))
+                time.sleep(0.2)
+                for reader, command in zip(readers, (("FQ.STATS",), ("FQ.STATUS", first), ("INFO",), ("FQ.LIST",))):
+                    reader.send(encode(*command))
+                pages = []
+                asked = [threading.Thread(target=lambda path=path: pages.append(server.http("GET", path)))
+                         for path in ("/metrics", "/api/v1/stats")]
+                for thread in asked:
+                    thread.start()
+                self.assertEqual(server.http("GET", "/healthz")[0], 200)
+                seen, _, _ = select.select([link.sock for link in links], [], [], 0.5)
+                self.assertEqual(seen, [])
+                self.assertEqual(pages, [])
+                held.unlink()
+                self.assertEqual(worker.read(), "OK")
+                self.assertEqual(waiter.read()["status"], "success")
+                self.assertEqual(watcher.read_push()[1], first)
+                self.assertEqual(parked.read()[0]["name"], "second.task")
+                for thread in asked:
+                    thread.join(20)
+                self.assertEqual([page[0] for page in pages], [200, 200])
 
     def test_no_descriptors_left(self) -> None:
         with Server() as server, server.connect() as link:
