@@ -185,6 +185,60 @@ static void the_observer_sees_what_happens(void **state) {
     core_fixture_close(&other);
 }
 
+// Works one task of `mail`: the result has `len` bytes.
+static void complete_one(struct core_peer *peer, size_t len) {
+    char *grant = core_peer_ask(peer, "FQ.FETCH TASKS mail");
+    char id[FQ_UUID_TEXT + 1], line[400], result[200];
+    unsigned long long token;
+    assert_non_null(grant);
+    assert_int_equal(sscanf(grant, "[{id: \"%36[^\"]\", token: \"%llu\"", id, &token), 2);
+    free(grant);
+    memset(result, 'r', len);
+    snprintf(line, sizeof line, "FQ.COMPLETE %s %llu %.*s", id, token, (int)len, result);
+    core_peer_expect(peer, line, "+OK");
+}
+
+// The store of results is small: what is told to who waits does not depend on it, and afterwards it is said what became
+// of the result.
+static void results_beyond_the_cap(void **state) {
+    (void)state;
+    struct core_fixture small;
+    core_fixture_init(&small);
+    small.options.engine.result_bytes_max = 400;
+    core_fixture_open(&small, true);
+    struct core_peer *peer = core_peer_connect(&small, NULL);
+    struct core_peer *watcher = core_peer_connect(&small, NULL);
+    core_peer_expect(peer, "HELLO 3", "{*}");
+    core_peer_expect(watcher, "HELLO 3", "{*}");
+    for (int i = 0; i < 8; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "FQ.SUBMIT mail x ID 00000000-0000-4000-8000-%012d", i);
+        core_peer_expect(peer, line, "\"*\"");
+        snprintf(line, sizeof line, "FQ.WATCH 00000000-0000-4000-8000-%012d", i);
+        core_peer_expect(watcher, line, "[\"watching\"]");
+        complete_one(peer, 150);
+        core_fixture_advance(&small, 1);
+        char *push = core_peer_next(watcher);
+        assert_non_null(push);
+        assert_true(core_text_matches(">[\"fq.result\", *result: \"rrrr*rrrr\"*", push));
+        free(push);
+        assert_null(core_peer_next(watcher));
+    }
+    core_peer_expect(peer, "FQ.RESULT 00000000-0000-4000-8000-000000000007",
+                     "{*success*result_state: \"stored\", result: \"rrr*");
+    core_peer_expect(peer, "FQ.RESULT 00000000-0000-4000-8000-000000000000",
+                     "{id: *status: \"success\"*result_state: \"evicted\"}");
+    core_peer_expect(peer, "FQ.RESULT 00000000-0000-4000-8000-000000000099", "nil");
+    core_peer_expect(watcher, "FQ.WATCH 00000000-0000-4000-8000-000000000000", "[\"done\"]");
+    char *push = core_peer_next(watcher);
+    assert_non_null(push);
+    assert_true(core_text_matches(">[\"fq.result\", *\"evicted\"}]", push));
+    free(push);
+    core_peer_free(peer);
+    core_peer_free(watcher);
+    core_fixture_close(&small);
+}
+
 // A thousand waiters on one name and others: each task goes to exactly one, in order of arrival.
 static void many_waiters_are_served_in_order(void **state) {
     (void)state;
@@ -271,6 +325,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(requests_are_limited, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_callback_may_ask_again, open_core, close_core),
         cmocka_unit_test(the_observer_sees_what_happens),
+        cmocka_unit_test(results_beyond_the_cap),
         cmocka_unit_test_setup_teardown(many_waiters_are_served_in_order, open_core, close_core),
         cmocka_unit_test_setup_teardown(many_watches_on_one_connection, open_core, close_core),
     };
