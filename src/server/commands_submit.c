@@ -120,6 +120,21 @@ static int read_submit(struct fq_call *call, struct fq_submit *submit) {
     return 0;
 }
 
+static int refuse_full(struct fq_call *call) {
+    const struct fq_storage_space *space = &call->core->space;
+    if (space->submits_blocked)
+        return fq_call_refuse(
+            call, FQ_EFULL,
+            "journal space is low (free %llu MiB, low water %llu MiB); completions are still accepted: "
+            "free disk space",
+            (unsigned long long)(space->free_bytes >> 20),
+            (unsigned long long)(space->low_water_bytes >> 20));
+    return fq_call_refuse(
+        call, FQ_EFULL,
+        "the journal's room is needed to finish the tasks already accepted; completions are still "
+        "accepted: free disk space");
+}
+
 int fq_command_submit(struct fq_call *call) {
     fq_core *core = call->core;
     struct fq_command command;
@@ -134,8 +149,7 @@ int fq_command_submit(struct fq_call *call) {
         return fq_call_refuse(call, FQ_EDRAINING,
                               "the server is shutting down; submit again when it is back");
     if (core->submits_blocked)
-        return fq_call_refuse(call, FQ_EFULL,
-                              "journal space is low; completions are still accepted: free disk space");
+        return refuse_full(call);
     rc = fq_commit_call(call, &command);
     if (rc < 0)
         return rc;

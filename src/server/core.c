@@ -137,9 +137,8 @@ static void look_at_journal(fq_core *core) {
         return;
     if (fq_journal_failed(core->journal))
         core->failed = true;
-    struct fq_storage_space space;
-    fq_journal_space(core->journal, &space);
-    core->submits_blocked = space.submits_blocked || lacks_room_for_outcomes(core, &space);
+    fq_journal_space(core->journal, &core->space);
+    core->submits_blocked = core->space.submits_blocked || lacks_room_for_outcomes(core, &core->space);
     size_t backlog = fq_journal_backlog_bytes(core->journal);
     if (backlog > FQ_BACKLOG_HIGH)
         core->backlogged = true;

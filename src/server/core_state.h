@@ -73,6 +73,7 @@ struct fq_core {
     struct fq_core_stats stats;
     struct fq_latency waits, runs; // eligible until granted; execution
     uint64_t hash_checked_seq;     // last record of the journal when the state's hash was written down
+    struct fq_storage_space space; // of the journal, as of this turn
     bool failed, draining, submits_blocked, backlogged;
 };
 
