@@ -121,7 +121,7 @@ void fq_connection_sent(fq_connection *connection, size_t len);
 bool fq_connection_wants_read(const fq_connection *connection);
 /** Close the transport now (all output that will ever be sent was given, or the peer is cut off). */
 bool fq_connection_should_close(const fq_connection *connection);
-/** The transport is closed: forgets the connection. Its leases live on (see DESIGN of INSTANCE workers). */
+/** The transport is closed: forgets the connection. Its leases live on (presence.h says when they return). */
 void fq_connection_close(fq_connection *connection, struct fq_now now);
 /** The owner's own pointer. */
 void fq_connection_set_context(fq_connection *connection, void *context);
