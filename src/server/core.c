@@ -242,7 +242,7 @@ void fq_core_on_durable(fq_core *core, struct fq_now now) {
 
 static bool is_due_now(const fq_core *core) {
     bool may_resume = !core->backlogged && !fq_link_is_empty(&core->held);
-    return may_resume || !fq_link_is_empty(&core->touched) || !fq_link_is_empty(&core->parked.marked) ||
+    return may_resume || !fq_link_is_empty(&core->touched) || core->parked.marked.count > 0 ||
            !fq_link_is_empty(&core->answered);
 }
 

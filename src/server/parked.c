@@ -15,8 +15,9 @@
 struct fq_parked_name {
     uint64_t hash;
     struct fq_link queue; // of struct fq_parked_entry
-    struct fq_link mark;
-    int64_t name_id; // -1 = the engine has not met it, or it was not looked up
+    uint64_t tie;         // always 0: names with the same first waiter are one choice
+    uint32_t place;       // in parked.marked
+    int64_t name_id;      // -1 = the engine has not met it, or it was not looked up
     size_t len;
     char text[];
 };
@@ -25,13 +26,15 @@ enum { NAMES_MAX = 65536, ENTRIES_KEPT = 256 };
 
 void fq_parked_init(struct fq_parked *parked) {
     *parked = (struct fq_parked){0};
-    fq_link_init(&parked->marked);
+    fq_heap_init(&parked->marked, offsetof(struct fq_parked_name, place),
+                 offsetof(struct fq_parked_name, tie));
     fq_link_init(&parked->fetches);
 }
 
 void fq_parked_done(struct fq_parked *parked) {
     FQ_ASSERT(parked->count == 0 && parked->room == 0);
     fq_index_done(&parked->names);
+    fq_heap_done(&parked->marked);
     free(parked->by_id);
     free(parked->list);
     fq_parked_init(parked);
@@ -46,12 +49,33 @@ static uint64_t hash_of(const fq_core *core, fq_str text) {
     return XXH3_64bits_withSeed(text.ptr, text.len, core->seed);
 }
 
+// So that every name can be marked.
+static int reserve_mark(struct fq_parked *parked) {
+    fq_heap_spare spare = {0};
+    int rc =
+        fq_heap_reserve(&parked->marked, (uint32_t)(parked->name_count + 1 - parked->marked.count), &spare);
+    if (rc == 0)
+        fq_heap_adopt(&parked->marked, &spare);
+    fq_heap_spare_done(&spare);
+    return rc;
+}
+
+static int64_t first_arrival(const struct fq_parked_name *name) {
+    const fq_connection *first = FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link)->connection;
+    return (int64_t)first->fetch.arrival;
+}
+
+static void mark(fq_core *core, struct fq_parked_name *name) {
+    if (!fq_heap_contains(&core->parked.marked, name))
+        fq_heap_push(&core->parked.marked, first_arrival(name), name);
+}
+
 static struct fq_parked_name *find_or_add(fq_core *core, fq_str text) {
     uint64_t hash = hash_of(core, text);
     struct fq_parked_name *name = fq_index_find(&core->parked.names, hash, is_name, &text);
     if (name != NULL)
         return name;
-    name = malloc(sizeof *name + text.len);
+    name = reserve_mark(&core->parked) == 0 ? malloc(sizeof *name + text.len) : NULL;
     if (name == NULL)
         return NULL;
     name->hash = hash;
@@ -59,18 +83,25 @@ static struct fq_parked_name *find_or_add(fq_core *core, fq_str text) {
     name->len = text.len;
     memcpy(name->text, text.ptr, text.len);
     fq_link_init(&name->queue);
-    fq_link_init(&name->mark);
+    name->tie = 0;
+    name->place = 0;
     if (fq_index_add(&core->parked.names, hash, name) < 0) {
         free(name);
         return NULL;
     }
+    core->parked.name_count++;
     return name;
 }
 
-static void drop_if_unused(fq_core *core, struct fq_parked_name *name) {
-    if (!fq_link_is_empty(&name->queue))
+// Somebody has left the queue: the mark follows who is first now, a name without waiters goes.
+static void settle(fq_core *core, struct fq_parked_name *name) {
+    if (!fq_link_is_empty(&name->queue)) {
+        if (fq_heap_contains(&core->parked.marked, name))
+            fq_heap_update(&core->parked.marked, first_arrival(name), name);
         return;
-    fq_link_remove(&name->mark);
+    }
+    fq_heap_remove(&core->parked.marked, name);
+    core->parked.name_count--;
     if (name->name_id >= 0)
         core->parked.by_id[name->name_id] = NULL;
     fq_index_remove(&core->parked.names, name->hash, name);
@@ -89,7 +120,7 @@ static void leave_queues(fq_core *core, fq_connection *connection) {
     struct fq_fetch_wait *wait = &connection->fetch;
     for (size_t i = 0; i < wait->entry_count; i++) {
         fq_link_remove(&wait->entries[i].link);
-        drop_if_unused(core, wait->entries[i].name);
+        settle(core, wait->entries[i].name);
     }
     wait->entry_count = 0;
     if (wait->entry_room > ENTRIES_KEPT)
@@ -241,12 +272,12 @@ void fq_parked_mark(fq_core *core, uint32_t name_id) {
         return;
     struct fq_parked_name *name = by_id(core, name_id);
     if (name != NULL)
-        fq_link_append_once(&core->parked.marked, &name->mark);
+        mark(core, name);
 }
 
 void fq_parked_mark_wait(fq_core *core, fq_connection *connection) {
     for (size_t i = 0; i < connection->fetch.entry_count; i++)
-        fq_link_append_once(&core->parked.marked, &connection->fetch.entries[i].name->mark);
+        mark(core, connection->fetch.entries[i].name);
 }
 
 void fq_parked_mark_all(fq_core *core) {
@@ -291,14 +322,10 @@ static int list_names(struct fq_parked *parked, const struct fq_fetch_wait *wait
 
 // Who has waited longest for any marked name.
 static fq_connection *oldest_waiter(const struct fq_parked *parked) {
-    fq_connection *oldest = NULL;
-    for (const struct fq_link *link = parked->marked.next; link != &parked->marked; link = link->next) {
-        const struct fq_parked_name *name = FQ_OF_LINK(link, struct fq_parked_name, mark);
-        fq_connection *first = FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link)->connection;
-        if (oldest == NULL || first->fetch.arrival < oldest->fetch.arrival)
-            oldest = first;
-    }
-    return oldest;
+    if (parked->marked.count == 0)
+        return NULL;
+    const struct fq_parked_name *name = parked->marked.entries[0].item;
+    return FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link)->connection;
 }
 
 // Leases what there is for one waiter. When that is nothing, nothing is left of any name it waits for. False: so much had
@@ -314,7 +341,7 @@ static bool serve(fq_core *core, fq_connection *connection, struct fq_now now) {
         return false;
     if (rc == 0) {
         for (size_t i = 0; i < wait->entry_count; i++)
-            fq_link_remove(&wait->entries[i].name->mark);
+            fq_heap_remove(&core->parked.marked, wait->entries[i].name);
         return true;
     }
     fq_parked_remove(core, connection);

@@ -5,6 +5,7 @@
 #ifndef FQ_SERVER_PARKED_H
 #define FQ_SERVER_PARKED_H
 
+#include "base/heap.h"
 #include "base/time.h"
 #include "server/core.h"
 #include "server/index.h"
@@ -16,11 +17,12 @@ enum { FQ_PARKED_ROOM_MAX = 1 << 20 };
 struct fq_parked_name;
 struct fq_parked {
     struct fq_index names;
-    struct fq_link marked;         // names with something eligible
+    fq_heap marked;                // names with something eligible, by the arrival of who waits first
     struct fq_link fetches;        // all that wait, in order of arrival
     struct fq_parked_name **by_id; // by the engine's name id; NULL = nobody waits, or not looked up
     size_t by_id_room;
     size_t count;
+    size_t name_count;
     size_t room; // of entries in all connections
     uint64_t arrivals;
     fq_str *list; // names of the wait that is being served

@@ -126,6 +126,69 @@ static void a_registered_worker_waits_for_its_own_names(void **state) {
     core_peer_free(client);
 }
 
+static void expect_task(struct core_peer *peer, const char *pattern) {
+    char *answer = core_peer_next(peer);
+    assert_non_null(answer);
+    if (!core_text_matches(pattern, answer))
+        fail_msg("%s is not %s", answer, pattern);
+    free(answer);
+}
+
+// Who takes a task gives up the place in other lines, and who is next there has waited shorter.
+static void places_in_several_lines_are_given_up(void **state) {
+    (void)state;
+    struct core_peer *peers[4];
+    static const char *const waits[] = {"FQ.FETCH TASKS a b BLOCK 60000", "FQ.FETCH TASKS b c BLOCK 60000",
+                                        "FQ.FETCH TASKS b BLOCK 60000", "FQ.FETCH TASKS a c BLOCK 60000"};
+    for (int i = 0; i < 4; i++) {
+        peers[i] = core_peer_connect(&fixture, NULL);
+        core_peer_line(peers[i], waits[i]);
+        core_fixture_turn(&fixture);
+    }
+    struct core_peer *client = core_peer_connect(&fixture, NULL);
+    static const char *const names[] = {"c", "b", "a", "b"};
+    for (int i = 0; i < 4; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "FQ.SUBMIT %s %d", names[i], i);
+        core_peer_line(client, line);
+    }
+    core_fixture_turn(&fixture);
+    expect_task(peers[0], "*\"payload\", \"1\"*"); // the older of its two names
+    expect_task(peers[1], "*\"payload\", \"0\"*");
+    expect_task(peers[2], "*\"payload\", \"3\"*");
+    expect_task(peers[3], "*\"payload\", \"2\"*");
+    for (int i = 0; i < 4; i++)
+        core_peer_free(peers[i]);
+    core_peer_free(client);
+}
+
+// As many lines as waiters, all with something in them at once.
+static void many_lines_are_served_in_one_turn(void **state) {
+    (void)state;
+    enum { LINES = 3000 };
+    static struct core_peer *peers[LINES];
+    struct core_peer *client = core_peer_connect(&fixture, NULL);
+    char line[64];
+    for (int i = 0; i < LINES; i++) {
+        peers[i] = core_peer_connect(&fixture, NULL);
+        snprintf(line, sizeof line, "FQ.FETCH TASKS n%d BLOCK 60000", i);
+        core_peer_line(peers[i], line);
+    }
+    core_fixture_turn(&fixture);
+    for (int i = LINES - 1; i >= 0; i--) {
+        snprintf(line, sizeof line, "FQ.SUBMIT n%d x", i);
+        core_peer_line(client, line);
+    }
+    core_fixture_turn(&fixture);
+    for (int i = 0; i < LINES; i++) {
+        snprintf(line, sizeof line, "*\"name\", \"n%d\"*", i);
+        expect_task(peers[i], line);
+        core_peer_free(peers[i]);
+    }
+    assert_int_equal(blocked(), 0);
+    core_peer_free(client);
+}
+
 static void workers_of_one_connection_are_limited(void **state) {
     (void)state;
     struct core_peer *peer = core_peer_connect(&fixture, NULL);
@@ -145,6 +208,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names_waited_for_are_limited, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_registered_worker_waits_for_its_own_names, open_core, close_core),
+        cmocka_unit_test_setup_teardown(places_in_several_lines_are_given_up, open_core, close_core),
+        cmocka_unit_test_setup_teardown(many_lines_are_served_in_one_turn, open_core, close_core),
         cmocka_unit_test_setup_teardown(workers_of_one_connection_are_limited, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_blocked_fetch_reaches_what_is_behind_expired_tasks, open_core,
                                         close_core),
