@@ -120,6 +120,14 @@ fq_str fq_connection_output(const fq_connection *connection) {
     return (fq_str){all.ptr, (size_t)(connection->released_end - connection->output_base)};
 }
 
+void fq_connection_trim(fq_connection *connection) {
+    if (fq_buf_len(&connection->input) == 0)
+        fq_buf_done(&connection->input);
+    if (fq_buf_len(&connection->output) == 0)
+        fq_buf_done(&connection->output);
+    count_memory(connection);
+}
+
 void fq_connection_evict(fq_connection *connection) {
     connection->core->stats.connections_cut_total++;
     fq_connection_cut(connection);
@@ -150,7 +158,8 @@ void fq_connection_sent(fq_connection *connection, size_t len) {
     connection->released_commands = 0;
     give_back(&connection->output);
     count_memory(connection);
-    if (connection->block == FQ_BLOCK_NONE && fq_buf_len(&connection->input) > 0)
+    bool may_go_on = connection->block == FQ_BLOCK_NONE || connection->block == FQ_BLOCK_FETCH;
+    if (may_go_on && fq_buf_len(&connection->input) > 0)
         fq_link_append_once(&core->held, &connection->held);
 }
 

@@ -117,6 +117,8 @@ void fq_connection_resume(fq_connection *connection, struct fq_now now);
 void fq_connection_end(fq_connection *connection);
 /** Closes at once. */
 void fq_connection_cut(fq_connection *connection);
+/** Gives back the memory of buffers that are empty. */
+void fq_connection_trim(fq_connection *connection);
 /** Closes at once to make room: its buffers are freed now. */
 void fq_connection_evict(fq_connection *connection);
 /** The wait of `block` is over; the reply has been written. */

@@ -196,21 +196,30 @@ static void write_hash(fq_core *core, struct fq_now now) {
         core->hash_checked_seq = fq_journal_last_seq(core->journal);
 }
 
-// Peers share a bound on memory: above it the one that takes most makes room.
+static fq_connection *largest_connection(const fq_core *core) {
+    fq_connection *largest = NULL;
+    for (const struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
+        fq_connection *connection = FQ_OF_LINK(link, fq_connection, all);
+        if (largest == NULL || connection->counted_bytes > largest->counted_bytes)
+            largest = connection;
+    }
+    return largest;
+}
+
+// Peers share a bound on memory. Above it what is only kept for later goes first, then the one that takes most.
 static void make_room(fq_core *core) {
-    while (core->client_bytes > core->options->client_bytes_max) {
-        fq_connection *largest = NULL;
-        for (struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
-            fq_connection *connection = FQ_OF_LINK(link, fq_connection, all);
-            if (largest == NULL || connection->counted_bytes > largest->counted_bytes)
-                largest = connection;
-        }
+    uint64_t most = core->options->client_bytes_max;
+    if (core->client_bytes <= most)
+        return;
+    for (struct fq_link *link = core->connections.next; link != &core->connections; link = link->next)
+        fq_connection_trim(FQ_OF_LINK(link, fq_connection, all));
+    while (core->client_bytes > most) {
+        fq_connection *largest = largest_connection(core);
         if (largest == NULL || largest->counted_bytes == 0)
             return;
         fq_log_write(core->options->log, FQ_LOG_WARNING,
                      "server connections hold more than %llu bytes, closing the largest peer=%s bytes=%zu",
-                     (unsigned long long)core->options->client_bytes_max, largest->peer,
-                     largest->counted_bytes);
+                     (unsigned long long)most, largest->peer, largest->counted_bytes);
         fq_connection_evict(largest);
     }
 }

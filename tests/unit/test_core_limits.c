@@ -241,6 +241,56 @@ static void memory_of_all_is_bounded(void **state) {
     free(text);
 }
 
+// What idle connections keep for later is given back before anybody is closed.
+static void kept_buffers_go_first(void **state) {
+    (void)state;
+    enum { PEERS = 10 };
+    fixture.options.client_bytes_max = 100000;
+    core_fixture_open(&fixture, false);
+    struct core_peer *peers[PEERS];
+    char text[20000];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = core_peer_connect(&fixture, NULL);
+        fq_str args[] = {
+            FQ_STR("ECHO"), {text, sizeof text}
+        };
+        core_peer_request(peers[i], args, 2);
+        core_fixture_turn(&fixture);
+        free(core_peer_next(peers[i]));
+    }
+    core_fixture_turn(&fixture);
+    for (int i = 0; i < PEERS; i++) {
+        assert_false(peers[i]->was_cut);
+        core_peer_free(peers[i]);
+    }
+}
+
+// A request that came while the replies before it were not taken ends the blocked fetch all the same.
+static void a_held_request_ends_the_block(void **state) {
+    (void)state;
+    fixture.options.pipeline_max = 2;
+    core_fixture_open(&fixture, false);
+    struct core_peer *peer = core_peer_connect(&fixture, NULL);
+    peer->is_deaf = true;
+    core_peer_line(peer, "ECHO 1");
+    core_peer_line(peer, "ECHO 2");
+    core_fixture_turn(&fixture);
+    core_peer_line(peer, "FQ.FETCH TASKS mail BLOCK 60000");
+    core_peer_line(peer, "PING");
+    peer->is_deaf = false;
+    core_peer_take(peer);
+    core_fixture_advance(&fixture, 1);
+    const char *const expected[] = {"\"1\"", "\"2\"", "[]", "+PONG"};
+    for (int i = 0; i < 4; i++) {
+        char *answer = core_peer_next(peer);
+        assert_non_null(answer);
+        assert_string_equal(answer, expected[i]);
+        free(answer);
+    }
+    core_peer_free(peer);
+}
+
 static void a_reply_above_the_hard_limit_cuts(void **state) {
     (void)state;
     fixture.options.output_bytes_max = 5000;
@@ -373,6 +423,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_full_pipeline_waits, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_deaf_peer_is_held_then_cut, prepare, close_core),
         cmocka_unit_test_setup_teardown(memory_of_all_is_bounded, prepare, close_core),
+        cmocka_unit_test_setup_teardown(kept_buffers_go_first, prepare, close_core),
+        cmocka_unit_test_setup_teardown(a_held_request_ends_the_block, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_reply_above_the_hard_limit_cuts, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_fits_the_output, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_tries_one_where_the_largest_would_not_fit, prepare,
