@@ -10,15 +10,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     HOLD_US = 20 * FQ_US_PER_MS,
     LONG_US = 10 * FQ_US_PER_MS,
     // A longer run counts as this long: one exception does not make the runner forget what is normal.
     LEARN_MOST_US = 2 * LONG_US,
-    PREFETCH_MOST = 512,
+    PREFETCH_MOST = 512, // well below what a control plane gives at once
     BLOCK_MS = 10000,
     REFUSED_PAUSE_US = 100 * FQ_US_PER_MS,
+    REFUSED_TOLD = 50, // in a row
 };
 
 static int64_t blend(int64_t average_us, int64_t run_us) {
@@ -76,7 +78,7 @@ void fq_runner_fetch(fq_runner *runner, uint32_t want, int64_t now_us) {
         (orders & FQ_ORDER_GO) == 0 || now_us < runner->fetch_after_us ||
         !fq_session_is_ready(runner->link.session))
         return;
-    uint32_t count = min_u32(want + prefetch_depth(runner), runner->free_count);
+    uint32_t count = min_u32(min_u32(want + prefetch_depth(runner), PREFETCH_MOST), runner->free_count);
     if (runner->setup.max_tasks > 0)
         count = min_u32(count, (uint64_t)runner->setup.max_tasks - runner->taken);
     if (count == 0 || send_fetch(runner, count) < 0)
@@ -234,16 +236,24 @@ static void hold_all(fq_runner *runner, const struct fq_value *values, int64_t n
     give_back(runner, &declined);
 }
 
+// Refused: by a control plane that forgot the worker, which the supervisor mends, or for good, which people must hear of.
+static void fetch_refused(fq_runner *runner, const struct fq_session_event *event, int64_t now_us) {
+    snprintf(runner->error, sizeof runner->error, "fetch: %.*s", (int)event->message.len,
+             event->message.ptr != NULL ? event->message.ptr : "");
+    runner->fetch_after_us = now_us + REFUSED_PAUSE_US;
+    runner->ramp = 1;
+    if (++runner->refused == REFUSED_TOLD)
+        fprintf(stderr, "fastqueue runner %d gets no tasks: %s\n", (int)getpid(), runner->error);
+}
+
 void fq_runner_on_tasks(fq_runner *runner, const struct fq_session_event *event, int64_t now_us) {
     runner->fetching = false;
     if (event->error < 0 || event->values == NULL || event->values[0].type != FQ_VALUE_ARRAY) {
-        if (event->error == FQ_EDISCONNECTED)
-            return;
-        snprintf(runner->error, sizeof runner->error, "fetch: %.*s", (int)event->message.len,
-                 event->message.ptr != NULL ? event->message.ptr : "");
-        runner->fetch_after_us = now_us + REFUSED_PAUSE_US;
+        if (event->error != FQ_EDISCONNECTED)
+            fetch_refused(runner, event, now_us);
         return;
     }
+    runner->refused = 0;
     uint32_t count = event->values[0].child_count;
     if (count >= runner->asked && runner->ramp < PREFETCH_MOST)
         runner->ramp *= 2;

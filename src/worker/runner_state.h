@@ -62,6 +62,7 @@ struct fq_runner {
     uint32_t ramp;          // most to prefetch for now: doubles with each full answer
     bool fetching, is_dry;  // an answer is due; the queue had less than was asked for
     uint32_t asked;         // tasks asked for in the fetch that is out
+    uint32_t refused;       // fetches refused in a row
     uint32_t requests;      // numbers the tags of fetches
     int64_t fetch_after_us; // the server refused: not before
     uint64_t *fork_mark;    // 0 in a forked child
