@@ -58,13 +58,10 @@ void fq_link_forget(struct fq_link *link) {
 static void lose(struct fq_link *link, int64_t now_us) {
     bool was_up = link->fd >= 0 && !link->connecting;
     drop_socket(link);
-    if (was_up)
-        fq_session_disconnected(link->session, now_us);
-    else
+    if (!was_up)
         fq_target_advance(&link->target);
+    fq_session_disconnected(link->session, now_us);
     int64_t delay = fq_session_reconnect_delay_us(link->session);
-    if (!was_up && delay < 50 * FQ_US_PER_MS)
-        delay = 50 * FQ_US_PER_MS;
     link->retry_at_us = fq_time_add(now_us, delay);
 }
 

@@ -16,9 +16,10 @@ struct fq_supervisor_options {
     const char *worker_id;
     const char *const *task_modules; // "./tasks.so" or "package.module"
     size_t task_module_count;
-    const char *python;            // interpreter for Python modules; NULL: $VIRTUAL_ENV's, else python3
-    const char *program;           // path of this binary, to exec C runners
-    uint32_t concurrency;          // runners; 0 = number of CPUs
+    const char *python;  // interpreter for Python modules; NULL: $VIRTUAL_ENV's, else python3
+    const char *program; // path of this binary, to exec C runners
+    // Runners; 0 = number of CPUs. With modules of both kinds each kind gets half, at least one; an odd one is Python's.
+    uint32_t concurrency;
     uint32_t async_concurrency;    // coroutines at once in a Python runner; 100
     uint64_t max_tasks_per_child;  // 0 = no limit
     uint64_t max_memory_per_child; // bytes resident; 0 = no limit
@@ -31,8 +32,11 @@ struct fq_supervisor_options {
 };
 void fq_supervisor_options_init(struct fq_supervisor_options *options);
 
-/** Runs until drained (SIGTERM, SIGINT) or failed. The process's exit code: 0 drained; 1 a module failed to load;
- *  69 the control plane cannot be reached or refused the worker; 70 internal. */
+/**
+ * Runs until drained (SIGTERM, SIGINT; a second one gives running tasks back at once) or failed. A control plane that is
+ * not there is waited for. The process's exit code: 0 drained; 1 a module failed to load or an interpreter is missing;
+ * 69 the control plane refused the credential or the worker; 70 internal; 78 the options make no sense.
+ */
 int fq_supervisor_run(const struct fq_supervisor_options *options);
 
 /** Entry of a C runner process (`fastqueue runner`, started by the supervisor only). */
