@@ -133,7 +133,7 @@ FQ_TASK(exit_now) {
 }
 
 FQ_TASK(raise_signal) {
-    int64_t number = SIGTERM;
+    int64_t number = SIGKILL;
     (void)fq_task_arg_int(task, 0, "number", &number);
     raise((int)number);
     return fq_task_result_int(task, number);

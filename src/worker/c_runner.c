@@ -9,15 +9,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// Nothing to do: the wish lies on the board. But a task that sleeps in the kernel wakes up and can look.
-static void on_soft_signal(int number) {
+static void do_nothing(int number) {
     (void)number;
 }
 
-static void catch_soft_signal(void) {
-    struct sigaction action = {.sa_handler = on_soft_signal};
+static void handle(int number, int flags) {
+    struct sigaction action = {.sa_handler = do_nothing, .sa_flags = flags};
     sigemptyset(&action.sa_mask);
-    sigaction(FQ_RUNNER_SIGNAL, &action, NULL);
+    sigaction(number, &action, NULL);
+}
+
+// The soft signal only interrupts: the wish lies on the board, but a task that sleeps in the kernel wakes up and can look.
+// When to end is the supervisor's decision also if a service manager signals the whole group. Handlers, not SIG_IGN: what a
+// task executes starts with the defaults.
+static void set_signals(void) {
+    handle(FQ_RUNNER_SIGNAL, 0);
+    handle(SIGTERM, SA_RESTART);
+    handle(SIGINT, SA_RESTART);
 }
 
 static void run_one(fq_runner *runner, const struct fq_c_modules *modules, fq_task *task,
@@ -54,7 +62,7 @@ int fq_runner_main(int argc, char **argv) {
         fprintf(stderr, "fastqueue runner: %s\n", error);
         return 1;
     }
-    catch_soft_signal();
+    set_signals();
     struct fq_c_modules modules = {0};
     int failed =
         fq_c_modules_load((const char *const *)argv + 1, (size_t)(argc - 1), &modules, error, sizeof error);

@@ -134,9 +134,12 @@ void fq_supervisor_release(struct fq_supervisor *supervisor, const fq_uuid *id, 
 static void on_answered(struct fq_supervisor *supervisor, const struct fq_session_event *event) {
     if (supervisor->pending > 0)
         supervisor->pending--;
-    // A stale lease is what a race with the runner's own report looks like.
-    if (event->error < 0 && event->error != FQ_ESTALELEASE)
-        fq_log_write(supervisor->log, FQ_LOG_WARNING, "a report was refused: %.*s", (int)event->message.len,
+    // A stale lease is what a race with the runner's own report looks like, an unknown task what a damaged board says.
+    if (event->error < 0 && event->error != FQ_EDISCONNECTED)
+        fq_log_write(supervisor->log,
+                     event->error == FQ_ESTALELEASE || event->error == FQ_EUNKNOWNTASK ? FQ_LOG_DEBUG
+                                                                                       : FQ_LOG_WARNING,
+                     "a report was refused: %.*s", (int)event->message.len,
                      event->message.ptr != NULL ? event->message.ptr : "");
     if (supervisor->draining && supervisor->pending == 0)
         fq_supervisor_plan(supervisor);

@@ -84,6 +84,17 @@ class Ends(unittest.TestCase):
             self.assertEqual(worker.wait_for_end(20), 0)
             self.assertEqual(worker.view(running)["status"], "pending")
 
+    def test_a_signal_to_the_whole_group_is_a_drain_too(self):
+        """As service managers do it: SIGTERM to the supervisor and to each runner."""
+        with Server("--data-dir", "none") as server, Subworker(server, "--concurrency", "1") as worker:
+            running = worker.submit("sleep_ms", 1000)
+            worker.wait_until_started(running)
+            for pid in (*worker.runners(), worker.process.pid):
+                os.kill(pid, signal.SIGTERM)
+            self.assertEqual(worker.wait_for_end(), 0, worker.log())
+            view = worker.view(running)
+            self.assertEqual((view["status"], view["crashes"]), ("success", 0), view)
+
     def test_a_killed_supervisor_takes_its_runners_along(self):
         with Server("--data-dir", "none") as server:
             worker = Subworker(server, "--concurrency", "2")
