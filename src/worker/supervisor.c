@@ -243,14 +243,26 @@ static void close_handle(uv_handle_t *handle, void *context) {
         uv_close(handle, NULL);
 }
 
+// A further signal must not change the exit code of a stop that is done: its handler is about to go.
+static void hold_signals(void) {
+    sigset_t late;
+    sigemptyset(&late);
+    sigaddset(&late, SIGTERM);
+    sigaddset(&late, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
+}
+
 static void tear_down(struct fq_supervisor *supervisor) {
+    hold_signals();
     for (struct fq_child *child = supervisor->children; child != NULL; child = child->next)
         fq_watch_kill(child, FQ_KILL_DRAIN);
     while (supervisor->children != NULL)
         fq_child_end(supervisor->children);
     supervisor->driver = fq_uv_driver_close(supervisor->driver);
     uv_walk(&supervisor->loop, close_handle, NULL);
-    uv_run(&supervisor->loop, UV_RUN_DEFAULT);
+    while (uv_run(&supervisor->loop, UV_RUN_DEFAULT) != 0) {
+        // the first run ends at once where the loop was stopped before it ran
+    }
     uv_loop_close(&supervisor->loop);
     while (supervisor->beats != NULL) {
         struct fq_beat_batch *batch = supervisor->beats;

@@ -9,7 +9,7 @@
 #include "engine/state.h"
 #include "support/engine_rig.h"
 
-enum { TASKS = 20000, STEP = 100 };
+enum { TASKS = 3000, STEP = 100 };
 
 static size_t run_due(struct engine_rig *rig) {
     assert_int_equal(fq_engine_due(rig->engine, rig->now, STEP, rig->decision), 0);
