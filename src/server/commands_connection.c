@@ -133,6 +133,8 @@ int fq_command_hello(struct fq_call *call) {
         rc = set_text(call, "SETNAME", hello.name, connection->name);
     if (rc < 0)
         return rc;
+    if (hello.protocol < 3) // pushes would be no RESP2
+        fq_watchers_remove(call->core, connection, false);
     connection->reply.protocol = (int)hello.protocol;
     fq_resp_write_map(call->reply, 7);
     fq_reply_key_text(call->reply, "server", FQ_STR("fastqueue"));
