@@ -64,11 +64,12 @@ fmt: ## format the C code in place
 install: ## install into PREFIX (default /usr/local), below DESTDIR if that is set
 	@$(MAKE) --no-print-directory build BUILD=release
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 deb: ## make Debian packages in dist/
 	@tools/install_deps.sh build deb
 	@$(MAKE) --no-print-directory build BUILD=release
-	@cd build/release && cpack -G DEB -B $(CURDIR)/dist
+	@cd build/release && cpack -G DEB -B $(CURDIR)/dist && rm -rf $(CURDIR)/dist/_CPack_Packages
 
 clean: ## forget every build
 	@rm -rf build dist

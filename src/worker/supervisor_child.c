@@ -317,6 +317,12 @@ static bool is_hopeless(const struct fq_child *child, const struct fq_process_en
         fq_process_describe(end, how, sizeof how);
         fq_log_write(supervisor->log, FQ_LOG_ERROR, "a %s runner ended while it loaded its task modules: %s",
                      fq_child_kind_name(child->position->kind), how);
+        if (child->position->kind == FQ_KIND_PYTHON)
+            fq_log_write(
+                supervisor->log, FQ_LOG_ERROR,
+                "if %s has no module 'fastqueue', install the Python package for it, or name another "
+                "interpreter with --python",
+                supervisor->python);
     }
     return true;
 }
