@@ -102,8 +102,12 @@ static int watch_all(struct fq_call *call) {
     for (size_t i = 1; i < call->arg_count && !call->connection->is_closing; i++) {
         fq_uuid id;
         struct fq_task_view view;
-        if (fq_take_uuid(call, call->args[i], &id) == 0 && fq_engine_result(core->engine, &id, &view) == 0 &&
-            fq_task_state_is_final(view.state))
+        if (fq_take_uuid(call, call->args[i], &id) < 0 || fq_engine_result(core->engine, &id, &view) < 0 ||
+            !fq_task_state_is_final(view.state))
+            continue;
+        // More than the output takes at once must not cut off a client that has come back for many results.
+        if (!fq_connection_is_stuffed(call->connection) ||
+            fq_watchers_add(core, call->connection, &id, FQ_WATCH_DUE) < 0)
             fq_watchers_push(call->connection, &view);
     }
     return FQ_CALL_BLOCKED; // the reply is counted already

@@ -26,7 +26,7 @@ static uint64_t output_end(const fq_connection *connection) {
 }
 
 // Above the soft limit nothing more is executed, so that only one reply and pushes can reach the hard one.
-static bool is_stuffed(const fq_connection *connection) {
+bool fq_connection_is_stuffed(const fq_connection *connection) {
     return fq_buf_len(&connection->output) > connection->core->options->output_bytes_max / 4;
 }
 
@@ -69,7 +69,7 @@ static void watch_stall(fq_connection *connection, bool has_moved) {
     struct fq_timers *timers = &connection->core->timers;
     if (!connection->is_authenticated || connection->request != NULL)
         return;
-    if (!is_stuffed(connection))
+    if (!fq_connection_is_stuffed(connection))
         fq_timer_clear(timers, &connection->deadline);
     else if (has_moved || !fq_timer_is_set(&connection->deadline)) {
         int64_t until_us = fq_time_add(connection->core->now.boot_us, STALL_US);
@@ -157,6 +157,7 @@ void fq_connection_sent(fq_connection *connection, size_t len) {
     connection->in_flight -= connection->released_commands;
     connection->released_commands = 0;
     give_back(&connection->output);
+    fq_watchers_push_due(core, connection);
     count_memory(connection);
     bool may_go_on = connection->block == FQ_BLOCK_NONE || connection->block == FQ_BLOCK_FETCH;
     if (may_go_on && fq_buf_len(&connection->input) > 0)
@@ -204,7 +205,8 @@ static struct fq_resp_limits limits_of(const fq_connection *connection) {
 // Replies that are not taken hold further requests back; before login, one at a time.
 static bool has_room(const fq_connection *connection) {
     uint32_t most = connection->is_authenticated ? connection->core->options->pipeline_max : 1;
-    return connection->in_flight < most && !is_stuffed(connection) && !connection->core->backlogged;
+    return connection->in_flight < most && !fq_connection_is_stuffed(connection) &&
+           !connection->core->backlogged;
 }
 
 bool fq_connection_has_work(const fq_connection *connection) {
@@ -336,9 +338,9 @@ static void deadline_is_over(struct fq_timer *timer, struct fq_now now) {
 int fq_connection_init(fq_connection *connection, fq_core *core) {
     memset(connection, 0, sizeof *connection);
     connection->core = core;
-    struct fq_link *links[] = {&connection->all,        &connection->ready, &connection->touched,
-                               &connection->gated,      &connection->held,  &connection->watches,
-                               &connection->memberships};
+    struct fq_link *links[] = {&connection->all,   &connection->ready,      &connection->touched,
+                               &connection->gated, &connection->held,       &connection->watches,
+                               &connection->due,   &connection->memberships};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         fq_link_init(links[i]);
     fq_link_init(&connection->fetch.link);

@@ -89,6 +89,7 @@ struct fq_connection {
     struct fq_fetch_wait fetch;
     fq_uuid wait_id;        // of FQ_BLOCK_RESULT
     struct fq_link watches; // of struct fq_watch
+    struct fq_link due;     // of struct fq_watch, for tasks that have ended
     size_t watch_count;
     struct fq_link memberships; // of struct fq_membership: workers that it registered
     size_t membership_count;
@@ -107,6 +108,8 @@ void fq_connection_done(fq_connection *connection, struct fq_now now);
 void fq_connection_log_in(fq_connection *connection, fq_str user, unsigned roles);
 /** A reply or push was appended: it rests on all that has been journaled up to now. */
 void fq_connection_touch(fq_connection *connection);
+/** Above the soft limit of its output: nothing more is to be written for now. */
+bool fq_connection_is_stuffed(const fq_connection *connection);
 /** Ends the run of fresh output with a mark. */
 void fq_connection_seal(fq_connection *connection);
 /** Releases what is durable; true when nothing waits any more. */

@@ -116,13 +116,15 @@ int fq_watchers_add(fq_core *core, fq_connection *connection, const fq_uuid *id,
     fq_link_init(&watch->of_task);
     fq_link_init(&watch->of_connection);
     fq_link_append(&watched->watches, &watch->of_task);
-    fq_link_append(&connection->watches, &watch->of_connection);
+    fq_link_append(kind == FQ_WATCH_DUE ? &connection->due : &connection->watches, &watch->of_connection);
     connection->watch_count++;
     core->watchers.count++;
     return 0;
 }
 
 void fq_watchers_remove(fq_core *core, fq_connection *connection, bool only_wait) {
+    if (!only_wait)
+        fq_link_move_all(&connection->due, &connection->watches);
     struct fq_link *link = connection->watches.next;
     while (link != &connection->watches) {
         struct fq_watch *watch = FQ_OF_LINK(link, struct fq_watch, of_connection);
@@ -144,10 +146,31 @@ void fq_watchers_push(fq_connection *connection, const struct fq_task_view *view
     fq_connection_pushed(connection);
 }
 
+void fq_watchers_push_due(fq_core *core, fq_connection *connection) {
+    struct fq_link *link;
+    while ((link = connection->due.next) != &connection->due && !connection->is_closing &&
+           !fq_connection_is_stuffed(connection)) {
+        struct fq_watch *watch = FQ_OF_LINK(link, struct fq_watch, of_connection);
+        struct fq_watched *watched = watch->watched;
+        struct fq_task_view view;
+        int rc = fq_engine_result(core->engine, &watched->id, &view);
+        if (rc == 0 && !fq_task_state_is_final(view.state)) { // requeued meanwhile: it will end once more
+            watch->kind = FQ_WATCH_PUSH;
+            fq_link_remove(&watch->of_connection);
+            fq_link_append(&connection->watches, &watch->of_connection);
+            continue;
+        }
+        drop_watch(core, watch);
+        drop_if_unwatched(core, watched);
+        if (rc == 0)
+            fq_watchers_push(connection, &view);
+    }
+}
+
 static void tell(fq_connection *connection, enum fq_watch_kind kind, const struct fq_task_view *view) {
     if (connection->is_closing)
         return;
-    if (kind == FQ_WATCH_PUSH) {
+    if (kind != FQ_WATCH_WAIT) {
         fq_watchers_push(connection, view);
         return;
     }

@@ -9,7 +9,11 @@
 #include "server/index.h"
 #include "server/links.h"
 
-enum fq_watch_kind { FQ_WATCH_WAIT, FQ_WATCH_PUSH };
+enum fq_watch_kind {
+    FQ_WATCH_WAIT,
+    FQ_WATCH_PUSH,
+    FQ_WATCH_DUE, // the task has ended already; told when the connection's output has room
+};
 struct fq_watched;
 struct fq_watch {
     struct fq_link of_task, of_connection;
@@ -28,6 +32,8 @@ void fq_watchers_done(struct fq_watchers *watchers);
 /** 0, FQ_ENOMEM, or FQ_EFULL at FQ_WATCH_MAX. Watching twice is watching once. */
 FQ_MUST_USE int fq_watchers_add(fq_core *core, fq_connection *connection, const fq_uuid *id,
                                 enum fq_watch_kind kind);
+/** Tells of due ones for as long as the connection's output has room. */
+void fq_watchers_push_due(fq_core *core, fq_connection *connection);
 /** Ends every watch of the connection, or only its WAIT. */
 void fq_watchers_remove(fq_core *core, fq_connection *connection, bool only_wait);
 /** The task has just ended: tells who watches it. `view` is the task after the event. */

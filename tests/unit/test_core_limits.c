@@ -358,6 +358,63 @@ static void a_fetch_tries_one_where_the_largest_would_not_fit(void **state) {
     core_peer_free(peer);
 }
 
+// Who comes back for more results than its output takes gets them as it reads, each once.
+static void many_results_are_pushed_as_there_is_room(void **state) {
+    (void)state;
+    enum { TASKS = 40, BYTES = 100000 };
+    fixture.options.output_bytes_max = 1 << 20;
+    core_fixture_open(&fixture, true);
+    struct core_peer *worker = core_peer_connect(&fixture, NULL);
+    char line[TASKS * 40 + 16] = "FQ.WATCH";
+    char *result = malloc(BYTES);
+    assert_non_null(result);
+    memset(result, 'r', BYTES);
+    for (int i = 0; i < TASKS; i++) {
+        char submit[96];
+        snprintf(submit, sizeof submit, "FQ.SUBMIT mail x ID 00000000-0000-4000-8000-%012d", i + 1);
+        free(core_peer_ask(worker, submit));
+        char *grant = core_peer_ask(worker, "FQ.FETCH TASKS mail");
+        unsigned long long number;
+        assert_int_equal(sscanf(strstr(grant, "\"token\", \"") + 10, "%llu", &number), 1);
+        free(grant);
+        char token[24];
+        snprintf(token, sizeof token, "%llu", number);
+        fq_str args[] = {
+            FQ_STR("FQ.COMPLETE"), {submit + 20, 36   },
+             fq_str_of(token), {result,      BYTES}
+        };
+        snprintf(line + strlen(line), sizeof line - strlen(line), " %.36s", submit + 20);
+        core_peer_request(worker, args, 4);
+        core_fixture_turn(&fixture);
+        core_fixture_sync(&fixture);
+        free(core_peer_next(worker));
+    }
+    free(result);
+    struct core_peer *client = core_peer_connect(&fixture, NULL);
+    core_peer_expect(client, "HELLO 3", "{*}");
+    core_peer_expect(client, line, "[\"done\"*");
+    for (int i = 0; i < TASKS; i++) {
+        char pattern[96], *push = core_peer_next(client);
+        for (int turns = 0; turns < 5 && push == NULL; turns++) {
+            core_fixture_turn(&fixture);
+            core_fixture_sync(&fixture);
+            push = core_peer_next(client);
+        }
+        snprintf(pattern, sizeof pattern, ">[\"fq.result\", \"00000000-0000-4000-8000-%012d\", {*rrr*",
+                 i + 1);
+        assert_non_null(push);
+        assert_true(core_text_matches(pattern, push));
+        free(push);
+    }
+    assert_false(client->was_cut);
+    core_peer_expect(client, "PING", "+PONG");
+    struct fq_core_stats stats;
+    fq_core_stats(fixture.core, &stats);
+    assert_int_equal(stats.watched_ids, 0);
+    core_peer_free(client);
+    core_peer_free(worker);
+}
+
 // Requests in every cut are the same requests.
 static void byte_by_byte_is_the_same(void **state) {
     (void)state;
@@ -429,6 +486,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_fetch_fits_the_output, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_tries_one_where_the_largest_would_not_fit, prepare,
                                         close_core),
+        cmocka_unit_test_setup_teardown(many_results_are_pushed_as_there_is_room, prepare, close_core),
         cmocka_unit_test_setup_teardown(byte_by_byte_is_the_same, prepare, close_core),
         cmocka_unit_test_setup_teardown(draining_says_so, prepare, close_core),
     };
