@@ -142,45 +142,51 @@ void fq_child_start(struct fq_position *position, bool as_successor) {
 
 // --- messages --------------------------------------------------------------------------------------------------------
 
-// The names of a kind are those that its newest runner declared. True if they changed.
-static bool take_names(struct fq_supervisor *supervisor, struct fq_child *child) {
+// The names of a kind are those that its newest runner declared.
+static void take_names(struct fq_supervisor *supervisor, struct fq_child *child) {
     enum fq_runner_kind kind = child->position->kind;
     struct fq_board_names *known = &supervisor->names[kind];
     bool same = known->names != NULL && known->count == child->names.count;
     for (size_t i = 0; same && i < known->count; i++)
         same = fq_str_equal(known->names[i], child->names.names[i]);
-    if (same)
+    if (same) {
         fq_board_names_done(&child->names);
-    else {
-        fq_board_names_done(known);
-        *known = child->names;
-        child->names = (struct fq_board_names){NULL, 0, NULL};
+        return;
     }
-    return !same;
+    fq_board_names_done(known);
+    *known = child->names;
+    child->names = (struct fq_board_names){NULL, 0, NULL};
+    supervisor->names_changed = true;
+}
+
+static bool is_understood(struct fq_child *child, const char *version) {
+    const struct fq_log *log = child->supervisor->log;
+    if (strcmp(version, FQ_VERSION) != 0)
+        fq_log_write(log, FQ_LOG_ERROR, "runner %d is version %.32s, this is %s", (int)child->pid, version,
+                     FQ_VERSION);
+    else if (fq_board_read_names(&child->board, &child->names) < 0)
+        fq_log_write(log, FQ_LOG_ERROR, "runner %d declared task names that cannot be read", (int)child->pid);
+    else
+        return true;
+    fq_watch_kill(child, FQ_KILL_NONE);
+    return false;
 }
 
 static void on_ready(struct fq_child *child, const char *version) {
     struct fq_supervisor *supervisor = child->supervisor;
-    if (child->state != FQ_CHILD_STARTING)
+    if (child->state != FQ_CHILD_STARTING || !is_understood(child, version))
         return;
-    if (strcmp(version, FQ_VERSION) != 0 || fq_board_read_names(&child->board, &child->names) < 0) {
-        fq_log_write(supervisor->log, FQ_LOG_ERROR, "runner %d speaks version %.32s, this is %s",
-                     (int)child->pid, version, FQ_VERSION);
-        fq_watch_kill(child, FQ_KILL_NONE);
-        return;
-    }
     child->state = FQ_CHILD_WARM;
     fq_log_write(supervisor->log, FQ_LOG_DEBUG, "runner %d (%s) is ready with %zu tasks", (int)child->pid,
                  fq_child_kind_name(child->position->kind), child->names.count);
-    if (take_names(supervisor, child))
-        supervisor->registered = false;
+    take_names(supervisor, child);
     struct fq_position *position = child->position;
     if (position->successor == child && position->active != NULL && position->active->should_leave)
         fq_child_hand_over(position);
     if (supervisor->draining)
         fq_child_leave(child);
     fq_child_go_all(supervisor);
-    if (!supervisor->registered)
+    if (!supervisor->registered || supervisor->names_changed)
         fq_supervisor_register(supervisor);
 }
 

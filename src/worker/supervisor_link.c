@@ -57,8 +57,10 @@ void fq_supervisor_register(struct fq_supervisor *supervisor) {
     n = put_words(args, n,
                   (const char *const[]){"SLOTS", slots, "META", "version", FQ_VERSION, "pid", pid, NULL});
     if (fq_session_command(fq_supervisor_session(supervisor), args, n, false,
-                           next_tag(supervisor, FQ_TAG_REGISTER)) == 0)
+                           next_tag(supervisor, FQ_TAG_REGISTER)) == 0) {
         supervisor->registering = true;
+        supervisor->names_changed = false;
+    }
     free(args);
 }
 
@@ -76,6 +78,8 @@ static void on_registered(struct fq_supervisor *supervisor, const struct fq_valu
     supervisor->first_refused_us = 0;
     fq_supervisor_start_beats(supervisor);
     fq_child_go_all(supervisor);
+    if (supervisor->names_changed)
+        fq_supervisor_register(supervisor);
 }
 
 static void on_register_timer(uv_timer_t *timer) {

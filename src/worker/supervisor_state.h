@@ -117,6 +117,7 @@ struct fq_supervisor {
     // registration: the names of each kind as its newest runner declared them
     struct fq_board_names names[FQ_KIND_COUNT]; // .names NULL = not known yet
     bool registered, registering, ever_registered;
+    bool names_changed; // since they were last sent
     int64_t first_refused_us;
     int64_t heartbeat_us;
 
