@@ -83,12 +83,12 @@ fq_session *fq_session_new(const struct fq_session_options *options) {
 
 static void free_requests(fq_session *session, fq_list_link *head) {
     while (!fq_list_is_empty(head))
-        fq_session_request_free(session, FQ_LIST_ELEMENT(head->next, struct fq_session_request, queue));
+        fq_session_request_free(session, FQ_ELEMENT(head->next, struct fq_session_request, queue));
 }
 
 static void free_watchers(fq_session *session, fq_list_link *head) {
     while (!fq_list_is_empty(head))
-        fq_session_watcher_free(session, FQ_LIST_ELEMENT(head->next, struct fq_session_watcher, queue));
+        fq_session_watcher_free(session, FQ_ELEMENT(head->next, struct fq_session_watcher, queue));
 }
 
 fq_session *fq_session_free(fq_session *session) {

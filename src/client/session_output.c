@@ -89,7 +89,7 @@ static int launch_watch(fq_session *session, uint32_t count) {
     fq_list_link *link = session->watch_unsent.next;
     for (uint32_t i = 0; i < count; i++, link = link->next) {
         char id[FQ_UUID_TEXT];
-        fq_uuid_format(&FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue)->id, id);
+        fq_uuid_format(&FQ_ELEMENT(link, struct fq_session_watcher, queue)->id, id);
         fq_resp_write_string(&writer, (fq_str){id, sizeof id});
     }
     struct fq_session_request *request;
@@ -104,7 +104,7 @@ static int launch_watch(fq_session *session, uint32_t count) {
     }
     for (uint32_t i = 0; i < count; i++) {
         link = session->watch_unsent.next;
-        FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue)->sent = true;
+        FQ_ELEMENT(link, struct fq_session_watcher, queue)->sent = true;
         fq_list_move(&session->watch_sent, link);
     }
     return 0;
@@ -113,8 +113,7 @@ static int launch_watch(fq_session *session, uint32_t count) {
 // --- output -------------------------------------------------------------------------------------------------------------
 // The watch of a task goes out right behind its submit, unless the answer must tell the id first.
 static int launch_next(fq_session *session) {
-    struct fq_session_request *request =
-        FQ_LIST_ELEMENT(session->waiting.next, struct fq_session_request, queue);
+    struct fq_session_request *request = FQ_ELEMENT(session->waiting.next, struct fq_session_request, queue);
     int rc = launch(session, request);
     if (rc == 0 && request->watcher != NULL && !request->watch_later)
         fq_list_move(&session->watch_unsent, &request->watcher->queue);
@@ -155,7 +154,7 @@ static void end_request(fq_session *session, struct fq_session_request *request,
 }
 
 static struct fq_session_request *first_request(fq_list_link *head) {
-    return FQ_LIST_ELEMENT(head->next, struct fq_session_request, queue);
+    return FQ_ELEMENT(head->next, struct fq_session_request, queue);
 }
 
 void fq_session_end_all(fq_session *session, int error) {
@@ -169,7 +168,7 @@ void fq_session_end_all(fq_session *session, int error) {
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         while (!fq_list_is_empty(lists[i])) {
             fq_list_link *link = lists[i]->next;
-            FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue)->error = error;
+            FQ_ELEMENT(link, struct fq_session_watcher, queue)->error = error;
             fq_list_move(&session->watch_dead, link);
         }
     }
@@ -187,13 +186,13 @@ static void requeue_watchers(fq_session *session) {
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         while (!fq_list_is_empty(lists[i])) {
             fq_list_link *link = lists[i]->next;
-            struct fq_session_watcher *watcher = FQ_LIST_ELEMENT(link, struct fq_session_watcher, queue);
+            struct fq_session_watcher *watcher = FQ_ELEMENT(link, struct fq_session_watcher, queue);
             watcher->sent = false;
             fq_session_watcher_index(session, watcher);
             fq_list_move(watcher->submit != NULL ? &session->watch_held : &again, link);
         }
     }
-    fq_list_prepend_all(&session->watch_unsent, &again);
+    fq_list_splice_before(session->watch_unsent.next, &again);
 }
 
 void fq_session_requeue(fq_session *session) {
@@ -210,6 +209,6 @@ void fq_session_requeue(fq_session *session) {
         }
     }
     session->in_flight_count = 0;
-    fq_list_prepend_all(&session->waiting, &again);
+    fq_list_splice_before(session->waiting.next, &again);
     requeue_watchers(session);
 }

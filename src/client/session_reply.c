@@ -129,7 +129,7 @@ static int handle_reply(fq_session *session, struct fq_session_event *ret_event)
         return fq_session_fail(session, FQ_EPROTOCOL, "a reply that nobody asked for: %.*s",
                                printable(session->values[0].text), session->values[0].text.ptr);
     struct fq_session_request *request =
-        FQ_LIST_ELEMENT(session->in_flight.next, struct fq_session_request, queue);
+        FQ_ELEMENT(session->in_flight.next, struct fq_session_request, queue);
     int rc = 0;
     switch (request->kind) {
     case FQ_REQUEST_LOGIN: handle_login(session); break;
@@ -197,8 +197,7 @@ static void submitted_early(fq_session *session, struct fq_session_watcher *watc
 static bool next_delivery(fq_session *session, struct fq_session_event *ret_event) {
     if (fq_list_is_empty(&session->deliver))
         return false;
-    struct fq_session_watcher *watcher =
-        FQ_LIST_ELEMENT(session->deliver.next, struct fq_session_watcher, queue);
+    struct fq_session_watcher *watcher = FQ_ELEMENT(session->deliver.next, struct fq_session_watcher, queue);
     if (watcher->submit != NULL) {
         submitted_early(session, watcher, ret_event);
         return true;
@@ -214,7 +213,7 @@ static bool next_delivery(fq_session *session, struct fq_session_event *ret_even
 static bool next_ended(fq_session *session, struct fq_session_event *ret_event) {
     if (!fq_list_is_empty(&session->finished)) {
         struct fq_session_request *request =
-            FQ_LIST_ELEMENT(session->finished.next, struct fq_session_request, queue);
+            FQ_ELEMENT(session->finished.next, struct fq_session_request, queue);
         bool submit = request->kind == FQ_REQUEST_SUBMIT;
         *ret_event = event_for(submit ? FQ_SESSION_SUBMITTED : FQ_SESSION_REPLY, request->tag);
         set_error(ret_event, request->error);
@@ -226,7 +225,7 @@ static bool next_ended(fq_session *session, struct fq_session_event *ret_event) 
     if (fq_list_is_empty(&session->watch_dead))
         return false;
     struct fq_session_watcher *watcher =
-        FQ_LIST_ELEMENT(session->watch_dead.next, struct fq_session_watcher, queue);
+        FQ_ELEMENT(session->watch_dead.next, struct fq_session_watcher, queue);
     *ret_event = event_for(FQ_SESSION_RESULT, watcher->tag);
     set_error(ret_event, watcher->error);
     set_id(ret_event, &watcher->id);

@@ -284,7 +284,7 @@ void fq_session_forget(fq_session *session, uint64_t tag) {
     for (fq_session_index_link *link = fq_session_index_find(&session->requests_by_tag, hash); link != NULL;
          link = next) {
         next = fq_session_index_next(link);
-        struct fq_session_request *request = FQ_LIST_ELEMENT(link, struct fq_session_request, by_tag);
+        struct fq_session_request *request = FQ_ELEMENT(link, struct fq_session_request, by_tag);
         if (request->tag != tag)
             continue;
         request->forgotten = true;
@@ -295,7 +295,7 @@ void fq_session_forget(fq_session *session, uint64_t tag) {
     for (fq_session_index_link *link = fq_session_index_find(&session->watchers_by_tag, hash); link != NULL;
          link = next) {
         next = fq_session_index_next(link);
-        struct fq_session_watcher *watcher = FQ_LIST_ELEMENT(link, struct fq_session_watcher, by_tag);
+        struct fq_session_watcher *watcher = FQ_ELEMENT(link, struct fq_session_watcher, by_tag);
         if (watcher->tag == tag)
             fq_session_watcher_free(session, watcher);
     }

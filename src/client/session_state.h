@@ -9,10 +9,10 @@
 #define FQ_CLIENT_SESSION_STATE_H
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "base/uuid.h"
-#include "client/list.h"
 #include "client/session_index.h"
 #include "fastqueue/session.h"
 #include "resp/reader.h"

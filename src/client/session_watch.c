@@ -6,7 +6,7 @@ static struct fq_session_watcher *watcher_by_id(const fq_session *session, const
     fq_session_index_link *link =
         fq_session_index_find(&session->watchers_by_id, fq_session_hash_id(session, id));
     for (; link != NULL; link = fq_session_index_next(link)) {
-        struct fq_session_watcher *watcher = FQ_LIST_ELEMENT(link, struct fq_session_watcher, by_id);
+        struct fq_session_watcher *watcher = FQ_ELEMENT(link, struct fq_session_watcher, by_id);
         if (fq_uuid_equal(&watcher->id, id))
             return watcher;
     }
@@ -36,7 +36,7 @@ static void resolve(fq_session *session, const fq_uuid *id, int error, uint32_t 
         fq_list_move(&found, &watcher->queue);
     }
     while (!fq_list_is_empty(&found)) {
-        watcher = FQ_LIST_ELEMENT(found.next, struct fq_session_watcher, queue);
+        watcher = FQ_ELEMENT(found.next, struct fq_session_watcher, queue);
         watcher->error = error;
         watcher->result_at = result_at;
         if (error == 0)

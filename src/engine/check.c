@@ -134,14 +134,14 @@ static void check_set(const struct fq_set *set) {
 
 static void check_workers(const fq_engine *engine, const struct sums *sums) {
     uint64_t shown = 0, registered = 0, leases = 0, running = 0, last = 0;
-    const fq_link *head = &engine->worker_list;
-    for (const fq_link *link = head->next; link != head; link = link->next, shown++) {
+    const fq_list_link *head = &engine->worker_list;
+    for (const fq_list_link *link = head->next; link != head; link = link->next, shown++) {
         const struct fq_worker *worker = FQ_ELEMENT(link, const struct fq_worker, of_engine);
         FQ_ASSERT(worker->serial > last && (worker->registered || worker->lease_count > 0));
         FQ_ASSERT(worker->registered == (worker->set != NULL));
         last = worker->serial;
         uint32_t held = 0;
-        for (const fq_link *lease = worker->leases.next; lease != &worker->leases;
+        for (const fq_list_link *lease = worker->leases.next; lease != &worker->leases;
              lease = lease->next, held++)
             FQ_ASSERT(FQ_TASK_OF(lease)->worker == worker);
         FQ_ASSERT(held == worker->lease_count);
@@ -200,7 +200,7 @@ void fq_engine_check(const fq_engine *engine) {
               sums.wall == engine->wall_timers.count);
     FQ_ASSERT(sums.unique == engine->unique.count);
     uint64_t finished = 0;
-    for (const fq_link *link = engine->finished.next; link != &engine->finished; link = link->next)
+    for (const fq_list_link *link = engine->finished.next; link != &engine->finished; link = link->next)
         finished++;
     FQ_ASSERT(finished == engine->result_count);
     FQ_ASSERT(check_dead(engine) == engine->state_count[FQ_TASK_FAILURE]);

@@ -112,7 +112,7 @@ int fq_decide_unregister(const fq_engine *engine, const struct fq_command *comma
     struct fq_worker *worker = registered_as(engine, command->worker.worker, command->worker.instance);
     if (worker == NULL)
         return fq_refuse(decision, FQ_EUNKNOWNWORKER, "no such worker is registered");
-    for (fq_link *link = worker->leases.next; link != &worker->leases; link = link->next) {
+    for (fq_list_link *link = worker->leases.next; link != &worker->leases; link = link->next) {
         int rc = fq_lease_returned(engine, decision, now, FQ_TASK_OF(link));
         if (rc < 0)
             return rc;
@@ -133,7 +133,7 @@ int fq_decide_worker_gone(const fq_engine *engine, const struct fq_command *comm
         .message = {message, (size_t)len},
           .run_us = -1
     };
-    for (fq_link *link = worker->leases.next; link != &worker->leases; link = link->next) {
+    for (fq_list_link *link = worker->leases.next; link != &worker->leases; link = link->next) {
         int rc = fq_lease_lost(engine, decision, now, FQ_TASK_OF(link), &end);
         if (rc < 0)
             return rc;

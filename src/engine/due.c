@@ -97,9 +97,9 @@ static bool results_exceed(const fq_engine *engine, uint64_t bytes, uint64_t cou
 static int evict_results(struct due *due) {
     const fq_engine *engine = due->engine;
     uint64_t bytes = engine->result_bytes, count = engine->result_count;
-    const fq_link *head = &engine->finished;
-    for (fq_link *link = head->next; link != head && has_room(due) && results_exceed(engine, bytes, count);
-         link = link->next) {
+    const fq_list_link *head = &engine->finished;
+    for (fq_list_link *link = head->next;
+         link != head && has_room(due) && results_exceed(engine, bytes, count); link = link->next) {
         struct fq_task *task = FQ_TASK_OF(link);
         bytes -= fq_task_cost(task);
         count--;
@@ -146,14 +146,14 @@ static int trim_ledger(struct due *due) {
     return 0;
 }
 
-static int64_t forget_worker_us(const fq_engine *engine, const fq_link *link) {
+static int64_t forget_worker_us(const fq_engine *engine, const fq_list_link *link) {
     const struct fq_worker *worker = FQ_ELEMENT(link, const struct fq_worker, of_seen);
     return fq_time_add(worker->seen_boot_us, fq_worker_forget_us(engine));
 }
 
 static int forget_workers(struct due *due) {
-    const fq_link *head = &due->engine->seen_list;
-    for (fq_link *link = head->next; link != head && has_room(due); link = link->next) {
+    const fq_list_link *head = &due->engine->seen_list;
+    for (fq_list_link *link = head->next; link != head && has_room(due); link = link->next) {
         if (forget_worker_us(due->engine, link) > due->now.boot_us)
             break;
         struct fq_event *event = fq_decision_add(due->decision, FQ_EVENT_WORKER_LEFT, due->engine, due->now);

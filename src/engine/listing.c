@@ -50,8 +50,8 @@ void fq_engine_stats(const fq_engine *engine, struct fq_now now, struct fq_engin
     };
     memcpy(stats.state_count, engine->state_count, sizeof stats.state_count);
     memcpy(stats.pending_count, engine->pending_count, sizeof stats.pending_count);
-    const fq_link *head = &engine->seen_list;
-    for (const fq_link *link = head->prev; link != head; link = link->prev) {
+    const fq_list_link *head = &engine->seen_list;
+    for (const fq_list_link *link = head->previous; link != head; link = link->previous) {
         if (!fq_worker_is_active(engine, FQ_ELEMENT(link, const struct fq_worker, of_seen), now.boot_us))
             break; // those before it were heard of even earlier
         stats.active_worker_count++;
@@ -66,9 +66,9 @@ void fq_engine_stats(const fq_engine *engine, struct fq_now now, struct fq_engin
 
 static uint32_t count_offering(const fq_engine *engine, const struct fq_name *name, struct fq_now now) {
     uint32_t count = 0;
-    for (const fq_link *link = name->members.next; link != &name->members; link = link->next) {
-        const fq_link *workers = &FQ_ELEMENT(link, const struct fq_member, of_name)->set->workers;
-        for (const fq_link *of_set = workers->next; of_set != workers; of_set = of_set->next)
+    for (const fq_list_link *link = name->members.next; link != &name->members; link = link->next) {
+        const fq_list_link *workers = &FQ_ELEMENT(link, const struct fq_member, of_name)->set->workers;
+        for (const fq_list_link *of_set = workers->next; of_set != workers; of_set = of_set->next)
             count +=
                 fq_worker_is_active(engine, FQ_ELEMENT(of_set, const struct fq_worker, of_set), now.boot_us);
     }
@@ -129,8 +129,8 @@ static struct fq_worker_view show_worker(const fq_engine *engine, const struct f
 size_t fq_engine_workers(const fq_engine *engine, struct fq_now now, uint64_t *cursor,
                          struct fq_worker_view *views, size_t max) {
     size_t count = 0;
-    const fq_link *head = &engine->worker_list;
-    for (const fq_link *link = head->next; link != head; link = link->next) {
+    const fq_list_link *head = &engine->worker_list;
+    for (const fq_list_link *link = head->next; link != head; link = link->next) {
         const struct fq_worker *worker = FQ_ELEMENT(link, const struct fq_worker, of_engine);
         if (worker->serial < *cursor)
             continue;

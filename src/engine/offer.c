@@ -50,7 +50,7 @@ static void member_changed(struct fq_member *member, enum fq_priority priority) 
 }
 
 void fq_offer_head_changed(struct fq_name *name, enum fq_priority priority) {
-    for (fq_link *link = name->members.next; link != &name->members; link = link->next)
+    for (fq_list_link *link = name->members.next; link != &name->members; link = link->next)
         member_changed(FQ_ELEMENT(link, struct fq_member, of_name), priority);
 }
 

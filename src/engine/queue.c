@@ -57,7 +57,7 @@ static void head_changed(struct fq_task *task) {
 void fq_queue_add(struct fq_task *task) {
     struct fq_queue *queue = queue_of(task);
     FQ_ASSERT(task->place == FQ_PLACE_NONE && task->order != 0);
-    if (fq_list_is_empty(&queue->line) || FQ_TASK_OF(queue->line.prev)->order < task->order) {
+    if (fq_list_is_empty(&queue->line) || FQ_TASK_OF(queue->line.previous)->order < task->order) {
         fq_list_append(&queue->line, &task->link);
         task->place = FQ_PLACE_LINE;
     } else {

@@ -132,8 +132,8 @@ static const struct fq_task *next_timed(fq_snapshot_cursor *cursor) {
 }
 
 static const struct fq_task *next_finished(fq_snapshot_cursor *cursor) {
-    const fq_link *head = &cursor->engine->finished;
-    const fq_link *next = cursor->task == NULL ? head->next : cursor->task->link.next;
+    const fq_list_link *head = &cursor->engine->finished;
+    const fq_list_link *next = cursor->task == NULL ? head->next : cursor->task->link.next;
     cursor->task = next == head ? NULL : FQ_ELEMENT(next, const struct fq_task, link);
     return cursor->task;
 }

@@ -30,7 +30,7 @@ struct fq_task {
     struct fq_name *name;
     struct fq_worker *worker; // last one that it was granted to; NULL = none
     union {
-        fq_link link; // PENDING in line; STARTED: its worker's leases; finished: order of use
+        fq_list_link link; // PENDING in line; STARTED: its worker's leases; finished: order of use
         struct fq_treap_node tree_node; // PENDING, came back behind its turn
     };
     uint32_t boot_place, wall_place; // in the timer heaps; boot_place: also in that of ages
@@ -49,16 +49,16 @@ struct fq_task {
 };
 
 struct fq_queue {
-    fq_link line;  // in order of eligibility
-    fq_treap back; // those that came back and are older than the end of the line
-    uint64_t head; // turn of the first of all; 0 = empty
+    fq_list_link line; // in order of eligibility
+    fq_treap back;     // those that came back and are older than the end of the line
+    uint64_t head;     // turn of the first of all; 0 = empty
     uint64_t count;
 };
 
 struct fq_name {
     struct fq_name *next_spare; // while in a reservation
     uint64_t hash;              // of the text, without seed: part of the state hash
-    fq_link members;            // one a set that offers the name
+    fq_list_link members;       // one a set that offers the name
     struct fq_queue queues[FQ_PRIORITY_COUNT];
     uint64_t scheduled, started;
     uint64_t submitted_total, completed_total, failed_total;
@@ -70,7 +70,7 @@ struct fq_name {
 
 // One name of a set.
 struct fq_member {
-    fq_link of_name;
+    fq_list_link of_name;
     struct fq_name *name;
     struct fq_set *set;
     uint32_t place[FQ_PRIORITY_COUNT]; // in the set's heaps: index + 1, 0 = nothing waits
@@ -79,7 +79,7 @@ struct fq_member {
 // The names that a worker offers. Workers that offer the same share one set.
 struct fq_set {
     uint64_t hash;
-    fq_link workers;
+    fq_list_link workers;
     uint32_t member_count;
     uint32_t heap_count[FQ_PRIORITY_COUNT];
     uint32_t *heap[FQ_PRIORITY_COUNT]; // binary heaps of member indexes, by the turn of the name's first task
@@ -88,10 +88,10 @@ struct fq_set {
 
 struct fq_worker {
     uint64_t hash;
-    fq_link of_engine; // linked while registered or holding leases, in order of `serial`
-    fq_link of_set;    // linked while registered
-    fq_link of_seen;   // linked while registered, least recently heard of first
-    fq_link leases;
+    fq_list_link of_engine; // linked while registered or holding leases, in order of `serial`
+    fq_list_link of_set;    // linked while registered
+    fq_list_link of_seen;   // linked while registered, least recently heard of first
+    fq_list_link leases;
     struct fq_set *set;
     char *profile; // instance, then meta
     uint64_t serial;
@@ -139,11 +139,11 @@ struct fq_engine {
     fq_table tasks, unique, names, workers, sets;
     struct fq_name **name_list; // by id
     uint32_t name_count, name_capacity;
-    fq_heap boot_timers; // delays and leases, boot time
-    fq_heap age_timers;  // when finished tasks are forgotten, boot time: many and far away, so kept apart
-    fq_heap wall_timers; // times of day and expiry
-    fq_link finished;    // final and not dead: least recently used first
-    fq_link worker_list, seen_list;
+    fq_heap boot_timers;   // delays and leases, boot time
+    fq_heap age_timers;    // when finished tasks are forgotten, boot time: many and far away, so kept apart
+    fq_heap wall_timers;   // times of day and expiry
+    fq_list_link finished; // final and not dead: least recently used first
+    fq_list_link worker_list, seen_list;
     uint64_t worker_serial;
     uint64_t registered_count, holder_count, set_count, member_count;
     struct fq_dead dead;

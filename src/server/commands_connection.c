@@ -227,8 +227,8 @@ static int client_list(struct fq_call *call) {
         return fq_call_refuse(call, FQ_ENOPERM, "'CLIENT LIST' needs the role read or admin");
     fq_buf *text = &core->scratch;
     fq_buf_clear(text);
-    for (struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
-        if (append_client(text, FQ_OF_LINK(link, fq_connection, all), call->now) < 0 ||
+    for (fq_list_link *link = core->connections.next; link != &core->connections; link = link->next) {
+        if (append_client(text, FQ_ELEMENT(link, fq_connection, all), call->now) < 0 ||
             fq_buf_append_byte(text, '\n') < 0)
             return FQ_ENOMEM;
     }

@@ -42,7 +42,7 @@ static void note_fresh(fq_connection *connection) {
         fq_connection_cut(connection);
         return;
     }
-    fq_link_append_once(&connection->core->touched, &connection->touched);
+    fq_list_append_once(&connection->core->touched, &connection->touched);
 }
 
 void fq_connection_replied(fq_connection *connection) {
@@ -107,9 +107,9 @@ bool fq_connection_release(fq_connection *connection, uint64_t durable_seq) {
     memmove(connection->marks, connection->marks + done,
             connection->mark_count * sizeof connection->marks[0]);
     if (connection->request != NULL)
-        fq_link_append_once(&connection->core->answered, &connection->ready);
+        fq_list_append_once(&connection->core->answered, &connection->ready);
     else
-        fq_link_append_once(&connection->core->ready, &connection->ready);
+        fq_list_append_once(&connection->core->ready, &connection->ready);
     return connection->mark_count == 0;
 }
 
@@ -131,8 +131,8 @@ void fq_connection_trim(fq_connection *connection) {
 void fq_connection_evict(fq_connection *connection) {
     connection->core->stats.connections_cut_total++;
     fq_connection_cut(connection);
-    fq_link_remove(&connection->touched);
-    fq_link_remove(&connection->gated);
+    fq_list_remove(&connection->touched);
+    fq_list_remove(&connection->gated);
     connection->mark_count = 0;
     fq_buf_done(&connection->input);
     fq_buf_done(&connection->output);
@@ -161,7 +161,7 @@ void fq_connection_sent(fq_connection *connection, size_t len) {
     count_memory(connection);
     bool may_go_on = connection->block == FQ_BLOCK_NONE || connection->block == FQ_BLOCK_FETCH;
     if (may_go_on && fq_buf_len(&connection->input) > 0)
-        fq_link_append_once(&core->held, &connection->held);
+        fq_list_append_once(&core->held, &connection->held);
 }
 
 bool fq_connection_should_close(const fq_connection *connection) {
@@ -175,17 +175,17 @@ void fq_connection_cut(fq_connection *connection) {
     connection->is_cut = true;
     connection->is_closing = true;
     if (connection->request != NULL)
-        fq_link_append_once(&connection->core->answered, &connection->ready);
+        fq_list_append_once(&connection->core->answered, &connection->ready);
     else
-        fq_link_append_once(&connection->core->ready, &connection->ready);
+        fq_list_append_once(&connection->core->ready, &connection->ready);
 }
 
 void fq_connection_end(fq_connection *connection) {
     connection->is_closing = true;
     fq_buf_done(&connection->input);
-    fq_link_remove(&connection->held);
+    fq_list_remove(&connection->held);
     if (connection->request == NULL)
-        fq_link_append_once(&connection->core->ready, &connection->ready);
+        fq_list_append_once(&connection->core->ready, &connection->ready);
 }
 
 // --- input ------------------------------------------------------------------------------------------------------------
@@ -263,14 +263,14 @@ static void execute_all(fq_connection *connection, fq_buf *input, struct fq_now 
 
 void fq_connection_resume(fq_connection *connection, struct fq_now now) {
     connection->core->now = now;
-    fq_link_remove(&connection->held);
+    fq_list_remove(&connection->held);
     execute_all(connection, &connection->input, now);
     if (connection->is_closing)
         return;
     give_back(&connection->input);
     count_memory(connection);
     if (connection->request == NULL) // it may want to read again
-        fq_link_append_once(&connection->core->ready, &connection->ready);
+        fq_list_append_once(&connection->core->ready, &connection->ready);
 }
 
 int fq_connection_feed(fq_connection *connection, const void *bytes, size_t len, struct fq_now now) {
@@ -298,7 +298,7 @@ int fq_connection_feed(fq_connection *connection, const void *bytes, size_t len,
     if (core->journal != NULL && fq_journal_backlog_bytes(core->journal) > FQ_BACKLOG_HIGH)
         core->backlogged = true;
     if (core->backlogged && fq_buf_len(&connection->input) > 0)
-        fq_link_append_once(&core->held, &connection->held);
+        fq_list_append_once(&core->held, &connection->held);
     return 0;
 }
 
@@ -308,7 +308,7 @@ void fq_connection_unblock(fq_connection *connection) {
     fq_timer_clear(&core->timers, &connection->timer);
     connection->block = FQ_BLOCK_NONE;
     if (fq_buf_len(&connection->input) > 0)
-        fq_link_append_once(&core->held, &connection->held);
+        fq_list_append_once(&core->held, &connection->held);
 }
 
 static void block_is_over(struct fq_timer *timer, struct fq_now now) {
@@ -338,12 +338,12 @@ static void deadline_is_over(struct fq_timer *timer, struct fq_now now) {
 int fq_connection_init(fq_connection *connection, fq_core *core) {
     memset(connection, 0, sizeof *connection);
     connection->core = core;
-    struct fq_link *links[] = {&connection->all,   &connection->ready,      &connection->touched,
-                               &connection->gated, &connection->held,       &connection->watches,
-                               &connection->due,   &connection->memberships};
+    fq_list_link *links[] = {&connection->all,   &connection->ready,      &connection->touched,
+                             &connection->gated, &connection->held,       &connection->watches,
+                             &connection->due,   &connection->memberships};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
-        fq_link_init(links[i]);
-    fq_link_init(&connection->fetch.link);
+        fq_list_init(links[i]);
+    fq_list_init(&connection->fetch.link);
     connection->timer.fire = block_is_over;
     connection->deadline.fire = deadline_is_over;
     connection->id = ++core->last_connection_id;
@@ -362,10 +362,10 @@ void fq_connection_done(fq_connection *connection, struct fq_now now) {
     fq_presence_leave(core, connection, now);
     fq_timer_clear(&core->timers, &connection->timer);
     fq_timer_clear(&core->timers, &connection->deadline);
-    struct fq_link *links[] = {&connection->all, &connection->ready, &connection->touched, &connection->gated,
-                               &connection->held};
+    fq_list_link *links[] = {&connection->all, &connection->ready, &connection->touched, &connection->gated,
+                             &connection->held};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
-        fq_link_remove(links[i]);
+        fq_list_remove(links[i]);
     fq_resp_request_reader_free(connection->reader);
     fq_buf_done(&connection->input);
     fq_buf_done(&connection->output);

@@ -8,10 +8,10 @@
 #define FQ_SERVER_CONNECTION_H
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "resp/reader.h"
 #include "resp/writer.h"
 #include "server/core.h"
-#include "server/links.h"
 #include "server/timers.h"
 
 enum { FQ_MARK_COUNT = 4, FQ_CLIENT_NAME_MAX = 64 };
@@ -33,12 +33,12 @@ enum fq_block {
 // A waiting FETCH (parked.h).
 struct fq_parked_name;
 struct fq_parked_entry {
-    struct fq_link link; // in the name's queue
+    fq_list_link link; // in the name's queue
     struct fq_parked_name *name;
     fq_connection *connection;
 };
 struct fq_fetch_wait {
-    struct fq_link link;             // in the core's list of waiting fetches
+    fq_list_link link;               // in the core's list of waiting fetches
     struct fq_parked_entry *entries; // one a name
     size_t entry_count, entry_room;
     char *worker;   // owned; NUL terminated
@@ -51,7 +51,7 @@ struct fq_connection {
     fq_core *core;
     uint64_t id;
     void *context;
-    struct fq_link all, ready, touched, gated, held;
+    fq_list_link all, ready, touched, gated, held;
     char *peer;   // owned
     char *source; // owned; what login failures are counted by
     bool is_local;
@@ -87,11 +87,11 @@ struct fq_connection {
     struct fq_timer timer;    // of the block
     struct fq_timer deadline; // cut then: not logged in, or output that is not taken
     struct fq_fetch_wait fetch;
-    fq_uuid wait_id;        // of FQ_BLOCK_RESULT
-    struct fq_link watches; // of struct fq_watch
-    struct fq_link due;     // of struct fq_watch, for tasks that have ended
+    fq_uuid wait_id;      // of FQ_BLOCK_RESULT
+    fq_list_link watches; // of struct fq_watch
+    fq_list_link due;     // of struct fq_watch, for tasks that have ended
     size_t watch_count;
-    struct fq_link memberships; // of struct fq_membership: workers that it registered
+    fq_list_link memberships; // of struct fq_membership: workers that it registered
     size_t membership_count;
 
     bool is_closing;     // no more reading; closed when all output is sent

@@ -18,10 +18,10 @@ static void init_parts(fq_core *core) {
     fq_parked_init(&core->parked);
     fq_watchers_init(&core->watchers);
     fq_presence_init(&core->presence);
-    struct fq_link *links[] = {&core->connections, &core->touched,  &core->gated,   &core->ready,
-                               &core->held,        &core->requests, &core->answered};
+    fq_list_link *links[] = {&core->connections, &core->touched,  &core->gated,   &core->ready,
+                             &core->held,        &core->requests, &core->answered};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
-        fq_link_init(links[i]);
+        fq_list_init(links[i]);
 }
 
 fq_core *fq_core_new(const struct fq_core_config *config) {
@@ -59,8 +59,8 @@ fq_core *fq_core_free(fq_core *core) {
     if (core == NULL)
         return NULL;
     fq_requests_end(core);
-    while (!fq_link_is_empty(&core->connections))
-        free_connection(FQ_OF_LINK(core->connections.next, fq_connection, all), core->now);
+    while (!fq_list_is_empty(&core->connections))
+        free_connection(FQ_ELEMENT(core->connections.next, fq_connection, all), core->now);
     fq_presence_done(core);
     fq_parked_done(&core->parked);
     fq_watchers_done(&core->watchers);
@@ -150,25 +150,25 @@ static void look_at_journal(fq_core *core) {
 static void resume_held(fq_core *core, struct fq_now now) {
     if (core->backlogged)
         return;
-    struct fq_link list;
-    fq_link_init(&list);
-    fq_link_move_all(&core->held, &list);
-    struct fq_link *link;
-    while ((link = fq_link_pop(&list)) != NULL) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, held);
+    fq_list_link list;
+    fq_list_init(&list);
+    fq_list_splice_before(&list, &core->held);
+    fq_list_link *link;
+    while ((link = fq_list_pop(&list)) != NULL) {
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, held);
         if (core->backlogged)
-            fq_link_append(&core->held, &connection->held);
+            fq_list_append(&core->held, &connection->held);
         else
             fq_connection_resume(connection, now);
     }
 }
 
 static void seal(fq_core *core) {
-    struct fq_link *link;
-    while ((link = fq_link_pop(&core->touched)) != NULL) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, touched);
+    fq_list_link *link;
+    while ((link = fq_list_pop(&core->touched)) != NULL) {
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, touched);
         fq_connection_seal(connection);
-        fq_link_append_once(&core->gated, &connection->gated);
+        fq_list_append_once(&core->gated, &connection->gated);
     }
 }
 
@@ -176,12 +176,12 @@ static void release(fq_core *core) {
     if (core->failed)
         return;
     uint64_t seq = durable_seq(core);
-    struct fq_link *link = core->gated.next;
+    fq_list_link *link = core->gated.next;
     while (link != &core->gated) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, gated);
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, gated);
         link = link->next;
         if (fq_connection_release(connection, seq))
-            fq_link_remove(&connection->gated);
+            fq_list_remove(&connection->gated);
     }
 }
 
@@ -198,8 +198,8 @@ static void write_hash(fq_core *core, struct fq_now now) {
 
 static fq_connection *largest_connection(const fq_core *core) {
     fq_connection *largest = NULL;
-    for (const struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, all);
+    for (const fq_list_link *link = core->connections.next; link != &core->connections; link = link->next) {
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, all);
         if (largest == NULL || connection->counted_bytes > largest->counted_bytes)
             largest = connection;
     }
@@ -211,8 +211,8 @@ static void make_room(fq_core *core) {
     uint64_t most = core->options->client_bytes_max;
     if (core->client_bytes <= most)
         return;
-    for (struct fq_link *link = core->connections.next; link != &core->connections; link = link->next)
-        fq_connection_trim(FQ_OF_LINK(link, fq_connection, all));
+    for (fq_list_link *link = core->connections.next; link != &core->connections; link = link->next)
+        fq_connection_trim(FQ_ELEMENT(link, fq_connection, all));
     while (core->client_bytes > most) {
         fq_connection *largest = largest_connection(core);
         if (largest == NULL || largest->counted_bytes == 0)
@@ -250,9 +250,9 @@ void fq_core_on_durable(fq_core *core, struct fq_now now) {
 }
 
 static bool is_due_now(const fq_core *core) {
-    bool may_resume = !core->backlogged && !fq_link_is_empty(&core->held);
-    return may_resume || !fq_link_is_empty(&core->touched) || core->parked.marked.count > 0 ||
-           !fq_link_is_empty(&core->answered);
+    bool may_resume = !core->backlogged && !fq_list_is_empty(&core->held);
+    return may_resume || !fq_list_is_empty(&core->touched) || core->parked.marked.count > 0 ||
+           !fq_list_is_empty(&core->answered);
 }
 
 int64_t fq_core_deadline(const fq_core *core, struct fq_now now) {
@@ -267,8 +267,8 @@ int64_t fq_core_deadline(const fq_core *core, struct fq_now now) {
 }
 
 fq_connection *fq_core_next_ready(fq_core *core) {
-    struct fq_link *link = fq_link_pop(&core->ready);
-    return link != NULL ? FQ_OF_LINK(link, fq_connection, ready) : NULL;
+    fq_list_link *link = fq_list_pop(&core->ready);
+    return link != NULL ? FQ_ELEMENT(link, fq_connection, ready) : NULL;
 }
 
 bool fq_core_failed(const fq_core *core) {
@@ -281,8 +281,8 @@ void fq_core_drain(fq_core *core, struct fq_now now) {
     core->now = now;
     core->draining = true;
     fq_engine_set_draining(core->engine, true);
-    while (!fq_link_is_empty(&core->parked.fetches))
-        fq_parked_end(core, FQ_OF_LINK(core->parked.fetches.next, fq_connection, fetch.link));
+    while (!fq_list_is_empty(&core->parked.fetches))
+        fq_parked_end(core, FQ_ELEMENT(core->parked.fetches.next, fq_connection, fetch.link));
     fq_presence_push_drain(core);
 }
 
@@ -291,8 +291,8 @@ bool fq_core_is_drained(const fq_core *core, struct fq_now now) {
     fq_engine_stats(core->engine, now, &stats);
     if (stats.state_count[FQ_TASK_STARTED] > 0)
         return false;
-    for (const struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
-        if (fq_buf_len(&FQ_OF_LINK(link, const fq_connection, all)->output) > 0)
+    for (const fq_list_link *link = core->connections.next; link != &core->connections; link = link->next) {
+        if (fq_buf_len(&FQ_ELEMENT(link, const fq_connection, all)->output) > 0)
             return false;
     }
     return true;
@@ -358,7 +358,7 @@ fq_connection *fq_core_accept(fq_core *core, const struct fq_peer_info *peer, st
         core->stats.connections_refused_total++;
         return NULL;
     }
-    fq_link_append(&core->connections, &connection->all);
+    fq_list_append(&core->connections, &connection->all);
     core->stats.connections_total++;
     return connection;
 }

@@ -8,10 +8,10 @@ void fq_core_set_credentials(fq_core *core, const fq_credentials *credentials, s
     core->credentials = credentials;
     if (fq_credentials_is_empty(credentials))
         return; // whoever is in stays in; everybody may do everything from the next connection on
-    struct fq_link *next;
-    for (struct fq_link *link = core->connections.next; link != &core->connections; link = next) {
+    fq_list_link *next;
+    for (fq_list_link *link = core->connections.next; link != &core->connections; link = next) {
         next = link->next;
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, all);
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, all);
         unsigned roles;
         if (!connection->is_authenticated)
             continue;

@@ -3,13 +3,13 @@
 #ifndef FQ_SERVER_CORE_STATE_H
 #define FQ_SERVER_CORE_STATE_H
 
+#include "base/list.h"
 #include "base/random.h"
 #include "server/command.h"
 #include "server/connection.h"
 #include "server/core.h"
 #include "server/index.h"
 #include "server/latency.h"
-#include "server/links.h"
 #include "server/login_guard.h"
 #include "server/parked.h"
 #include "server/presence.h"
@@ -61,12 +61,12 @@ struct fq_core {
     struct fq_presence presence;
     struct fq_login_guard login_guard;
 
-    struct fq_link connections; // all but those of requests
-    struct fq_link touched;     // have fresh output
-    struct fq_link gated;       // have sealed output that is not durable
-    struct fq_link ready;       // for fq_core_next_ready
-    struct fq_link held; // have input that they may execute when the journal has caught up or output was sent
-    struct fq_link requests, answered;
+    fq_list_link connections; // all but those of requests
+    fq_list_link touched;     // have fresh output
+    fq_list_link gated;       // have sealed output that is not durable
+    fq_list_link ready;       // for fq_core_next_ready
+    fq_list_link held; // have input that they may execute when the journal has caught up or output was sent
+    fq_list_link requests, answered;
     size_t connection_count, unauthenticated_count, request_count;
     uint64_t last_connection_id;
     size_t client_bytes; // memory of all connections' buffers

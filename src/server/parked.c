@@ -14,10 +14,10 @@
 // Lives while somebody waits for it.
 struct fq_parked_name {
     uint64_t hash;
-    struct fq_link queue; // of struct fq_parked_entry
-    uint64_t tie;         // always 0: names with the same first waiter are one choice
-    uint32_t place;       // in parked.marked
-    int64_t name_id;      // -1 = the engine has not met it, or it was not looked up
+    fq_list_link queue; // of struct fq_parked_entry
+    uint64_t tie;       // always 0: names with the same first waiter are one choice
+    uint32_t place;     // in parked.marked
+    int64_t name_id;    // -1 = the engine has not met it, or it was not looked up
     size_t len;
     char text[];
 };
@@ -28,7 +28,7 @@ void fq_parked_init(struct fq_parked *parked) {
     *parked = (struct fq_parked){0};
     fq_heap_init(&parked->marked, offsetof(struct fq_parked_name, place),
                  offsetof(struct fq_parked_name, tie));
-    fq_link_init(&parked->fetches);
+    fq_list_init(&parked->fetches);
 }
 
 void fq_parked_done(struct fq_parked *parked) {
@@ -61,7 +61,7 @@ static int reserve_mark(struct fq_parked *parked) {
 }
 
 static int64_t first_arrival(const struct fq_parked_name *name) {
-    const fq_connection *first = FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link)->connection;
+    const fq_connection *first = FQ_ELEMENT(name->queue.next, struct fq_parked_entry, link)->connection;
     return (int64_t)first->fetch.arrival;
 }
 
@@ -82,7 +82,7 @@ static struct fq_parked_name *find_or_add(fq_core *core, fq_str text) {
     name->name_id = -1;
     name->len = text.len;
     memcpy(name->text, text.ptr, text.len);
-    fq_link_init(&name->queue);
+    fq_list_init(&name->queue);
     name->tie = 0;
     name->place = 0;
     if (fq_index_add(&core->parked.names, hash, name) < 0) {
@@ -95,7 +95,7 @@ static struct fq_parked_name *find_or_add(fq_core *core, fq_str text) {
 
 // Somebody has left the queue: the mark follows who is first now, a name without waiters goes.
 static void settle(fq_core *core, struct fq_parked_name *name) {
-    if (!fq_link_is_empty(&name->queue)) {
+    if (!fq_list_is_empty(&name->queue)) {
         if (fq_heap_contains(&core->parked.marked, name))
             fq_heap_update(&core->parked.marked, first_arrival(name), name);
         return;
@@ -119,7 +119,7 @@ static void free_room(fq_core *core, struct fq_fetch_wait *wait) {
 static void leave_queues(fq_core *core, fq_connection *connection) {
     struct fq_fetch_wait *wait = &connection->fetch;
     for (size_t i = 0; i < wait->entry_count; i++) {
-        fq_link_remove(&wait->entries[i].link);
+        fq_list_remove(&wait->entries[i].link);
         settle(core, wait->entries[i].name);
     }
     wait->entry_count = 0;
@@ -149,8 +149,8 @@ static int join_queue(fq_core *core, fq_connection *connection, fq_str text) {
     struct fq_parked_entry *entry = &connection->fetch.entries[connection->fetch.entry_count++];
     entry->name = name;
     entry->connection = connection;
-    fq_link_init(&entry->link);
-    fq_link_append(&name->queue, &entry->link);
+    fq_list_init(&entry->link);
+    fq_list_append(&name->queue, &entry->link);
     return 0;
 }
 
@@ -211,7 +211,7 @@ int fq_parked_add(fq_core *core, fq_connection *connection, fq_str worker, const
     wait->own_names = name_count > 0;
     wait->count = count;
     wait->arrival = ++core->parked.arrivals;
-    fq_link_append(&core->parked.fetches, &wait->link);
+    fq_list_append(&core->parked.fetches, &wait->link);
     core->parked.count++;
     connection->block = FQ_BLOCK_FETCH;
     return 0;
@@ -221,7 +221,7 @@ void fq_parked_remove(fq_core *core, fq_connection *connection) {
     if (connection->block != FQ_BLOCK_FETCH)
         return;
     leave_queues(core, connection);
-    fq_link_remove(&connection->fetch.link);
+    fq_list_remove(&connection->fetch.link);
     core->parked.count--;
     fq_connection_unblock(connection);
 }
@@ -281,15 +281,15 @@ void fq_parked_mark_wait(fq_core *core, fq_connection *connection) {
 }
 
 void fq_parked_mark_all(fq_core *core) {
-    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next)
-        fq_parked_mark_wait(core, FQ_OF_LINK(link, fq_connection, fetch.link));
+    for (fq_list_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = link->next)
+        fq_parked_mark_wait(core, FQ_ELEMENT(link, fq_connection, fetch.link));
 }
 
 void fq_parked_rename(fq_core *core, fq_str worker) {
-    struct fq_link *next;
-    for (struct fq_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = next) {
+    fq_list_link *next;
+    for (fq_list_link *link = core->parked.fetches.next; link != &core->parked.fetches; link = next) {
         next = link->next;
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, fetch.link);
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, fetch.link);
         struct fq_fetch_wait *wait = &connection->fetch;
         if (!fq_str_equal(fq_str_of(wait->worker), worker))
             continue;
@@ -325,7 +325,7 @@ static fq_connection *oldest_waiter(const struct fq_parked *parked) {
     if (parked->marked.count == 0)
         return NULL;
     const struct fq_parked_name *name = parked->marked.entries[0].item;
-    return FQ_OF_LINK(name->queue.next, struct fq_parked_entry, link)->connection;
+    return FQ_ELEMENT(name->queue.next, struct fq_parked_entry, link)->connection;
 }
 
 // Leases what there is for one waiter. When that is nothing, nothing is left of any name it waits for. False: so much had

@@ -6,10 +6,10 @@
 #define FQ_SERVER_PARKED_H
 
 #include "base/heap.h"
+#include "base/list.h"
 #include "base/time.h"
 #include "server/core.h"
 #include "server/index.h"
-#include "server/links.h"
 
 // Names that all waits hold together, each counted once a wait.
 enum { FQ_PARKED_ROOM_MAX = 1 << 20 };
@@ -18,7 +18,7 @@ struct fq_parked_name;
 struct fq_parked {
     struct fq_index names;
     fq_heap marked;                // names with something eligible, by the arrival of who waits first
-    struct fq_link fetches;        // all that wait, in order of arrival
+    fq_list_link fetches;          // all that wait, in order of arrival
     struct fq_parked_name **by_id; // by the engine's name id; NULL = nobody waits, or not looked up
     size_t by_id_room;
     size_t count;

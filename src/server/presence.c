@@ -15,21 +15,21 @@ enum { GONE_AFTER_US = FQ_US_PER_S };
 struct fq_present_worker {
     fq_core *core;
     uint64_t hash;
-    struct fq_link all;
-    struct fq_link members; // of fq_membership.of_worker
-    struct fq_timer timer;  // without connections: until it is gone; else until it is looked after
+    fq_list_link all;
+    fq_list_link members;  // of fq_membership.of_worker
+    struct fq_timer timer; // without connections: until it is gone; else until it is looked after
     size_t id_len, instance_len;
     char text[]; // id, then instance
 };
 struct fq_membership {
-    struct fq_link of_worker, of_connection;
+    fq_list_link of_worker, of_connection;
     struct fq_present_worker *worker;
     fq_connection *connection;
 };
 
 void fq_presence_init(struct fq_presence *presence) {
     *presence = (struct fq_presence){0};
-    fq_link_init(&presence->all);
+    fq_list_init(&presence->all);
 }
 
 static fq_str id_of(const struct fq_present_worker *worker) {
@@ -41,26 +41,26 @@ static fq_str instance_of(const struct fq_present_worker *worker) {
 }
 
 static void drop_membership(struct fq_membership *membership) {
-    fq_link_remove(&membership->of_worker);
-    fq_link_remove(&membership->of_connection);
+    fq_list_remove(&membership->of_worker);
+    fq_list_remove(&membership->of_connection);
     membership->connection->membership_count--;
     free(membership);
 }
 
 static void drop_worker(struct fq_present_worker *worker) {
     fq_core *core = worker->core;
-    struct fq_link *link;
+    fq_list_link *link;
     while ((link = worker->members.next) != &worker->members)
-        drop_membership(FQ_OF_LINK(link, struct fq_membership, of_worker));
+        drop_membership(FQ_ELEMENT(link, struct fq_membership, of_worker));
     fq_timer_clear(&core->timers, &worker->timer);
-    fq_link_remove(&worker->all);
+    fq_list_remove(&worker->all);
     fq_index_remove(&core->presence.workers, worker->hash, worker);
     free(worker);
 }
 
 void fq_presence_done(fq_core *core) {
-    while (!fq_link_is_empty(&core->presence.all))
-        drop_worker(FQ_OF_LINK(core->presence.all.next, struct fq_present_worker, all));
+    while (!fq_list_is_empty(&core->presence.all))
+        drop_worker(FQ_ELEMENT(core->presence.all.next, struct fq_present_worker, all));
     fq_index_done(&core->presence.workers);
 }
 
@@ -86,8 +86,8 @@ static void give_up(struct fq_present_worker *worker, struct fq_now now) {
 
 static bool is_alive(const struct fq_present_worker *worker, struct fq_now now) {
     int64_t silence_us = worker->core->options->engine.worker_silence_ms * FQ_US_PER_MS;
-    for (const struct fq_link *link = worker->members.next; link != &worker->members; link = link->next) {
-        const fq_connection *connection = FQ_OF_LINK(link, struct fq_membership, of_worker)->connection;
+    for (const fq_list_link *link = worker->members.next; link != &worker->members; link = link->next) {
+        const fq_connection *connection = FQ_ELEMENT(link, struct fq_membership, of_worker)->connection;
         if (connection->block == FQ_BLOCK_FETCH || now.boot_us - connection->heard_us < silence_us)
             return true;
     }
@@ -112,9 +112,9 @@ static void look_after(struct fq_present_worker *worker, struct fq_now now) {
 }
 
 static void on_timer(struct fq_timer *timer, struct fq_now now) {
-    struct fq_present_worker *worker = FQ_OF_LINK(timer, struct fq_present_worker, timer);
+    struct fq_present_worker *worker = FQ_ELEMENT(timer, struct fq_present_worker, timer);
     worker->core->now = now;
-    if (fq_link_is_empty(&worker->members))
+    if (fq_list_is_empty(&worker->members))
         give_up(worker, now);
     else
         look_after(worker, now);
@@ -132,21 +132,21 @@ static struct fq_present_worker *add_worker(fq_core *core, fq_str id, fq_str ins
     memcpy(worker->text, id.ptr, id.len);
     if (instance.len > 0)
         memcpy(worker->text + id.len, instance.ptr, instance.len);
-    fq_link_init(&worker->members);
-    fq_link_init(&worker->all);
+    fq_list_init(&worker->members);
+    fq_list_init(&worker->all);
     if (fq_index_add(&core->presence.workers, worker->hash, worker) < 0) {
         free(worker);
         return NULL;
     }
-    fq_link_append(&core->presence.all, &worker->all);
+    fq_list_append(&core->presence.all, &worker->all);
     return worker;
 }
 
 static struct fq_membership *membership_of(const fq_connection *connection,
                                            const struct fq_present_worker *worker) {
-    for (const struct fq_link *link = connection->memberships.next; link != &connection->memberships;
+    for (const fq_list_link *link = connection->memberships.next; link != &connection->memberships;
          link = link->next) {
-        struct fq_membership *membership = FQ_OF_LINK(link, struct fq_membership, of_connection);
+        struct fq_membership *membership = FQ_ELEMENT(link, struct fq_membership, of_connection);
         if (membership->worker == worker)
             return membership;
     }
@@ -172,22 +172,22 @@ int fq_presence_join(fq_core *core, fq_connection *connection, fq_str id, fq_str
         return FQ_ENOMEM;
     struct fq_membership *membership = membership_of(connection, worker);
     if (membership != NULL) { // the worker registered last is the connection's default
-        fq_link_remove(&membership->of_connection);
-        fq_link_append(&connection->memberships, &membership->of_connection);
+        fq_list_remove(&membership->of_connection);
+        fq_list_append(&connection->memberships, &membership->of_connection);
         return 0;
     }
     membership = calloc(1, sizeof *membership);
     if (membership == NULL) {
-        if (fq_link_is_empty(&worker->members))
+        if (fq_list_is_empty(&worker->members))
             drop_worker(worker);
         return FQ_ENOMEM;
     }
     membership->worker = worker;
     membership->connection = connection;
-    fq_link_init(&membership->of_worker);
-    fq_link_init(&membership->of_connection);
-    fq_link_append(&worker->members, &membership->of_worker);
-    fq_link_append(&connection->memberships, &membership->of_connection);
+    fq_list_init(&membership->of_worker);
+    fq_list_init(&membership->of_connection);
+    fq_list_append(&worker->members, &membership->of_worker);
+    fq_list_append(&connection->memberships, &membership->of_connection);
     connection->membership_count++;
     return fq_timer_set(&core->timers, &worker->timer, look_again_at(core));
 }
@@ -199,12 +199,12 @@ void fq_presence_forget(fq_core *core, fq_str id) {
 }
 
 void fq_presence_leave(fq_core *core, fq_connection *connection, struct fq_now now) {
-    struct fq_link *link;
+    fq_list_link *link;
     while ((link = connection->memberships.next) != &connection->memberships) {
-        struct fq_membership *membership = FQ_OF_LINK(link, struct fq_membership, of_connection);
+        struct fq_membership *membership = FQ_ELEMENT(link, struct fq_membership, of_connection);
         struct fq_present_worker *worker = membership->worker;
         drop_membership(membership);
-        if (!fq_link_is_empty(&worker->members))
+        if (!fq_list_is_empty(&worker->members))
             continue;
         int64_t at_us = fq_time_add(now.boot_us, GONE_AFTER_US);
         if (worker->instance_len == 0 || fq_timer_set(&core->timers, &worker->timer, at_us) < 0)
@@ -213,9 +213,9 @@ void fq_presence_leave(fq_core *core, fq_connection *connection, struct fq_now n
 }
 
 fq_str fq_presence_worker_of(const fq_connection *connection) {
-    if (fq_link_is_empty(&connection->memberships))
+    if (fq_list_is_empty(&connection->memberships))
         return FQ_STR("");
-    return id_of(FQ_OF_LINK(connection->memberships.previous, struct fq_membership, of_connection)->worker);
+    return id_of(FQ_ELEMENT(connection->memberships.previous, struct fq_membership, of_connection)->worker);
 }
 
 static bool takes_pushes(const fq_connection *connection) {
@@ -226,8 +226,8 @@ void fq_presence_push_cancel(fq_core *core, fq_str id, const fq_uuid *task, uint
     struct fq_present_worker *worker = find(core, id);
     if (worker == NULL)
         return;
-    for (struct fq_link *link = worker->members.next; link != &worker->members; link = link->next) {
-        fq_connection *connection = FQ_OF_LINK(link, struct fq_membership, of_worker)->connection;
+    for (fq_list_link *link = worker->members.next; link != &worker->members; link = link->next) {
+        fq_connection *connection = FQ_ELEMENT(link, struct fq_membership, of_worker)->connection;
         if (!takes_pushes(connection))
             continue;
         struct fq_resp_writer *writer = fq_connection_writer(connection);
@@ -240,9 +240,9 @@ void fq_presence_push_cancel(fq_core *core, fq_str id, const fq_uuid *task, uint
 }
 
 void fq_presence_push_drain(fq_core *core) {
-    for (struct fq_link *link = core->connections.next; link != &core->connections; link = link->next) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, all);
-        if (!takes_pushes(connection) || fq_link_is_empty(&connection->memberships))
+    for (fq_list_link *link = core->connections.next; link != &core->connections; link = link->next) {
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, all);
+        if (!takes_pushes(connection) || fq_list_is_empty(&connection->memberships))
             continue;
         struct fq_resp_writer *writer = fq_connection_writer(connection);
         fq_resp_write_push(writer, 1);

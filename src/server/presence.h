@@ -5,14 +5,14 @@
 #ifndef FQ_SERVER_PRESENCE_H
 #define FQ_SERVER_PRESENCE_H
 
+#include "base/list.h"
 #include "base/uuid.h"
 #include "server/core.h"
 #include "server/index.h"
-#include "server/links.h"
 
 struct fq_presence {
     struct fq_index workers; // struct fq_present_worker by id
-    struct fq_link all;
+    fq_list_link all;
 };
 
 void fq_presence_init(struct fq_presence *presence);

@@ -7,7 +7,7 @@
 
 struct fq_request {
     fq_connection connection;
-    struct fq_link all; // in core->requests
+    fq_list_link all; // in core->requests
     void (*on_reply)(void *context, fq_str reply);
     void *context;
 };
@@ -32,8 +32,8 @@ fq_request *fq_core_request(fq_core *core, unsigned roles, const fq_str *args, s
     connection->is_authenticated = true;
     connection->is_local = true;
     connection->user[0] = '\0';
-    fq_link_init(&request->all);
-    fq_link_append(&core->requests, &request->all);
+    fq_list_init(&request->all);
+    fq_list_append(&core->requests, &request->all);
     core->request_count++;
     if (arg_count == 0) {
         fq_reply_error(fq_connection_writer(connection), FQ_ESYNTAX, "an empty request");
@@ -48,7 +48,7 @@ fq_request *fq_core_request(fq_core *core, unsigned roles, const fq_str *args, s
 
 static void drop(fq_request *request) {
     fq_core *core = request->connection.core;
-    fq_link_remove(&request->all);
+    fq_list_remove(&request->all);
     core->request_count--;
     fq_connection_done(&request->connection, core->now);
     free(request);
@@ -60,18 +60,18 @@ void fq_core_request_cancel(fq_core *core, fq_request *request) {
 }
 
 static void answer(fq_request *request, fq_str reply) {
-    fq_link_remove(&request->all); // what the callback asks for is another request
+    fq_list_remove(&request->all); // what the callback asks for is another request
     request->on_reply(request->context, reply);
     drop(request);
 }
 
 void fq_requests_answer(fq_core *core) {
-    struct fq_link list;
-    fq_link_init(&list);
-    fq_link_move_all(&core->answered, &list);
-    struct fq_link *link;
-    while ((link = fq_link_pop(&list)) != NULL) {
-        fq_connection *connection = FQ_OF_LINK(link, fq_connection, ready);
+    fq_list_link list;
+    fq_list_init(&list);
+    fq_list_splice_before(&list, &core->answered);
+    fq_list_link *link;
+    while ((link = fq_list_pop(&list)) != NULL) {
+        fq_connection *connection = FQ_ELEMENT(link, fq_connection, ready);
         if (connection->is_cut)
             answer(connection->request, FQ_STR("-TOOBIG the reply is larger than its limit\r\n"));
         else if (connection->mark_count == 0)
@@ -80,6 +80,6 @@ void fq_requests_answer(fq_core *core) {
 }
 
 void fq_requests_end(fq_core *core) {
-    while (!fq_link_is_empty(&core->requests))
-        answer(FQ_OF_LINK(core->requests.next, fq_request, all), FQ_STR(""));
+    while (!fq_list_is_empty(&core->requests))
+        answer(FQ_ELEMENT(core->requests.next, fq_request, all), FQ_STR(""));
 }

@@ -13,23 +13,23 @@
 struct fq_watched {
     fq_uuid id;
     uint64_t hash;
-    struct fq_link watches; // of fq_watch.of_task
-    struct fq_link free;
+    fq_list_link watches; // of fq_watch.of_task
+    fq_list_link free;
 };
 
 void fq_watchers_init(struct fq_watchers *watchers) {
     *watchers = (struct fq_watchers){0};
-    fq_link_init(&watchers->free_watches);
-    fq_link_init(&watchers->free_tasks);
+    fq_list_init(&watchers->free_watches);
+    fq_list_init(&watchers->free_tasks);
 }
 
 void fq_watchers_done(struct fq_watchers *watchers) {
     FQ_ASSERT(watchers->count == 0);
-    struct fq_link *link;
-    while ((link = fq_link_pop(&watchers->free_watches)) != NULL)
-        free(FQ_OF_LINK(link, struct fq_watch, of_task));
-    while ((link = fq_link_pop(&watchers->free_tasks)) != NULL)
-        free(FQ_OF_LINK(link, struct fq_watched, free));
+    fq_list_link *link;
+    while ((link = fq_list_pop(&watchers->free_watches)) != NULL)
+        free(FQ_ELEMENT(link, struct fq_watch, of_task));
+    while ((link = fq_list_pop(&watchers->free_tasks)) != NULL)
+        free(FQ_ELEMENT(link, struct fq_watched, free));
     fq_index_done(&watchers->tasks);
 }
 
@@ -55,14 +55,14 @@ static struct fq_watched *find_or_add(fq_core *core, const fq_uuid *id) {
     struct fq_watched *watched = find(core, id);
     if (watched != NULL)
         return watched;
-    struct fq_link *link = fq_link_pop(&core->watchers.free_tasks);
-    watched = link != NULL ? FQ_OF_LINK(link, struct fq_watched, free) : malloc(sizeof *watched);
+    fq_list_link *link = fq_list_pop(&core->watchers.free_tasks);
+    watched = link != NULL ? FQ_ELEMENT(link, struct fq_watched, free) : malloc(sizeof *watched);
     if (watched == NULL)
         return NULL;
     watched->id = *id;
     watched->hash = hash_of(core, id);
-    fq_link_init(&watched->watches);
-    fq_link_init(&watched->free);
+    fq_list_init(&watched->watches);
+    fq_list_init(&watched->free);
     if (fq_index_add(&core->watchers.tasks, watched->hash, watched) < 0) {
         free(watched);
         return NULL;
@@ -71,26 +71,26 @@ static struct fq_watched *find_or_add(fq_core *core, const fq_uuid *id) {
 }
 
 static void drop_if_unwatched(fq_core *core, struct fq_watched *watched) {
-    if (!fq_link_is_empty(&watched->watches))
+    if (!fq_list_is_empty(&watched->watches))
         return;
     fq_index_remove(&core->watchers.tasks, watched->hash, watched);
-    fq_link_append(&core->watchers.free_tasks, &watched->free);
+    fq_list_append(&core->watchers.free_tasks, &watched->free);
 }
 
 static void drop_watch(fq_core *core, struct fq_watch *watch) {
-    fq_link_remove(&watch->of_task);
-    fq_link_remove(&watch->of_connection);
+    fq_list_remove(&watch->of_task);
+    fq_list_remove(&watch->of_connection);
     watch->connection->watch_count--;
     core->watchers.count--;
-    fq_link_append(&core->watchers.free_watches, &watch->of_task);
+    fq_list_append(&core->watchers.free_watches, &watch->of_task);
 }
 
 // Looks from the newest on: a client that watches twice does so at once.
 static bool watches_already(const struct fq_watched *watched, const fq_connection *connection) {
     int looked_at = 0;
-    for (const struct fq_link *link = watched->watches.previous; link != &watched->watches && looked_at < 16;
+    for (const fq_list_link *link = watched->watches.previous; link != &watched->watches && looked_at < 16;
          link = link->previous, looked_at++) {
-        const struct fq_watch *watch = FQ_OF_LINK(link, const struct fq_watch, of_task);
+        const struct fq_watch *watch = FQ_ELEMENT(link, const struct fq_watch, of_task);
         if (watch->connection == connection && watch->kind == FQ_WATCH_PUSH)
             return true;
     }
@@ -105,18 +105,18 @@ int fq_watchers_add(fq_core *core, fq_connection *connection, const fq_uuid *id,
         return FQ_ENOMEM;
     if (kind == FQ_WATCH_PUSH && watches_already(watched, connection))
         return 0;
-    struct fq_link *link = fq_link_pop(&core->watchers.free_watches);
+    fq_list_link *link = fq_list_pop(&core->watchers.free_watches);
     struct fq_watch *watch =
-        link != NULL ? FQ_OF_LINK(link, struct fq_watch, of_task) : malloc(sizeof *watch);
+        link != NULL ? FQ_ELEMENT(link, struct fq_watch, of_task) : malloc(sizeof *watch);
     if (watch == NULL) {
         drop_if_unwatched(core, watched);
         return FQ_ENOMEM;
     }
     *watch = (struct fq_watch){.watched = watched, .connection = connection, .kind = kind};
-    fq_link_init(&watch->of_task);
-    fq_link_init(&watch->of_connection);
-    fq_link_append(&watched->watches, &watch->of_task);
-    fq_link_append(kind == FQ_WATCH_DUE ? &connection->due : &connection->watches, &watch->of_connection);
+    fq_list_init(&watch->of_task);
+    fq_list_init(&watch->of_connection);
+    fq_list_append(&watched->watches, &watch->of_task);
+    fq_list_append(kind == FQ_WATCH_DUE ? &connection->due : &connection->watches, &watch->of_connection);
     connection->watch_count++;
     core->watchers.count++;
     return 0;
@@ -124,10 +124,10 @@ int fq_watchers_add(fq_core *core, fq_connection *connection, const fq_uuid *id,
 
 void fq_watchers_remove(fq_core *core, fq_connection *connection, bool only_wait) {
     if (!only_wait)
-        fq_link_move_all(&connection->due, &connection->watches);
-    struct fq_link *link = connection->watches.next;
+        fq_list_splice_before(&connection->watches, &connection->due);
+    fq_list_link *link = connection->watches.next;
     while (link != &connection->watches) {
-        struct fq_watch *watch = FQ_OF_LINK(link, struct fq_watch, of_connection);
+        struct fq_watch *watch = FQ_ELEMENT(link, struct fq_watch, of_connection);
         link = link->next;
         if (only_wait && watch->kind != FQ_WATCH_WAIT)
             continue;
@@ -147,17 +147,17 @@ void fq_watchers_push(fq_connection *connection, const struct fq_task_view *view
 }
 
 void fq_watchers_push_due(fq_core *core, fq_connection *connection) {
-    struct fq_link *link;
+    fq_list_link *link;
     while ((link = connection->due.next) != &connection->due && !connection->is_closing &&
            !fq_connection_is_stuffed(connection)) {
-        struct fq_watch *watch = FQ_OF_LINK(link, struct fq_watch, of_connection);
+        struct fq_watch *watch = FQ_ELEMENT(link, struct fq_watch, of_connection);
         struct fq_watched *watched = watch->watched;
         struct fq_task_view view;
         int rc = fq_engine_result(core->engine, &watched->id, &view);
         if (rc == 0 && !fq_task_state_is_final(view.state)) { // requeued meanwhile: it will end once more
             watch->kind = FQ_WATCH_PUSH;
-            fq_link_remove(&watch->of_connection);
-            fq_link_append(&connection->watches, &watch->of_connection);
+            fq_list_remove(&watch->of_connection);
+            fq_list_append(&connection->watches, &watch->of_connection);
             continue;
         }
         drop_watch(core, watch);
@@ -184,9 +184,9 @@ void fq_watchers_finished(fq_core *core, const struct fq_task_view *view) {
     struct fq_watched *watched = find(core, &view->id);
     if (watched == NULL)
         return;
-    struct fq_link *link;
+    fq_list_link *link;
     while ((link = watched->watches.next) != &watched->watches) {
-        struct fq_watch *watch = FQ_OF_LINK(link, struct fq_watch, of_task);
+        struct fq_watch *watch = FQ_ELEMENT(link, struct fq_watch, of_task);
         fq_connection *connection = watch->connection;
         enum fq_watch_kind kind = watch->kind;
         drop_watch(core, watch);

@@ -4,10 +4,10 @@
 #ifndef FQ_SERVER_WATCHERS_H
 #define FQ_SERVER_WATCHERS_H
 
+#include "base/list.h"
 #include "base/uuid.h"
 #include "server/core.h"
 #include "server/index.h"
-#include "server/links.h"
 
 enum fq_watch_kind {
     FQ_WATCH_WAIT,
@@ -16,14 +16,14 @@ enum fq_watch_kind {
 };
 struct fq_watched;
 struct fq_watch {
-    struct fq_link of_task, of_connection;
+    fq_list_link of_task, of_connection;
     struct fq_watched *watched;
     fq_connection *connection;
     enum fq_watch_kind kind;
 };
 struct fq_watchers {
     struct fq_index tasks; // struct fq_watched by id
-    struct fq_link free_watches, free_tasks;
+    fq_list_link free_watches, free_tasks;
     size_t count;
 };
 

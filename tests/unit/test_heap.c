@@ -19,7 +19,7 @@ struct item {
     uint64_t tie;
     struct fq_treap_node node;
     uint64_t key;
-    fq_link link;
+    fq_list_link link;
     uint32_t place;
     bool in;
 };
@@ -134,14 +134,14 @@ static void the_tree_finds_the_next_key(void **state) {
 static void a_list_keeps_its_order(void **state) {
     (void)state;
     static struct item items[4];
-    fq_link head;
+    fq_list_link head;
     fq_list_init(&head);
     assert_true(fq_list_is_empty(&head));
     fq_list_append(&head, &items[0].link);
     fq_list_append(&head, &items[2].link);
     fq_list_insert_before(&items[2].link, &items[1].link);
     int next = 0;
-    for (fq_link *link = head.next; link != &head; link = link->next)
+    for (fq_list_link *link = head.next; link != &head; link = link->next)
         assert_ptr_equal(FQ_ELEMENT(link, struct item, link), &items[next++]);
     assert_int_equal(next, 3);
     fq_list_remove(&items[1].link);
