@@ -53,9 +53,10 @@ static void a_runner_starts_in_a_world_of_its_own(void **state) {
     setenv("FASTQUEUE_CONTROL_PLANE_ADDRESS", "tcp://user:secret-token@host", 1);
     setenv("FASTQUEUE_SOMETHING", "kept", 1);
     signal(SIGPIPE, SIG_IGN);
-    pid_t pid = run_script("exec >&4; env; ls /proc/$$/fd | tr '\\n' ' '; echo; cut -d' ' -f5,6 /proc/$$/stat; "
-                           "ulimit -c; readlink /proc/$$/fd/0; grep SigIgn /proc/$$/status",
-                           output, sizeof output);
+    pid_t pid =
+        run_script("exec >&4; env; ls /proc/$$/fd | tr '\\n' ' '; echo; cut -d' ' -f5,6 /proc/$$/stat; "
+                   "ulimit -c; readlink /proc/$$/fd/0; grep SigIgn /proc/$$/status",
+                   output, sizeof output);
     wait_for(pid);
     close(stray);
     assert_null(strstr(output, "secret-token"));
