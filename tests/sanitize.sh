@@ -11,7 +11,7 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:detect_stack_use_after_retur
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 # Kills and long tasks prove nothing more under a sanitizer: fewer of them.
-export FASTQUEUE_KILLS=12
+export FASTQUEUE_KILLS=12 FASTQUEUE_STORM_SECONDS=5
 case "$preset" in
 asan) ctest --test-dir build/asan -L 'unit|e2e' -E 'stock_clients|worker_fairness' --output-on-failure -j "$(nproc)" ;;
 tsan)
