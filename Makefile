@@ -26,6 +26,7 @@ build: deps $(DIR)/build.ninja ## build everything (BUILD=dev|release|asan|tsan|
 	@cmake --build $(DIR) -j $(JOBS)
 
 demo: ## build, then watch C and Python tasks flow through a durable control plane
+	@tools/install_deps.sh build demo
 	@$(MAKE) --no-print-directory build BUILD=release
 	@demo/run.sh build/release
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what FastQueue is built with (Debian 12 and newer, Ubuntu 24.04 and newer), and says so; does nothing if all is there.
-#   tools/install_deps.sh [build] [test] [deb]
+#   tools/install_deps.sh [build] [demo] [test] [deb]
 # A program counts as there when it can be called, wherever it comes from; a library when its package is installed.
 set -eu
 missing=""
@@ -33,6 +33,9 @@ for group in "${@:-build}"; do
             library python3-dev python3-venv
         fi
         ;;
+    demo)
+        program redis-cli redis-tools
+        ;;
     test)
         program c++ g++
         program openssl openssl
@@ -48,7 +51,7 @@ for group in "${@:-build}"; do
         program file file
         ;;
     *)
-        echo "install_deps: no group '$group'; there are build, test and deb" >&2
+        echo "install_deps: no group '$group'; there are build, demo, test and deb" >&2
         exit 2
         ;;
     esac

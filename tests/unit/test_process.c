@@ -69,7 +69,10 @@ static void a_runner_starts_in_a_world_of_its_own(void **state) {
     snprintf(expected, sizeof expected, "\n%d %d\n0\n/dev/null\n", (int)pid,
              (int)pid); // group, session; no core
     assert_non_null(strstr(output, expected));
-    assert_non_null(strstr(output, "SigIgn:\t0000000000000000"));
+    // Signals 32 and 33 are the C library's own: programs that make starts inherit them ignored and cannot change that.
+    const char *ignored = strstr(output, "SigIgn:\t");
+    assert_non_null(ignored);
+    assert_int_equal(strtoull(ignored + strlen("SigIgn:\t"), NULL, 16) & ~(3ull << 31), 0);
 }
 
 static void a_program_that_is_not_there_is_named(void **state) {
