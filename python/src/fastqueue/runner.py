@@ -58,7 +58,7 @@ def load_all(modules: list[str]) -> str | None:
         except BaseException as error:
             why = f"task module {module!r} cannot be imported: {describe(error)[0]}: {error}"
             if isinstance(error, ImportError) and "fq_task_" in str(error):
-                why += f"\na module of C tasks is in the way: name it as a path (./{module}.so), or call the Python module otherwise"
+                why += f"\na module of C tasks is in the way: name its path (./{module}.so), or rename one of the two"
             return f"{why}\n{_stack(error)}"
     if not task_registry.list_tasks():
         return f"no task is defined in {', '.join(modules) or 'no module'}: mark functions with @task"
