@@ -64,6 +64,8 @@ fmt: ## format the C code in place
 
 install: ## install into PREFIX (default /usr/local), below DESTDIR if that is set
 	@$(MAKE) --no-print-directory build BUILD=release
+	@mkdir -p "$(DESTDIR)$(or $(PREFIX),/usr/local)/bin" 2>/dev/null && [ -w "$(DESTDIR)$(or $(PREFIX),/usr/local)/bin" ] || \
+	  { echo "make install: $(DESTDIR)$(or $(PREFIX),/usr/local) is not yours to write: be root, or name another place with PREFIX="; exit 1; }
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
