@@ -98,6 +98,7 @@ static int connect_now(fq_client *client, struct fq_client_errand *errand) {
     if (rc < 0) {
         return lose(client, errand, rc == FQ_ETIMEOUT ? FQ_ECONNECT : rc, error);
     }
+    client->connections++;
     rc = fq_session_connected(client->session, fq_clock_now().boot_us);
     return rc < 0 ? lose(client, errand, rc, fq_session_error(client->session)) : 0;
 }
@@ -186,6 +187,12 @@ static int look_first(fq_client *client, struct fq_client_errand *errand) {
     if (client->transport != NULL)
         errand->losses_left--;
     return rc;
+}
+
+bool fq_client_is_connected(fq_client *client) {
+    struct fq_client_errand errand = fq_client_errand_begin(client);
+    int rc = look_first(client, &errand);
+    return rc == 0 && client->transport != NULL;
 }
 
 int fq_client_drive(fq_client *client, struct fq_client_errand *errand) {

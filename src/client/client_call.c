@@ -163,16 +163,22 @@ static bool is_repeatable(fq_slice command) {
     return false;
 }
 
-int fq_client_command(fq_client *client, const fq_slice *args, size_t arg_count,
-                      const struct fq_value **ret_values) {
+int fq_client_request(fq_client *client, const fq_slice *args, size_t arg_count, bool repeatable,
+                      int64_t wait_ms, const struct fq_value **ret_values) {
     struct fq_client_errand errand = fq_client_errand_begin(client);
+    errand.deadline_us = fq_time_add(errand.deadline_us, wait_ms * FQ_US_PER_MS);
     errand.on_event = on_reply;
     errand.context = ret_values;
-    bool repeatable = arg_count > 0 && is_repeatable(args[0]);
     int rc = fq_session_command(client->session, args, arg_count, repeatable, errand.tag);
     if (rc < 0)
         return fq_client_fail_session(client, rc);
     return end_call(client, &errand, fq_client_drive(client, &errand));
+}
+
+int fq_client_command(fq_client *client, const fq_slice *args, size_t arg_count,
+                      const struct fq_value **ret_values) {
+    bool repeatable = arg_count > 0 && is_repeatable(args[0]);
+    return fq_client_request(client, args, arg_count, repeatable, 0, ret_values);
 }
 
 static int ask_about(fq_client *client, const char *verb, const char *id, struct fq_task_result *ret_result) {

@@ -14,6 +14,7 @@ struct fq_client {
     fq_session *session;
     fq_transport *transport; // NULL while there is none
     int64_t connect_at_us;   // when it may be tried again
+    uint64_t connections;    // how many there were so far
     int64_t timeout_us;
     uint32_t retries;
     uint64_t next_tag;
@@ -41,6 +42,11 @@ FQ_MUST_USE int fq_client_drive(fq_client *client, struct fq_client_errand *erra
 struct fq_client_errand fq_client_errand_begin(fq_client *client);
 /** Sets the deadline `ms` from now; negative = never. */
 void fq_client_errand_set_deadline(struct fq_client_errand *errand, int64_t ms);
+/** False when the connection broke while nobody looked; the next call connects. */
+bool fq_client_is_connected(fq_client *client);
+/** One command, and `wait_ms` more than a call has to hear its answer. `repeatable`: sent again after a lost connection. */
+FQ_MUST_USE int fq_client_request(fq_client *client, const fq_slice *args, size_t arg_count, bool repeatable,
+                                  int64_t wait_ms, const struct fq_value **ret_values);
 /** The sentence of a failed call; returns `error`. */
 int fq_client_fail(fq_client *client, int error, fq_slice message);
 int fq_client_fail_session(fq_client *client, int error); // the session refused a request

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parsed replies as the public flat array of values, and how to read a task's state out of one.
 #include "client/session_state.h"
+#include "client/value.h"
 
 #include "base/assert.h"
 
@@ -55,12 +56,12 @@ const struct fq_value *fq_value_get(const struct fq_value *values, uint32_t at, 
     return NULL;
 }
 
-static fq_slice text_at(const struct fq_value *values, uint32_t at, const char *key) {
+fq_slice fq_value_text(const struct fq_value *values, uint32_t at, const char *key) {
     const struct fq_value *value = fq_value_get(values, at, key);
     return value != NULL && value->type == FQ_VALUE_TEXT ? value->text : (fq_slice){"", 0};
 }
 
-static int64_t integer_at(const struct fq_value *values, uint32_t at, const char *key) {
+int64_t fq_value_integer(const struct fq_value *values, uint32_t at, const char *key) {
     const struct fq_value *value = fq_value_get(values, at, key);
     int64_t number = 0;
     if (value == NULL)
@@ -72,17 +73,17 @@ static int64_t integer_at(const struct fq_value *values, uint32_t at, const char
     return number;
 }
 
-static uint32_t count_at(const struct fq_value *values, uint32_t at, const char *key) {
-    int64_t number = integer_at(values, at, key);
+uint32_t fq_value_count(const struct fq_value *values, uint32_t at, const char *key) {
+    int64_t number = fq_value_integer(values, at, key);
     return number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
 }
 
 // An error is a map of its own, or one text.
 static void read_error(const struct fq_value *values, uint32_t at, struct fq_task_result *result) {
     const struct fq_value *error = fq_value_get(values, at, "error");
-    result->error_type = text_at(values, at, "error_type");
-    result->error_message = text_at(values, at, "error_message");
-    result->error_stack = text_at(values, at, "error_stack");
+    result->error_type = fq_value_text(values, at, "error_type");
+    result->error_message = fq_value_text(values, at, "error_message");
+    result->error_stack = fq_value_text(values, at, "error_stack");
     if (error == NULL || error->type == FQ_VALUE_NIL)
         return;
     if (error->type == FQ_VALUE_TEXT || error->type == FQ_VALUE_ERROR) {
@@ -91,36 +92,36 @@ static void read_error(const struct fq_value *values, uint32_t at, struct fq_tas
         return;
     }
     uint32_t inner = (uint32_t)(error - values);
-    result->error_type = text_at(values, inner, "type");
-    result->error_message = text_at(values, inner, "message");
-    result->error_stack = text_at(values, inner, "stack");
+    result->error_type = fq_value_text(values, inner, "type");
+    result->error_message = fq_value_text(values, inner, "message");
+    result->error_stack = fq_value_text(values, inner, "stack");
 }
 
 int fq_session_read_result(const struct fq_value *values, uint32_t at, struct fq_task_result *ret_result) {
-    fq_slice id = text_at(values, at, "id");
-    fq_slice status = text_at(values, at, "status");
+    fq_slice id = fq_value_text(values, at, "id");
+    fq_slice status = fq_value_text(values, at, "status");
     if (id.len != FQ_UUID_TEXT || status.len == 0)
         return FQ_EPROTOCOL;
     struct fq_task_result result = {
-        .name = text_at(values, at, "name"),
+        .name = fq_value_text(values, at, "name"),
         .status = status,
-        .priority = text_at(values, at, "priority"),
-        .worker = text_at(values, at, "worker"),
-        .attempt = count_at(values, at, "attempt"),
-        .retries = count_at(values, at, "retries"),
-        .crashes = count_at(values, at, "crashes"),
-        .submitted_at = integer_at(values, at, "submitted_at"),
-        .started_at = integer_at(values, at, "started_at"),
-        .completed_at = integer_at(values, at, "completed_at"),
-        .eligible_at = integer_at(values, at, "eligible_at"),
-        .due_at = integer_at(values, at, "due_at"),
-        .wait_us = integer_at(values, at, "wait_us"),
-        .run_us = integer_at(values, at, "run_us"),
-        .cancel_requested = integer_at(values, at, "cancel_requested") != 0,
-        .result_state = text_at(values, at, "result_state"),
-        .traceparent = text_at(values, at, "traceparent"),
-        .encoding = text_at(values, at, "encoding"),
-        .result = text_at(values, at, "result"),
+        .priority = fq_value_text(values, at, "priority"),
+        .worker = fq_value_text(values, at, "worker"),
+        .attempt = fq_value_count(values, at, "attempt"),
+        .retries = fq_value_count(values, at, "retries"),
+        .crashes = fq_value_count(values, at, "crashes"),
+        .submitted_at = fq_value_integer(values, at, "submitted_at"),
+        .started_at = fq_value_integer(values, at, "started_at"),
+        .completed_at = fq_value_integer(values, at, "completed_at"),
+        .eligible_at = fq_value_integer(values, at, "eligible_at"),
+        .due_at = fq_value_integer(values, at, "due_at"),
+        .wait_us = fq_value_integer(values, at, "wait_us"),
+        .run_us = fq_value_integer(values, at, "run_us"),
+        .cancel_requested = fq_value_integer(values, at, "cancel_requested") != 0,
+        .result_state = fq_value_text(values, at, "result_state"),
+        .traceparent = fq_value_text(values, at, "traceparent"),
+        .encoding = fq_value_text(values, at, "encoding"),
+        .result = fq_value_text(values, at, "result"),
     };
     const struct fq_value *stored = fq_value_get(values, at, "result");
     result.has_result = stored != NULL && stored->type == FQ_VALUE_TEXT;
