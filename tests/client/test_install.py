@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("FASTQUEUE_BUILD", ROOT / "build" / "dev")).resolve()
 EXAMPLE = ROOT / "examples" / "c" / "submit.c"
 HEADERS = "".join(f"#include <fastqueue/{name}>\n" for name in
-                  ("client.h", "error.h", "payload.h", "session.h", "task.h", "version.h"))
+                  ("client.h", "error.h", "payload.h", "session.h", "task.h", "version.h", "worker.h"))
 VERSION = (ROOT / "VERSION").read_text().strip()
 
 
@@ -84,7 +84,7 @@ class Installed(unittest.TestCase):
 
     def test_symbols_are_those_of_the_headers(self):
         declared = set()
-        for name in ("client.h", "error.h", "payload.h", "session.h"):
+        for name in ("client.h", "error.h", "payload.h", "session.h", "worker.h"):
             text = (self.prefix / "include" / "fastqueue" / name).read_text()
             declared |= set(re.findall(r"FQ_API[^;{]*?\b(fq_\w+)\(", text))
         exported = {line.split()[-1] for line in call("nm", "-D", "--defined-only", self.library).splitlines()}
