@@ -89,6 +89,9 @@ struct fq_command {
             fq_str stack;
             bool no_retry;
             bool crash; // the task's process died: charged as a crash (see engine.h)
+            // What the task's definition declares; counts where the submit named none. 0 = nothing.
+            uint32_t declared_retries;
+            int64_t declared_backoff_ms;
             int64_t started_us;
             int64_t run_us;
             fq_str traceparent;

@@ -36,6 +36,9 @@ struct fq_attempt_end {
     fq_str type, message, stack, traceparent;
     int64_t started_us;
     int64_t run_us; // -1 = unknown
+    // Of the task's definition, where the submit named none; 0 = nothing.
+    uint32_t declared_retries;
+    int64_t declared_backoff_ms;
 };
 /** The holder is gone. Charged as a crash if the task is known to have started, else the task goes back uncharged. */
 FQ_MUST_USE int fq_lease_lost(const fq_engine *engine, fq_decision *decision, struct fq_now now,

@@ -64,7 +64,9 @@ int fq_decide_fail(const fq_engine *engine, const struct fq_command *command, st
                                  .stack = cut(command->fail.stack, 4 * FQ_FIELD_MAX),
                                  .traceparent = cut(command->fail.traceparent, FQ_FIELD_MAX),
                                  .started_us = command->fail.started_us > 0 ? command->fail.started_us : 0,
-                                 .run_us = command->fail.run_us};
+                                 .run_us = command->fail.run_us,
+                                 .declared_retries = command->fail.declared_retries,
+                                 .declared_backoff_ms = command->fail.declared_backoff_ms};
     if (command->fail.crash)
         return fq_lease_lost(engine, decision, now, task, &end);
     if (end.started_us == 0)

@@ -62,7 +62,10 @@ int fq_lease_failed(const fq_engine *engine, fq_decision *decision, struct fq_no
     if ((task->flags & FQ_FLAG_CANCEL_REQUESTED) != 0)
         return add_cancelled(engine, decision, now, task, end);
     uint32_t failures = task->attempt > task->crashes ? task->attempt - task->crashes : 1;
-    if (no_retry || failures > task->retries) {
+    uint32_t retries = task->retries > 0 ? task->retries : end->declared_retries;
+    if (retries > engine->config.attempt_max)
+        retries = engine->config.attempt_max;
+    if (no_retry || failures > retries) {
         int rc = add_end(engine, decision, now, task, FQ_EVENT_FAILED, end);
         fq_str type = end->type.len > 0 ? end->type : FQ_STR("Error");
         return rc < 0 ? rc : put_error(decision, end, type);
@@ -70,8 +73,9 @@ int fq_lease_failed(const fq_engine *engine, fq_decision *decision, struct fq_no
     int rc = add_end(engine, decision, now, task, FQ_EVENT_RETRIED, end);
     if (rc < 0)
         return rc;
-    int64_t base_ms =
-        fq_field_number(fq_task_fields(task), FQ_FIELD_BACKOFF_MS, engine->config.backoff_base_ms);
+    int64_t declared_ms =
+        end->declared_backoff_ms > 0 ? end->declared_backoff_ms : engine->config.backoff_base_ms;
+    int64_t base_ms = fq_field_number(fq_task_fields(task), FQ_FIELD_BACKOFF_MS, declared_ms);
     int64_t delay_ms = fq_retry_delay_ms(base_ms, engine->config.backoff_max_ms, failures, random);
     struct fq_event *event = &decision->events[decision->event_count - 1];
     event->ended.due_us = fq_time_add(event->at_us, delay_ms * FQ_US_PER_MS);

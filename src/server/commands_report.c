@@ -68,15 +68,31 @@ int fq_command_complete(struct fq_call *call) {
     return rc;
 }
 
-enum { FAIL_STACK = REPORT_SPECIAL, FAIL_NORETRY, FAIL_CRASH, FAIL_WORDS };
+enum { FAIL_STACK = REPORT_SPECIAL, FAIL_NORETRY, FAIL_CRASH, FAIL_RETRIES, FAIL_BACKOFF, FAIL_WORDS };
 static const struct fq_option_word fail_words[] = {
     {{"STARTED", 7},      true },
     {{"RUN", 3},          true },
     {{"TRACEPARENT", 11}, true },
     {{"STACK", 5},        true },
     {{"NORETRY", 7},      false},
-    {{"CRASH", 5},        false}
+    {{"CRASH", 5},        false},
+    {{"RETRIES", 7},      true },
+    {{"BACKOFF", 7},      true }
 };
+
+// What the task's definition declares, for tasks whose submit named nothing.
+static int read_declared(struct fq_call *call, bool is_retries, fq_str value, struct fq_command *command) {
+    int64_t number = 0;
+    int rc = is_retries ? fq_take_integer(call, "RETRIES", value, 0, UINT16_MAX, &number)
+                        : fq_take_integer(call, "BACKOFF", value, 0, INT32_MAX, &number);
+    if (rc < 0)
+        return rc;
+    if (is_retries)
+        command->fail.declared_retries = (uint32_t)number;
+    else
+        command->fail.declared_backoff_ms = number;
+    return 0;
+}
 
 static int read_fail(struct fq_call *call, struct fq_command *command, struct report *report) {
     command->fail.type = call->args[3];
@@ -97,9 +113,11 @@ static int read_fail(struct fq_call *call, struct fq_command *command, struct re
             command->fail.no_retry = true;
         else if (rc == FAIL_CRASH)
             command->fail.crash = true;
+        else if (rc == FAIL_RETRIES || rc == FAIL_BACKOFF)
+            rc = read_declared(call, rc == FAIL_RETRIES, value, command);
         else if (read_report(call, rc, value, report) < 0)
             return FQ_EINVALID;
-        rc = 0;
+        rc = rc < 0 ? rc : 0;
     }
     return rc;
 }

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { REPORT_OK = 1, REPORT_NO_RETRY = 2, REPORT_HEAD = 32 };
+enum { REPORT_OK = 1, REPORT_NO_RETRY = 2, REPORT_HEAD = 40 };
 
 // The four byte strings of a report, cut to what their length fields hold.
 struct parts {
@@ -46,9 +46,10 @@ void fq_report_encode(const struct fq_report *report, unsigned char *out) {
     fq_put_u16(out + 2, (uint16_t)parts.kind.len);
     fq_put_u32(out + 4, (uint32_t)parts.body.len);
     fq_put_u32(out + 8, (uint32_t)parts.stack.len);
-    fq_put_u32(out + 12, 0);
+    fq_put_u32(out + 12, report->outcome.declared_retries);
     fq_put_u64(out + 16, (uint64_t)report->started_ms);
     fq_put_u64(out + 24, (uint64_t)report->run_us);
+    fq_put_u64(out + 32, (uint64_t)report->outcome.declared_backoff_ms);
     unsigned char *at = put(out + REPORT_HEAD, parts.kind);
     at = put(at, parts.body);
     at = put(at, parts.stack);
@@ -70,7 +71,11 @@ int fq_report_decode(const unsigned char *bytes, size_t len, struct fq_report *r
         return FQ_ECORRUPT;
     struct fq_report report = {.started_ms = (int64_t)fq_get_u64(bytes + 16),
                                .run_us = (int64_t)fq_get_u64(bytes + 24)};
-    if (report.started_ms < 0 || report.run_us < -1)
+    report.outcome.declared_retries = fq_get_u32(bytes + 12);
+    report.outcome.declared_backoff_ms = (int64_t)fq_get_u64(bytes + 32);
+    if (report.started_ms < 0 || report.run_us < -1 ||
+        report.outcome.declared_retries > FQ_DECLARED_RETRIES_MAX || report.outcome.declared_backoff_ms < 0 ||
+        report.outcome.declared_backoff_ms > FQ_DECLARED_BACKOFF_MAX_MS)
         return FQ_ECORRUPT;
     const unsigned char *at = bytes + REPORT_HEAD;
     struct fq_runner_outcome *outcome = &report.outcome;
@@ -92,9 +97,9 @@ int fq_report_decode(const unsigned char *bytes, size_t len, struct fq_report *r
 
 // A request under construction: words and the text of its numbers.
 struct request {
-    fq_slice args[20];
+    fq_slice args[24];
     size_t count;
-    char numbers[4][24];
+    char numbers[6][24];
     size_t number_count;
     char id[FQ_UUID_TEXT];
 };
@@ -153,6 +158,10 @@ int fq_report_send(fq_session *session, const fq_uuid *id, uint64_t token, const
             add_word(&request, "NORETRY");
         if (report->crash)
             add_word(&request, "CRASH");
+        if (outcome->declared_retries > 0)
+            add_number(&request, "RETRIES", outcome->declared_retries);
+        if (outcome->declared_backoff_ms > 0)
+            add_number(&request, "BACKOFF", (uint64_t)outcome->declared_backoff_ms);
     }
     add_facts(&request, report);
     return fq_session_command(session, request.args, request.count, true, tag);

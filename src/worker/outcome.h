@@ -3,8 +3,8 @@
 // task (runner or supervisor) reads it. Decoding checks every length: the bytes may come from a broken process.
 //
 //   u8  flags (1 ok, 2 no retry)     u8  length of traceparent     u16 length of encoding (ok) or error type
-//   u32 length of result or message  u32 length of stack           u32 zero
-//   i64 started, unix ms             i64 run time, us              then the bytes in this order:
+//   u32 length of result or message  u32 length of stack           u32 declared retries
+//   i64 started, unix ms             i64 run time, us              i64 declared backoff, ms; then the bytes in this order:
 //   encoding or type, result or message, stack, traceparent
 #ifndef FQ_WORKER_OUTCOME_H
 #define FQ_WORKER_OUTCOME_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/assert.h"
 #include "fastqueue/version.h"
 #include "net/clock.h"
 #include "worker/runner_state.h"
@@ -273,8 +274,8 @@ int fq_runner_index_names(fq_runner *runner, const fq_str *names, size_t count) 
     for (size_t i = 0; i < count; i++) {
         memcpy(at, names[i].ptr, names[i].len);
         runner->names[i] = (struct fq_runner_name){
-            {at, names[i].len},
-            -1
+            .text = {at, names[i].len},
+              .average_us = -1
         };
         at += names[i].len;
         size_t place = place_of(runner, runner->names[i].text);
@@ -294,6 +295,19 @@ int fq_runner_declare(fq_runner *runner, const fq_str *names, size_t count) {
         return error;
     }
     return fq_control_send(runner->control_fd, FQ_CONTROL_READY, FQ_VERSION, sizeof FQ_VERSION - 1);
+}
+
+static int64_t at_most(int64_t value, int64_t most) {
+    return value < 0 ? 0 : value > most ? most : value;
+}
+
+void fq_runner_set_defaults(fq_runner *runner, uint32_t index, const struct fq_runner_defaults *defaults) {
+    FQ_ASSERT(index < runner->name_count);
+    runner->names[index].defaults = (struct fq_runner_defaults){
+        .retries = (uint32_t)at_most(defaults->retries, FQ_DECLARED_RETRIES_MAX),
+        .backoff_ms = at_most(defaults->backoff_ms, FQ_DECLARED_BACKOFF_MAX_MS),
+        .timeout_ms = at_most(defaults->timeout_ms, INT64_MAX / FQ_US_PER_S),
+    };
 }
 
 void fq_runner_declare_failed(fq_runner *runner, const char *message) {

@@ -77,6 +77,15 @@ struct fq_runner_config fq_runner_config(const fq_runner *runner);
 
 /** The names this process can run; they are registered and reported to the supervisor. */
 FQ_MUST_USE int fq_runner_declare(fq_runner *runner, const fq_str *names, size_t count);
+// What a task's definition declares; it counts where the submit named nothing. 0 = nothing declared.
+enum { FQ_DECLARED_RETRIES_MAX = UINT16_MAX, FQ_DECLARED_BACKOFF_MAX_MS = INT32_MAX };
+struct fq_runner_defaults {
+    uint32_t retries;
+    int64_t backoff_ms;
+    int64_t timeout_ms;
+};
+/** For name `index` of those declared. Values above the bounds are cut to them. */
+void fq_runner_set_defaults(fq_runner *runner, uint32_t index, const struct fq_runner_defaults *defaults);
 /** Loading failed: the supervisor prints `message` and the command ends with it. */
 void fq_runner_declare_failed(fq_runner *runner, const char *message);
 
@@ -106,6 +115,9 @@ struct fq_runner_outcome {
     fq_str error_type, message, stack; // not ok
     bool no_retry;
     fq_str traceparent; // of the execute span; empty = none
+    // Filled in by fq_runner_finish from what the name declares.
+    uint32_t declared_retries;
+    int64_t declared_backoff_ms;
 };
 /** Reports the outcome; buffered and sent in company. Never fails: without memory the lease runs out instead. */
 void fq_runner_finish(fq_runner *runner, uint32_t slot, const struct fq_runner_outcome *outcome);

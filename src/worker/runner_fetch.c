@@ -213,7 +213,8 @@ static bool hold(fq_runner *runner, const struct grant *grant, int64_t now_us) {
     slot->task.id[FQ_UUID_TEXT] = '\0';
     slot->task.token = grant->token;
     slot->task.attempt = grant->attempt > 0 && grant->attempt < UINT32_MAX ? (uint32_t)grant->attempt : 1;
-    slot->task.timeout_ms = grant->timeout_ms > 0 ? grant->timeout_ms : 0;
+    slot->task.timeout_ms =
+        grant->timeout_ms > 0 ? grant->timeout_ms : runner->names[slot->name].defaults.timeout_ms;
     slot->task.submitted_ms = grant->submitted_ms;
     slot->task.eligible_ms = grant->eligible_ms;
     struct fq_board_task entry = {

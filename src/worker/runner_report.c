@@ -66,11 +66,15 @@ void fq_runner_report_done(fq_runner *runner, int64_t now_us) {
     runner->flushed_us = now_us;
 }
 
-static void fill_report(const struct fq_runner_slot *slot, const struct fq_runner_outcome *outcome,
-                        int64_t now_us, struct fq_report *ret_report) {
+static void fill_report(const fq_runner *runner, const struct fq_runner_slot *slot,
+                        const struct fq_runner_outcome *outcome, int64_t now_us,
+                        struct fq_report *ret_report) {
     *ret_report = (struct fq_report){.outcome = *outcome,
                                      .started_ms = slot->begun_wall_ms,
                                      .run_us = now_us > slot->begun_us ? now_us - slot->begun_us : 0};
+    const struct fq_runner_defaults *defaults = &runner->names[slot->name].defaults;
+    ret_report->outcome.declared_retries = outcome->ok ? 0 : defaults->retries;
+    ret_report->outcome.declared_backoff_ms = outcome->ok ? 0 : defaults->backoff_ms;
 }
 
 // Puts the outcome on the board: true if there was room.
@@ -94,7 +98,7 @@ void fq_runner_finish(fq_runner *runner, uint32_t slot_index, const struct fq_ru
     struct fq_runner_slot *slot = &runner->slots[slot_index];
     int64_t now_us = fq_runner_now_us();
     struct fq_report report;
-    fill_report(slot, outcome, now_us, &report);
+    fill_report(runner, slot, outcome, now_us, &report);
     fq_runner_learn(runner, slot->name, report.run_us);
     bool gathered = gather(runner, slot_index, &report, now_us);
     if (!fq_slot_move(&runner->board, slot_index, FQ_SLOT_RUNNING, gathered ? FQ_SLOT_DONE : FQ_SLOT_SENT)) {

@@ -14,6 +14,7 @@
 struct fq_runner_name {
     fq_str text;
     int64_t average_us; // -1 = never run
+    struct fq_runner_defaults defaults;
 };
 
 // A task that is held, beside what the board says of it.

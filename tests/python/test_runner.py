@@ -42,6 +42,16 @@ def test_what_the_task_knows_of_itself(client: SyncClient) -> None:
     assert later["token"] > 0 and later["timeout"] is None and later["pid"] == me["pid"]
 
 
+def test_what_a_definition_declares_holds_for_every_client(client: SyncClient) -> None:
+    """This process has not imported the definition: it is the worker that knows of retries and time limit."""
+    assert client.submit_task("declared_attempts", (3,)).unwrap() == [3, 30.0]
+    assert client.submit_task("declared_attempts", (1,), timeout=5).unwrap() == [1, 5.0]
+    result = client.submit_task("declared_attempts", (4,))
+    assert (result.status, result.attempt) == (TaskStatus.FAILURE, 3)
+    result = client.submit_task("declared_attempts", (3,), retries=1, backoff=0.01)
+    assert (result.status, result.attempt) == (TaskStatus.FAILURE, 2)
+
+
 def test_exceptions(client: SyncClient) -> None:
     result = client.submit_task("fail", ("häh\ud83d".encode("utf-8", "replace").decode(),))
     assert (result.status, result.error_type, result.error) == (TaskStatus.FAILURE, "ValueError", "häh?")

@@ -39,7 +39,9 @@ static void a_failure_comes_back_as_it_was(void **state) {
         .outcome = {.error_type = FQ_STR("ValueError"),
                     .message = FQ_STR("no"),
                     .stack = FQ_STR("line 1\nline 2"),
-                    .no_retry = true},
+                    .no_retry = true,
+                    .declared_retries = 3,
+                    .declared_backoff_ms = 250},
         .run_us = -1
     };
     unsigned char bytes[256];
@@ -48,6 +50,7 @@ static void a_failure_comes_back_as_it_was(void **state) {
     struct fq_report back;
     assert_int_equal(fq_report_decode(bytes, size, &back), 0);
     assert_true(!back.outcome.ok && back.outcome.no_retry && back.run_us == -1);
+    assert_true(back.outcome.declared_retries == 3 && back.outcome.declared_backoff_ms == 250);
     assert_true(fq_str_equal(back.outcome.error_type, report.outcome.error_type));
     assert_true(fq_str_equal(back.outcome.message, report.outcome.message));
     assert_true(fq_str_equal(back.outcome.stack, report.outcome.stack));
@@ -70,7 +73,7 @@ static void noise_is_refused_or_stays_inside(void **state) {
             const struct fq_runner_outcome *outcome = &report.outcome;
             size_t sum = outcome->result.len + outcome->encoding.len + outcome->error_type.len +
                          outcome->message.len + outcome->stack.len + outcome->traceparent.len;
-            assert_int_equal(sum + 32, len);
+            assert_int_equal(sum + 40, len);
         }
         free(bytes);
     }

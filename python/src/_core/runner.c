@@ -119,6 +119,20 @@ static PyObject *runner_declare(runner_object *self, PyObject *names) {
     return result;
 }
 
+// set_defaults(index, retries, backoff_ms, timeout_ms): what the definition of a declared name says; 0 = nothing.
+static PyObject *runner_set_defaults(runner_object *self, PyObject *args) {
+    unsigned index, retries;
+    long long backoff_ms, timeout_ms;
+    if (!PyArg_ParseTuple(args, "IILL:set_defaults", &index, &retries, &backoff_ms, &timeout_ms) ||
+        !is_open(self))
+        return NULL;
+    if ((Py_ssize_t)index >= PyList_Size(self->functions))
+        return PyErr_Format(PyExc_IndexError, "no name %u was declared", index);
+    struct fq_runner_defaults defaults = {retries, backoff_ms, timeout_ms};
+    fq_runner_set_defaults(self->runner, index, &defaults);
+    Py_RETURN_NONE;
+}
+
 static PyObject *runner_declare_failed(runner_object *self, PyObject *message) {
     const char *text = PyUnicode_AsUTF8AndSize(message, NULL);
     if (text == NULL || !is_open(self))
@@ -330,6 +344,7 @@ static PyObject *runner_get_sync_slot(runner_object *self, void *unused) {
 
 static PyMethodDef runner_methods[] = {
     {"bind",           METHOD(runner_bind),                METH_VARARGS | METH_KEYWORDS, "What the loop calls."             },
+    {"set_defaults",   METHOD(runner_set_defaults),        METH_VARARGS,                 "What a definition declares."      },
     {"declare",        METHOD(runner_declare),             METH_O,                       "The names this process can run."  },
     {"declare_failed", METHOD(runner_declare_failed),      METH_O,                       "Loading failed."                  },
     {"run",            METHOD(runner_run),                 METH_NOARGS,                  "Functions, until it is to end."   },

@@ -14,16 +14,18 @@ import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, cast
 
 from . import _core, errors
 from .context import current
 from .errors import NoRetry, SoftTimeLimit, TaskCancelled
 from .tasks.functions import is_coroutine_function
+from .tasks.options import wire_options
 from .tasks.registry import task_registry
 from .tasks.serializer import decode_json, decode_pickle, encode_pickle, scan_json
 
 if TYPE_CHECKING:
+    from .tasks.options import SubmitOptions
     from types import FrameType
 
 WISH_NONE, WISH_CANCEL, WISH_TIMEOUT = 0, 1, 2
@@ -296,6 +298,11 @@ def serve(runner: _core.Runner) -> None:
     gc.collect()
     gc.freeze()
     runner.declare([name for name, _, _ in functions])
+    for index, (name, _, _) in enumerate(functions):
+        wire = wire_options(cast("SubmitOptions", task_registry.get_options(name)))
+        declared = [int(wire.get(key, 0)) for key in ("retries", "backoff_ms", "timeout_ms")]
+        if any(declared):
+            runner.set_defaults(index, *declared)
     if loop is not None:
         loop.run()
     else:

@@ -53,6 +53,15 @@ def attempts_needed(count: int) -> int:
     return running.attempt
 
 
+@task(retries=2, backoff=0.01, timeout=30)
+def declared_attempts(count: int) -> list[object]:
+    running = current_task()
+    assert running is not None
+    if running.attempt < count:
+        raise RuntimeError(f"attempt {running.attempt}")
+    return [running.attempt, running.timeout]
+
+
 @task
 def call_exit(code: Any) -> None:
     sys.exit(code)

@@ -89,8 +89,8 @@ def task(
 def task(func_or_name: Any = None, /, *, name: str | None = None, **options: Unpack[DeclaredOptions]) -> Any:
     """Makes a function a task: `@task`, `@task("name")`, `@task(name="name", retries=3, timeout=60)`.
 
-    The function comes back as it was and can still be called. Options are used by clients that import this definition:
-    `priority`, `expires`, `timeout`, `backoff`, `result_ttl` (seconds) and `retries`; what a submit says wins.
+    The function comes back as it was and can still be called. `retries`, `backoff` and `timeout` (seconds) hold for every
+    submit that names none of its own; `priority`, `expires` and `result_ttl` for clients that import this definition.
     """
     if func_or_name is not None and not isinstance(func_or_name, str):
         return task_registry.register(func_or_name, name, **options)
