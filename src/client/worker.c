@@ -163,7 +163,7 @@ static void pause_within(fq_client *client, const struct wait *wait, uint32_t at
 
 // True if the call goes on after `rc`.
 static bool bear(fq_worker *worker, struct wait *wait, int rc) {
-    bool refused = rc == FQ_EBUSY || rc == FQ_EDRAINING || rc == FQ_ENOMEM;
+    bool refused = rc == FQ_EBUSY || rc == FQ_EDRAINING;
     if (refused && left_ms(wait, 1) > 0) {
         pause_within(worker->client, wait, wait->refusals++);
         return true;

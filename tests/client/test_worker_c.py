@@ -184,6 +184,26 @@ class Worker(unittest.TestCase):
         self.server.start()
         self.link = self.enterContext(self.server.connect())
 
+    def test_a_control_plane_that_drains(self):
+        task = self.submit()
+        self.assertEqual(self.tool("open", "a"), "ok")
+        self.assertEqual(self.tool("fetch", 1, 0).split()[0], "1")
+        self.assertEqual(self.tool("beat", 0), "OK")
+        self.server.process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + 30
+        while self.tool("beat", 0) == "OK":
+            self.assertLess(time.monotonic(), end)
+        self.assertEqual(self.tool("beat", 0), "DRAIN")
+        self.assertEqual(self.tool("fetch", 1, 200), "0")
+        self.assertEqual(self.tool("release", 0), "ok")
+        self.tool.say("fetch", 1, 60000)
+        self.assertEqual(self.server.process.wait(LIMIT_S), 0)
+        self.server.start()
+        answer = self.tool.hear().split()
+        self.assertEqual((answer[0], answer[5]), ("1", "1"))
+        self.link = self.enterContext(self.server.connect())
+        self.assertEqual(self.status(task), "started")
+
     def test_a_worker_that_was_forgotten_registers_again(self):
         self.assertEqual(self.tool("open", "a"), "ok")
         self.link.command("FQ.UNREGISTER", "w")
