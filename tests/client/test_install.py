@@ -32,7 +32,7 @@ class Installed(unittest.TestCase):
         for component in (f"libfastqueue{VERSION.split('.')[0]}", "libfastqueue-dev"):
             call("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", component)
         cls.pc = next(cls.prefix.rglob("fastqueue.pc"))
-        cls.library = next(cls.prefix.rglob("libfastqueue.so"))
+        cls.shared_object = next(cls.prefix.rglob("libfastqueue.so"))
         cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.pc.parent)}
         cache = (BUILD / "CMakeCache.txt").read_text()
         sanitizers = re.search(r"^FQ_SANITIZE:\w+=(.+)$", cache, re.MULTILINE)
@@ -44,7 +44,7 @@ class Installed(unittest.TestCase):
 
     def start(self, program) -> None:
         """It runs, and finds that nobody listens."""
-        env = {**self.environment, "LD_LIBRARY_PATH": str(self.library.parent),
+        env = {**self.environment, "LD_LIBRARY_PATH": str(self.shared_object.parent),
                "FASTQUEUE_CONTROL_PLANE_ADDRESS": "unix:///nonexistent/socket"}
         done = subprocess.run([program], env=env, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 1)
@@ -87,7 +87,7 @@ class Installed(unittest.TestCase):
         for name in ("client.h", "error.h", "payload.h", "session.h", "worker.h"):
             text = (self.prefix / "include" / "fastqueue" / name).read_text()
             declared |= set(re.findall(r"FQ_API[^;{]*?\b(fq_\w+)\(", text))
-        exported = {line.split()[-1] for line in call("nm", "-D", "--defined-only", self.library).splitlines()}
+        exported = {line.split()[-1] for line in call("nm", "-D", "--defined-only", self.shared_object).splitlines()}
         exported = {name for name in exported if not name.startswith(("_", "__"))}
         self.assertGreater(len(declared), 30)
         self.assertEqual(exported, declared)
