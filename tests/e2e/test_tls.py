@@ -11,7 +11,8 @@ import tempfile
 import time
 import unittest
 
-from harness import Link, Server
+from harness import PROGRAM, Link, Server
+from subworker import EXAMPLES, payload
 
 
 def openssl(*args) -> None:
@@ -104,6 +105,32 @@ class Tls(unittest.TestCase):
                 self.assertEqual(len(link.command("FQ.SUBMIT", "a.task", "{}")), 36)
             with self.assertRaises((ssl.SSLError, OSError, EOFError)), Link(self.dial(server)) as link:
                 link.command("PING")
+
+    def test_a_worker_with_a_client_certificate(self) -> None:
+        """The supervisor and its runners come over TLS, known by their certificate; one without is refused and says why."""
+        users = pathlib.Path(self.folder.name) / "users"
+        users.touch(0o600)
+        users.write_text("".join(f"{name} {role} sha256:{hashlib.sha256(name.encode()).hexdigest()}\n"
+                                 for name, role in (("worker", "work"), ("mail", "submit"))))
+        with self.server("--tls-client-ca", str(self.authority.cert), "--users-file", str(users)) as server:
+            cert, key = self.authority.issue("worker")
+            line = [PROGRAM, "subworker", "--control-plane-address", f"tls://127.0.0.1:{server.port}", "--tls-ca",
+                    self.authority.cert, "--concurrency", "2", "--task-modules", EXAMPLES]
+            worker = subprocess.Popen([*map(str, line), "--tls-cert", str(cert), "--tls-key", str(key)],
+                                      stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            try:
+                with Link(self.dial(server, self.authority.issue("mail"))) as link:
+                    ids = [link.command("FQ.SUBMIT", "add", payload(n, 1)) for n in range(200)]
+                    for n, task_id in enumerate(ids):
+                        view = link.command("FQ.RESULT", task_id, "WAIT", "20000")
+                        self.assertEqual((view["status"], view.get("result")), ("success", str(n + 1)), view)
+            finally:
+                worker.send_signal(signal.SIGTERM)
+                errors = worker.communicate(timeout=30)[1].decode()
+            self.assertEqual(worker.returncode, 0, errors)
+            refused = subprocess.run([*map(str, line), "--tls-cert", str(self.cert), "--tls-key", str(self.key)],
+                                     capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 69, refused.stderr)
 
     def test_certificates_are_read_anew_upon_sighup(self) -> None:
         with self.server() as server:
