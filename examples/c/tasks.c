@@ -185,6 +185,22 @@ FQ_TASK(fork_child) {
     return fq_task_result_int(task, child);
 }
 
+/* Closes descriptors that are not its own, from the first one given upwards, as some ways to become a daemon do. */
+FQ_TASK(close_descriptors) {
+    int64_t first = 3, size = 0;
+    (void)fq_task_arg_int(task, 0, "first", &first);
+    (void)fq_task_arg_int(task, 1, "size", &size);
+    for (int fd = (int)first; fd < 1024; fd++)
+        close(fd);
+    char *text = calloc(1, (size_t)size + 1);
+    if (text == NULL)
+        return fq_task_fail(task, "MemoryError", "no memory");
+    memset(text, 'x', (size_t)size);
+    int returned = fq_task_result_string(task, text);
+    free(text);
+    return returned;
+}
+
 /* Finds the memory board among the process's mappings and fills it with noise, as a wild pointer might. */
 FQ_TASK(scribble) {
     FILE *maps = fopen("/proc/self/maps", "r");

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -78,6 +79,9 @@ static int read_descriptors(fq_runner *runner, int *ret_board_fd) {
     *ret_board_fd = board;
     runner->control_fd = control;
     runner->parent = parent;
+    struct stat known;
+    if (fstat(control, &known) == 0 && S_ISSOCK(known.st_mode))
+        runner->control_inode = known.st_ino;
     // Asked for again behind exec: the bit does not survive a change of credentials by the program executed.
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) {

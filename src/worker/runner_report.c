@@ -5,8 +5,11 @@
 #include "net/clock.h"
 #include "worker/runner_state.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     // What is bigger goes out at once.
@@ -14,7 +17,21 @@ enum {
     GATHER_US = FQ_US_PER_MS,
     SHORT_US = FQ_US_PER_MS,
     REJECTION_TEXT_MAX = 400,
+    EXIT_DESCRIPTORS_GONE = 71,
 };
+
+// User code can close or replace our descriptors. What would be sent then goes nowhere, or into somebody's file; so this
+// process ends instead while the board still says what is finished, and the supervisor reports that.
+static void die_without_descriptors(const fq_runner *runner) {
+    struct stat now;
+    if (runner->control_inode == 0 ||
+        (fstat(runner->control_fd, &now) == 0 && S_ISSOCK(now.st_mode) &&
+         now.st_ino == runner->control_inode && fcntl(runner->epoll_fd, F_GETFD) >= 0))
+        return;
+    static const char text[] = "a task closed the descriptors of its runner, which ends now\n";
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EXIT_DESCRIPTORS_GONE);
+}
 
 static void count_sent(fq_runner *runner, uint32_t index, int error) {
     if (error < 0) {
@@ -33,6 +50,8 @@ static void send_report(fq_runner *runner, uint32_t index, const struct fq_repor
 }
 
 void fq_runner_report_done(fq_runner *runner, int64_t now_us) {
+    if (runner->done.len > 0)
+        die_without_descriptors(runner);
     const unsigned char *outbox = fq_board_outbox(&runner->board);
     bool is_copied = true;
     for (uint32_t left = runner->done.len; left > 0; left--) {
@@ -101,6 +120,8 @@ void fq_runner_finish(fq_runner *runner, uint32_t slot_index, const struct fq_ru
     fill_report(runner, slot, outcome, now_us, &report);
     fq_runner_learn(runner, slot->name, report.run_us);
     bool gathered = gather(runner, slot_index, &report, now_us);
+    if (!gathered)
+        die_without_descriptors(runner);
     if (!fq_slot_move(&runner->board, slot_index, FQ_SLOT_RUNNING, gathered ? FQ_SLOT_DONE : FQ_SLOT_SENT)) {
         // Doomed: the supervisor has answered for this task and a signal to die is on its way.
         for (;;)

@@ -10,6 +10,8 @@
 #include "worker/outcome.h"
 #include "worker/runner.h"
 
+#include <sys/types.h>
+
 // A name that this process runs, and how long it takes.
 struct fq_runner_name {
     fq_str text;
@@ -37,7 +39,8 @@ struct fq_runner_queue {
 struct fq_runner {
     struct fq_board board;
     int control_fd, epoll_fd, timer_fd;
-    int64_t timer_us; // when timer_fd fires; FQ_NEVER_US = not armed
+    ino_t control_inode; // tells whether control_fd is still what it was
+    int64_t timer_us;    // when timer_fd fires; FQ_NEVER_US = not armed
     int parent;
     struct fq_runner_setup setup;
     struct fq_link link;

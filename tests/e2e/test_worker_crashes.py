@@ -97,6 +97,13 @@ class Crashes(unittest.TestCase):
             time.sleep(0.01)
         self.assertFalse(os.path.exists(f"/proc/{child}"))
 
+    def test_closed_descriptors(self):
+        # What was finished is reported by the supervisor; what does not fit the board is lost with its process, and charged.
+        for first in (0, 3):
+            view = self.run_beside("close_descriptors", first, 5)
+            self.assertEqual((view["status"], view["result"], view["crashes"]), ("success", '"xxxxx"', 0), view)
+        self.expect(self.run_beside("close_descriptors", 3, 600_000), "failure", "WorkerLost", "exited with code 71")
+
     def test_a_scribbled_board(self):
         for seed in range(1, 6):
             view = self.run_beside("scribble", seed)

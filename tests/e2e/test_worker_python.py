@@ -43,6 +43,11 @@ def py_exit():
     os._exit(5)
 
 @task
+def py_close_descriptors():
+    os.closerange(3, 1024)
+    return "closed"
+
+@task
 async def co_sleep(seconds):
     await asyncio.sleep(seconds)
     return seconds
@@ -98,6 +103,9 @@ class Python(unittest.TestCase):
                 self.assertEqual((view["status"], view["error"]["type"]), ("failure", "WorkerLost"), view)
                 for word in words:
                     self.assertIn(word, view["error"]["message"])
+            for _ in range(3):
+                view = worker.run("py_close_descriptors")
+                self.assertEqual((view["status"], view["result"], view["crashes"]), ("success", '"closed"', 0), view)
             view = worker.run("py_spin", options=("TIMEOUT", "200"))
             self.assertEqual((view["status"], view["error"]["type"]), ("failure", "SoftTimeLimit"), view)
             for i, task_id in enumerate(good):
