@@ -193,6 +193,18 @@ def backlog(count: int) -> None:
     row(f"restart after kill -9 with {count:,} queued", "sync", f"{seconds:.2f} s")
 
 
+def stall(count: int) -> None:
+    """How long the loop keeps others waiting while a backlog is compacted and more comes in."""
+    with folder() as path, Server("sync", path, "--compact-after", f"{count * 210}") as server:
+        load("submit", server.port, count, PAYLOAD, 512)
+        asking = subprocess.Popen([LOAD, "alive", "127.0.0.1", str(server.port), str(count // 125), "500"],
+                                  stdout=subprocess.PIPE)
+        load("submit", server.port, count * 7 // 10, PAYLOAD, 64)
+        answer = json.loads(asking.communicate()[0])
+    row(f"PING while {count:,} queued tasks are compacted and more submitted", "sync",
+        f"p99 {answer['p99_us'] / 1e3:.2f} ms, longest {answer['max_us'] / 1e3:.1f} ms")
+
+
 def latency(mode: str) -> None:
     port = free_port()
     echo = subprocess.Popen([LOAD, "echo", str(port)])
@@ -241,6 +253,7 @@ def main() -> int:
     runner_start("C", c_module)
     runner_start("Python", *python_args)
     backlog(100_000 if QUICK else 1_000_000)
+    stall(100_000 if QUICK else 1_000_000)
     if "--markdown" in sys.argv:
         print("\n| what | durability | figure |\n|---|---|---|")
         for what, mode, figure in ROWS:

@@ -5,6 +5,7 @@
 //   load work    HOST PORT COUNT BATCH                   fetch and complete COUNT tasks, BATCH at a time
 //   load latency HOST PORT COUNT PAYLOAD_BYTES           submit one, wait for its result, repeat
 //   load ack     HOST PORT COUNT PAYLOAD_BYTES           submit one, wait for its acknowledgement, repeat
+//   load alive   HOST PORT COUNT PAUSE_US                PING, wait PAUSE_US, repeat: how long the loop keeps others waiting
 //   load ping    HOST PORT COUNT BYTES                   send BYTES to an echo server and read them back, repeat
 //   load echo    PORT                                    the libuv echo server that `ping` is measured against
 //
@@ -210,6 +211,20 @@ static void latency(struct link *link, const char *mode, long count, size_t byte
     print_latency(mode, seconds, count);
 }
 
+static void alive(struct link *link, long count, long pause_us) {
+    fq_str args[] = {FQ_STR("PING")};
+    double *seconds = calloc((size_t)count, sizeof *seconds);
+    for (long i = 0; i < count; i++) {
+        double start = now_s();
+        request(link, 1, args);
+        flush(link);
+        (void)reply(link);
+        seconds[i] = now_s() - start;
+        usleep((useconds_t)pause_us);
+    }
+    print_latency("alive", seconds, count);
+}
+
 static void ping(struct link *link, long count, size_t bytes) {
     char *text = calloc(1, bytes);
     double *seconds = calloc((size_t)count, sizeof *seconds);
@@ -267,7 +282,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (argc < 6) {
-        fputs("usage: load submit|work|latency|ack|ping HOST PORT COUNT BYTES_OR_BATCH [DEPTH], load echo "
+        fputs("usage: load submit|work|latency|ack|alive|ping HOST PORT COUNT BYTES_OR_BATCH [DEPTH], load "
+              "echo "
               "PORT\n",
               stderr);
         return 2;
@@ -283,6 +299,8 @@ int main(int argc, char **argv) {
         submit(&link, count, bytes, argc > 6 ? atol(argv[6]) : 1);
     else if (strcmp(argv[1], "work") == 0)
         work(&link, count, argv[5]);
+    else if (strcmp(argv[1], "alive") == 0)
+        alive(&link, count, (long)bytes);
     else if (strcmp(argv[1], "ping") == 0)
         ping(&link, count, bytes);
     else
