@@ -72,6 +72,22 @@ static bool add_parameter(const struct fq_admin_request *request, struct fq_admi
     return fq_admin_add(call, (fq_str){option, len}) && fq_admin_add(call, fq_str_of(value));
 }
 
+static bool is_parameter(const struct listing *row, const char *name) {
+    for (size_t i = 0; row->filters[i] != NULL; i++)
+        if (strcmp(row->filters[i], name) == 0)
+            return true;
+    return strcmp(name, "count") == 0 || strcmp(name, "cursor") == 0;
+}
+
+// The first parameter that the listing does not know: a filter that is not there must not look like one that matches all.
+static const char *unknown_parameter(const struct fq_admin_request *request, const struct listing *row) {
+    const char *name;
+    for (unsigned i = 0; (name = request->query_name(request->context, i)) != NULL; i++)
+        if (!is_parameter(row, name))
+            return name;
+    return NULL;
+}
+
 static bool route_listing(const struct fq_admin_request *request, const struct listing *row,
                           struct fq_admin_call *call) {
     call->shape = FQ_ADMIN_PAGE;
@@ -137,6 +153,13 @@ static bool find_route(const struct fq_admin_request *request, struct fq_admin_c
             continue;
         if (is_post)
             return wrong_method(request, call, "GET", ret_answer);
+        const char *unknown = unknown_parameter(request, &listings[i]);
+        if (unknown != NULL)
+            return refuse(call, ret_answer,
+                          fq_admin_error(400, "ERR",
+                                         "no parameter '%.64s' here; count and cursor page, docs/http.md "
+                                         "names the filters",
+                                         unknown));
         if (route_listing(request, &listings[i], call))
             return true;
         return refuse(call, ret_answer, fq_admin_error(503, "OOM", "out of memory"));

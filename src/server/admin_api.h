@@ -37,6 +37,8 @@ struct fq_admin_request {
     const char *method, *path;
     /** Value of a query parameter or header, NULL if absent; borrowed for the call. */
     const char *(*query)(void *context, const char *name);
+    /** Name of the query parameter at `index`, NULL behind the last one. */
+    const char *(*query_name)(void *context, unsigned index);
     const char *traceparent, *tracestate, *baggage; // headers, NULL if absent
     void *context;
     fq_str body;

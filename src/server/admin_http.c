@@ -145,6 +145,25 @@ static const char *query_value(void *context, const char *name) {
     return MHD_lookup_connection_value(context, MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct nth {
+    unsigned left;
+    const char *name;
+};
+
+static enum MHD_Result take_nth(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+    (void)kind;
+    (void)value;
+    struct nth *nth = context;
+    nth->name = name;
+    return nth->left-- == 0 ? MHD_NO : MHD_YES;
+}
+
+static const char *query_name(void *context, unsigned index) {
+    struct nth nth = {index, NULL};
+    int seen = MHD_get_connection_values(context, MHD_GET_ARGUMENT_KIND, take_nth, &nth);
+    return seen > 0 && (unsigned)seen > index ? nth.name : NULL;
+}
+
 // From here to resume() the connection belongs to the core's turn.
 static void suspend(struct exchange *exchange) {
     struct exchange *head = &exchange->http->waiting;
@@ -198,6 +217,7 @@ static void ask_core(struct exchange *exchange, const char *method, const char *
         .method = method,
         .path = url,
         .query = query_value,
+        .query_name = query_name,
         .traceparent = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "traceparent"),
         .tracestate = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "tracestate"),
         .baggage = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "baggage"),

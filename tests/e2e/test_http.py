@@ -98,6 +98,8 @@ class Api(unittest.TestCase):
         self.assertEqual(len(seen), 25)
         self.assertEqual(len(set(seen)), 25)
         self.get("/api/v1/tasks?count=1001", 400)
+        for path in ("/api/v1/tasks?limit=3", "/api/v1/tasks?count=3&limit=3", "/api/v1/queues?status=pending"):
+            self.get(path, 400)
         self.get("/api/v1/tasks?status=sleeping", 400)
         names = [row["name"] for row in self.get("/api/v1/queues?count=1000")["queues"]]
         self.assertIn("page.task", names)

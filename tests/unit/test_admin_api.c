@@ -23,6 +23,15 @@ static const char *look_up(void *context, const char *name) {
     return NULL;
 }
 
+static const char *name_at(void *context, unsigned index) {
+    const struct query *each = context;
+    while (index > 0 && each->name != NULL) {
+        each++;
+        index--;
+    }
+    return each->name;
+}
+
 static struct fq_admin_request request_of(const char *method, const char *path, const struct query *queries,
                                           const char *body) {
     static const struct query none[] = {
@@ -31,6 +40,7 @@ static struct fq_admin_request request_of(const char *method, const char *path, 
     return (struct fq_admin_request){.method = method,
                                      .path = path,
                                      .query = look_up,
+                                     .query_name = name_at,
                                      .context = (void *)(uintptr_t)(queries != NULL ? queries : none),
                                      .body = fq_str_of(body)};
 }
@@ -154,6 +164,13 @@ static void bad_requests_are_refused(void **state) {
         struct fq_admin_request request = request_of("GET", "/api/v1/tasks/" ID, waits[i], "");
         assert_int_equal(refused_with(&request), 400);
     }
+    static const struct query unknown[] = {
+        {"count", "3" },
+        {"limit", "3" },
+        {NULL,    NULL}
+    };
+    struct fq_admin_request request = request_of("GET", "/api/v1/tasks", unknown, "");
+    assert_int_equal(refused_with(&request), 400);
 }
 
 static void expect_answer(enum fq_admin_shape shape, fq_str reply, int status, const char *json) {
