@@ -69,8 +69,13 @@ static void paths_become_commands(void **state) {
         {"worker",   "w"      },
         {"count",    "10"     },
         {"cursor",   "77"     },
-        {"evil",     "PURGE"  },
         {NULL,       NULL     }
+    };
+    static const struct query of_dead[] = {
+        {"name",   "a.b"},
+        {"count",  "10" },
+        {"cursor", "77" },
+        {NULL,     NULL }
     };
     static const struct query wait[] = {
         {"wait", "500"},
@@ -78,9 +83,9 @@ static void paths_become_commands(void **state) {
     };
     struct fq_admin_request request = request_of("GET", "/api/v1/tasks", filters, "");
     expect_call(&request, "FQ.LIST STATUS pending NAME a.b PRIORITY high WORKER w COUNT 10 CURSOR 77");
-    request = request_of("GET", "/api/v1/dead", filters, "");
+    request = request_of("GET", "/api/v1/dead", of_dead, "");
     expect_call(&request, "FQ.DEAD LIST NAME a.b COUNT 10 CURSOR 77");
-    request = request_of("GET", "/api/v1/queues", filters, "");
+    request = request_of("GET", "/api/v1/queues", of_dead + 1, "");
     expect_call(&request, "FQ.QUEUES COUNT 10 CURSOR 77");
     request = request_of("GET", "/api/v1/workers", NULL, "");
     expect_call(&request, "FQ.WORKERS");
@@ -165,9 +170,9 @@ static void bad_requests_are_refused(void **state) {
         assert_int_equal(refused_with(&request), 400);
     }
     static const struct query unknown[] = {
-        {"count", "3" },
-        {"limit", "3" },
-        {NULL,    NULL}
+        {"count", "3"    },
+        {"evil",  "PURGE"},
+        {NULL,    NULL   }
     };
     struct fq_admin_request request = request_of("GET", "/api/v1/tasks", unknown, "");
     assert_int_equal(refused_with(&request), 400);
