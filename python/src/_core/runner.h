@@ -9,7 +9,7 @@
 typedef struct runner_object {
     PyObject_HEAD fq_runner *runner; // NULL once closed
     struct core_state *state;
-    PyObject *functions;        // dict: name -> (function, is coroutine function)
+    PyObject *functions;        // list of (name, function, is coroutine function), by name index
     PyObject *copy_context;     // () -> a fresh context for one task
     PyObject *set_current;      // (task) -> makes it current_task() in the context that calls
     PyObject *scan_json;        // (text, index) -> (value, end)
