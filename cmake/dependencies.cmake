@@ -2,7 +2,7 @@
 find_package(PkgConfig)
 find_package(Threads REQUIRED)
 set(missing "")
-foreach(dep libuv openssl jansson libmicrohttpd libxxhash)
+foreach(dep libuv openssl jansson libmicrohttpd libxxhash libnghttp2 zlib yaml-0.1 libcurl)
   string(MAKE_C_IDENTIFIER ${dep} name)
   if(PKG_CONFIG_FOUND)
     pkg_check_modules(${name} QUIET IMPORTED_TARGET ${dep})
@@ -16,3 +16,6 @@ if(missing)
   message(FATAL_ERROR "pkg-config does not find ${missing}: 'tools/install_deps.sh' in ${PROJECT_SOURCE_DIR} installs "
     "what FastQueue is built with")
 endif()
+# libcurl is loaded when OTLP over HTTP is asked for, not before: most processes never pay for it.
+add_library(PkgConfig::libcurl_headers INTERFACE IMPORTED)
+set_target_properties(PkgConfig::libcurl_headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${libcurl_INCLUDE_DIRS}")

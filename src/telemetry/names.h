@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of spans, metrics and attributes that users, dashboards and alerts rely on; each stands here once.
+// Sources: the integration guide in docs/, messaging semantic conventions 1.44.
+#ifndef FQ_TELEMETRY_NAMES_H
+#define FQ_TELEMETRY_NAMES_H
+
+#define FQ_SPAN_SUBMIT   "client.submit_task"
+#define FQ_SPAN_EXECUTE  "worker.execute_task"
+// Parts of the time before an attempt runs, children of the submitter's span beside the attempt; each only if it lasted.
+#define FQ_SPAN_DELAY    "task.scheduled"  // submitted to eligible: an intended delay or a retry's backoff
+#define FQ_SPAN_WAIT     "task.queued"     // eligible to granted
+#define FQ_SPAN_TRANSFER "task.prefetched" // granted to started
+
+#define FQ_ATTR_TASK_ID        "task.id"
+#define FQ_ATTR_TASK_NAME      "task.name"
+#define FQ_ATTR_TASK_PRIORITY  "task.priority"
+#define FQ_ATTR_WORKER_ID      "worker.id"
+#define FQ_ATTR_QUEUE_PRIORITY "queue.priority"
+#define FQ_ATTR_ATTEMPT        "fastqueue.task.attempt"
+#define FQ_ATTR_STATE          "fastqueue.task.state"
+#define FQ_ATTR_DELAY_MS       "fastqueue.task.delay_ms"
+#define FQ_ATTR_WAIT_MS        "fastqueue.task.wait_time_ms"
+#define FQ_ATTR_TRANSFER_MS    "fastqueue.task.transfer_ms"
+
+#define FQ_METRIC_SUBMITTED "fastqueue.tasks.submitted"  // {task}
+#define FQ_METRIC_COMPLETED "fastqueue.tasks.completed"  // {task}
+#define FQ_METRIC_FAILED    "fastqueue.tasks.failed"     // {task}
+#define FQ_METRIC_DURATION  "fastqueue.tasks.duration"   // {millisecond}
+#define FQ_METRIC_WORKERS   "fastqueue.workers.active"   // {worker}
+#define FQ_METRIC_QUEUE     "fastqueue.queue.size"       // {task}
+#define FQ_METRIC_RETRIED   "fastqueue.tasks.retried"    // {task}
+#define FQ_METRIC_WAIT      "fastqueue.task.wait_time"   // s
+#define FQ_METRIC_OLDEST    "fastqueue.queue.oldest_age" // s
+
+#endif
