@@ -102,7 +102,7 @@ OTEL_API void otel_span_record_exception(otel_span *span, const char *type, cons
 
 /* A block inside a span of its own that is current in it: one statement, left by falling out of it, break or return. */
 struct otel_span_block {
-    otel_span *span;
+    otel_span *span; /* of the block; for attributes: otel_span_current() */
     struct otel_scope scope;
     bool once;
 };
@@ -110,13 +110,9 @@ OTEL_API struct otel_span_block *otel_span_block_enter(struct otel_span_block *b
 OTEL_API void otel_span_block_leave(struct otel_span_block *block);
 #define OTEL_SPAN_SCOPE(tracer, name)                                                                        \
     for (struct otel_span_block otel_block_                                                                  \
-         __attribute__((cleanup(otel_span_block_leave))) =                                                   \
-             {                                                                                               \
-                 0, {0, 0, 0},
-                  true
-    },                                                                        \
-         *otel_entered_ = otel_span_block_enter(&otel_block_, otel_span_start(tracer, name, 0));             \
-         otel_entered_->once; otel_entered_->once = false)
+         __attribute__((cleanup(otel_span_block_leave))) = {0},                                              \
+         *otel_in_ = otel_span_block_enter(&otel_block_, otel_span_start((tracer), (name), 0));              \
+         otel_in_->once; otel_in_->once = false)
 
 /** All spans ended so far are with their exporters, or the time is over: OTEL_OK, OTEL_FAILED, OTEL_TIMEOUT. */
 OTEL_API int otel_tracer_provider_flush(otel_tracer_provider *provider, int64_t timeout_ms);
