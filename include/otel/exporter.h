@@ -163,6 +163,27 @@ struct otel_export_batch {
     size_t item_count;   /* spans, data points or log records */
     int64_t deadline_ns; /* of the clock the exporter was given: monotonic */
 };
+/* What became of the batches, counted since the exporter was made. */
+enum { OTEL_EXPORTER_OUTCOMES_MAX = 8 };
+struct otel_exporter_stats {
+    uint64_t exported, failed,
+        rejected;                 /* items; rejected: refused one by one in an answer that was a success */
+    uint64_t inflight;            /* items in calls under way */
+    uint64_t retries;             /* attempts behind the first ones */
+    int64_t last_success_unix_ns; /* 0 = never */
+    char last_error[200];         /* what happened and what to do; "" = none */
+    char server_address[128];     /* "" = there is no server */
+    uint16_t server_port;
+    /* One row for each way a call ended, its retries included; what does not fit is in the last row. */
+    struct otel_exporter_outcome {
+        char error_type[32]; /* "" = success */
+        char status
+            [24]; /* gRPC name ("UNAVAILABLE") or HTTP number ("503") of the last attempt; "" = no answer */
+        uint64_t count;
+        double seconds; /* sum */
+    } outcomes[OTEL_EXPORTER_OUTCOMES_MAX];
+    size_t outcome_count;
+};
 struct otel_exporter_ops {
     const char *component_type; /* for otel.sdk.*: "otlp_grpc_span_exporter", … */
     /* One call at a time. Returns by the deadline: OTEL_OK, OTEL_FAILED, OTEL_TIMEOUT. Retries are its own. */
@@ -172,6 +193,7 @@ struct otel_exporter_ops {
     int (*shutdown)(void *self, int64_t timeout_ms); /* later exports fail at once */
     void (*after_fork)(void *self);                  /* in the child: forget connections without a goodbye */
     void (*free)(void *self);
+    void (*stats)(void *self, struct otel_exporter_stats *ret_stats); /* any thread; NULL = keeps none */
 };
 struct otel_exporter {
     const struct otel_exporter_ops *ops;

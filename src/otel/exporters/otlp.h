@@ -12,6 +12,12 @@ enum otel_otlp_protocol { OTEL_OTLP_GRPC, OTEL_OTLP_HTTP_PROTOBUF, OTEL_OTLP_HTT
 struct otel_otlp_header {
     const char *key, *value; // the value is a secret: never printed
 };
+// What exporters of several signals to one endpoint share: the connection of gRPC, and the wait that a throttling answer asks
+// for. Made once for an SDK; exporters hold on to what they use of it, so it may be freed before them.
+typedef struct otel_otlp_pool otel_otlp_pool;
+otel_otlp_pool *otel_otlp_pool_new(void);
+otel_otlp_pool *otel_otlp_pool_free(otel_otlp_pool *pool);
+
 struct otel_otlp_options {
     enum otel_signal signal;
     enum otel_otlp_protocol protocol;
@@ -26,6 +32,7 @@ struct otel_otlp_options {
     size_t response_max;                // 0 = 4 MiB, behind decompression
     const char *user_agent;             // whole
     const struct otel_runtime *runtime; // borrowed
+    otel_otlp_pool *pool;               // borrowed; NULL = shares nothing
 };
 /** 0 and *ret_exporter; OTEL_FAILED and a reason (static or in `reason`) when the options make no sense. Copies. */
 int otel_otlp_exporter_new(const struct otel_otlp_options *options, struct otel_exporter *ret_exporter,
