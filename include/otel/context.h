@@ -34,10 +34,12 @@ OTEL_API void otel_traceparent_format(const struct otel_span_context *context,
                                       char text[OTEL_TRACEPARENT_TEXT]);
 
 /* --- contexts --- */
+struct otel_span;
 typedef struct otel_context otel_context;
 typedef struct otel_baggage otel_baggage;
 
-/** The calling thread's current context; borrowed, valid while it is entered. */
+/** The calling thread's current context, with the current span in it; borrowed, valid while it is entered. NULL if nothing
+ *  is. The first call in a scope that was entered with a span makes a context (kept by the scope), later ones do not. */
 OTEL_API const otel_context *otel_context_current(void);
 /** NULL in, NULL out. A reference of the caller's own, whatever thread releases it. */
 OTEL_API otel_context *otel_context_retain(const otel_context *context);
@@ -62,6 +64,10 @@ OTEL_API otel_context *otel_context_with_span_context(const otel_context *contex
 OTEL_API bool otel_context_span_context(const otel_context *context,
                                         struct otel_span_context *ret_span_context,
                                         const char **ret_tracestate, size_t *ret_tracestate_len);
+/** A context whose span is this one, with a reference of its own. NULL span: the context retained. */
+OTEL_API otel_context *otel_context_with_span(const otel_context *context, struct otel_span *span);
+/** The span of this process in it, NULL if there is none or it is remote; borrowed from the context. */
+OTEL_API struct otel_span *otel_context_span(const otel_context *context);
 
 /** Takes a reference of the baggage. */
 OTEL_API otel_context *otel_context_with_baggage(const otel_context *context, const otel_baggage *baggage);
@@ -69,18 +75,22 @@ OTEL_API otel_context *otel_context_with_baggage(const otel_context *context, co
 OTEL_API const otel_baggage *otel_context_baggage(const otel_context *context);
 
 /* --- entering: what a block of code runs in --- */
-struct otel_span;
 /* Lives on the stack of the block; entered and left by the same thread, in the order of a stack. */
 struct otel_scope {
-    const struct otel_scope *outer;
-    const struct otel_span *span; /* the current span, NULL = what the context says */
-    const otel_context *context;  /* with the rest */
+    struct otel_scope *outer;
+    struct otel_span *span;      /* the current span, NULL = none of this process */
+    const otel_context *context; /* with the rest, and a remote span */
+    otel_context *owned;         /* made for otel_context_current() */
+    uint64_t serial;             /* 0 = left */
+    const void *thread;
 };
-/** Makes a span current, keeping baggage and values. No allocation. Scope and span are borrowed until it is left. */
+/** Makes a span current, keeping baggage and values; NULL keeps the one that is. No allocation. Scope and span are borrowed
+ *  until it is left. */
 OTEL_API void otel_scope_enter_span(struct otel_scope *scope, struct otel_span *span);
-/** Makes a whole context current. */
+/** Makes a whole context current (NULL = the empty one). It is borrowed until it is left. */
 OTEL_API void otel_scope_enter(struct otel_scope *scope, const otel_context *context);
-/** Leaving out of order is noticed, logged once, and leaves everything inside too. */
+/** Leaving out of order is noticed, said once by each thread, and leaves everything inside too; leaving twice, or in another
+ *  thread, does nothing but say so. */
 OTEL_API void otel_scope_leave(struct otel_scope *scope);
 /** The current span, NULL if there is none or it is remote; borrowed. */
 OTEL_API struct otel_span *otel_span_current(void);
@@ -92,12 +102,14 @@ OTEL_API otel_context *otel_context_capture(void);
 
 /* --- baggage: names and values of the user's own, for all who take part in a trace --- */
 enum { OTEL_BAGGAGE_MEMBERS_MAX = 180, OTEL_BAGGAGE_BYTES_MAX = 8192 };
-/** Of a W3C header value (several joined by comma); what is malformed is left out. NULL = empty or out of memory. */
+/** Of a W3C header value (several joined by comma); what is malformed or beyond the limits is left out, of a key that comes
+ *  twice the last one counts. NULL = empty or out of memory. */
 OTEL_API otel_baggage *otel_baggage_parse(const char *header, size_t len);
-/** A new baggage with one member set or replaced; `metadata` (NULL = none) goes behind it as it is. The value is any
- *  UTF-8. NULL when the key is no token, a limit is passed, or out of memory. */
+/** A new baggage with one member set or replaced; `metadata` (NULL = none; W3C properties: `a;b=c`) goes behind it as it is.
+ *  The value is any UTF-8. NULL when the key is no token, the metadata no properties, a limit is passed, or out of memory. */
 OTEL_API otel_baggage *otel_baggage_with(const otel_baggage *baggage, const char *key, const char *value,
                                          const char *metadata);
+/** NULL when nothing is left or out of memory. */
 OTEL_API otel_baggage *otel_baggage_without(const otel_baggage *baggage, const char *key);
 OTEL_API otel_baggage *otel_baggage_retain(const otel_baggage *baggage);
 OTEL_API otel_baggage *otel_baggage_release(otel_baggage *baggage);

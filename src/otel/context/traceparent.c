@@ -49,6 +49,8 @@ int otel_traceparent_parse(const char *text, size_t len, struct otel_span_contex
         return -1;
     if (!otel_span_context_is_valid(&context))
         return -1;
+    context.flags &=
+        OTEL_FLAG_SAMPLED | OTEL_FLAG_RANDOM; // what else a later level says is not ours to pass on
     *ret_context = context;
     return 0;
 }
@@ -66,6 +68,6 @@ void otel_traceparent_format(const struct otel_span_context *context, char text[
         text[37 + 2 * i] = digits[context->span_id[i] & 15];
     }
     text[52] = '-';
-    text[53] = digits[context->flags >> 4];
-    text[54] = digits[context->flags & 15];
+    text[53] = '0';
+    text[54] = digits[context->flags & (OTEL_FLAG_SAMPLED | OTEL_FLAG_RANDOM)];
 }
