@@ -22,6 +22,27 @@
 #define FQ_ATTR_WAIT_MS        "fastqueue.task.wait_time_ms"
 #define FQ_ATTR_TRANSFER_MS    "fastqueue.task.transfer_ms"
 
+// Messaging conventions; a task's name is its destination (tasks of one name are what FQ.QUEUES lists as a queue).
+#define FQ_ATTR_SYSTEM            "messaging.system" // FQ_SYSTEM
+#define FQ_ATTR_OPERATION         "messaging.operation.name"
+#define FQ_ATTR_OPERATION_TYPE    "messaging.operation.type"
+#define FQ_ATTR_DESTINATION       "messaging.destination.name" // the task's name
+#define FQ_ATTR_MESSAGE_ID        "messaging.message.id"       // the task's id
+#define FQ_ATTR_CLIENT_ID         "messaging.client.id"        // the worker's id
+#define FQ_ATTR_SERVER_ADDRESS    "server.address"
+#define FQ_ATTR_SERVER_PORT       "server.port"
+#define FQ_ATTR_ERROR_TYPE        "error.type"
+#define FQ_SYSTEM                 "fastqueue"
+#define FQ_OPERATION_SUBMIT       "submit"  // type FQ_OPERATION_TYPE_SEND
+#define FQ_OPERATION_EXECUTE      "execute" // type FQ_OPERATION_TYPE_PROCESS
+#define FQ_OPERATION_TYPE_SEND    "send"
+#define FQ_OPERATION_TYPE_PROCESS "process"
+
+#define FQ_METRIC_PROCESS_DURATION "messaging.process.duration"          // s
+#define FQ_METRIC_CONSUMED         "messaging.client.consumed.messages"  // {message}
+#define FQ_METRIC_SENT             "messaging.client.sent.messages"      // {message}
+#define FQ_METRIC_OPERATION        "messaging.client.operation.duration" // s
+
 #define FQ_METRIC_SUBMITTED "fastqueue.tasks.submitted"  // {task}
 #define FQ_METRIC_COMPLETED "fastqueue.tasks.completed"  // {task}
 #define FQ_METRIC_FAILED    "fastqueue.tasks.failed"     // {task}

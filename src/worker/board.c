@@ -88,6 +88,10 @@ unsigned char *fq_board_outbox(const struct fq_board *board) {
     return ((struct fq_board_image *)(void *)board->base)->outbox;
 }
 
+void *fq_board_metrics(const struct fq_board *board) {
+    return ((struct fq_board_image *)(void *)board->base)->metrics;
+}
+
 uint32_t fq_board_slots_used(const struct fq_board *board) {
     uint64_t used = fq_board_get(board, FQ_BOARD_SLOTS_USED);
     return used > FQ_BOARD_SLOTS ? FQ_BOARD_SLOTS : (uint32_t)used;

@@ -13,6 +13,8 @@
 //             header. Written once, before the runner says that it is ready.
 //   +         the outbox: encoded outcomes (outcome.h) of finished tasks that wait for company.
 //   +         the ring (ring.h): records for the supervisor, such as finished spans.
+//   +         one open span (board_span.h) for each slot.
+//   +         the metric area: series that the runner measures and the supervisor collects.
 //
 // A SLOT changes hands by one compare-and-swap on its word: sequence (32 bits) | wish (8 bits) | state (8 bits). The
 // sequence grows by one with each task put in, so that whoever acts on a slot acts on the task that he looked at.
@@ -46,6 +48,7 @@ enum {
     FQ_BOARD_NAMES_BYTES = 256 * 1024,
     FQ_BOARD_OUTBOX_BYTES = 1024 * 1024,
     FQ_BOARD_RING_BYTES = 1024 * 1024,
+    FQ_BOARD_METRIC_BYTES = 1024 * 1024,
 };
 
 enum fq_slot_state {
@@ -83,6 +86,7 @@ enum fq_board_word {
     FQ_BOARD_RING_HEAD,
     FQ_BOARD_RING_TAIL,
     FQ_BOARD_RING_DROPPED, // records that found no room
+    FQ_BOARD_LAST_ON_CPU,  // slot + 1 of the task whose code was on the processor last; 0 = none yet
     FQ_BOARD_WORD_COUNT
 };
 
@@ -137,6 +141,8 @@ uint8_t fq_slot_wish(const struct fq_board *board, uint32_t slot);
 void fq_slot_free(const struct fq_board *board, uint32_t slot);
 /** The outbox, FQ_BOARD_OUTBOX_BYTES long. */
 unsigned char *fq_board_outbox(const struct fq_board *board);
+/** The metric area, FQ_BOARD_METRIC_BYTES long, all zero at first. */
+void *fq_board_metrics(const struct fq_board *board);
 /** Writes the declared names. 0, FQ_EINVALID for a name that is none, FQ_ETOOBIG when they do not fit. */
 FQ_MUST_USE int fq_board_write_names(const struct fq_board *board, const fq_str *names, size_t count);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The board's image as C sees it; board.h has it in prose. Private to board.c, slot.c and ring.c.
+// The board's image as C sees it; board.h has it in prose. Private to board.c, slot.c, board_span.c and ring.c.
 #ifndef FQ_WORKER_BOARD_LAYOUT_H
 #define FQ_WORKER_BOARD_LAYOUT_H
 
-#include "worker/board.h"
+#include "worker/board_span.h"
 
 #define BOARD_MAGIC   0x3130447261426f46ull
-#define BOARD_VERSION 1ull
+#define BOARD_VERSION 2ull
 
 struct fq_board_slot {
     uint64_t word; // sequence << 32 | wish << 8 | state
@@ -21,12 +21,19 @@ struct fq_board_slot {
     uint64_t reserved[6];
 };
 
+struct fq_board_span_slot {
+    uint64_t word; // sequence << 32 | 1 = open; 0 = none
+    struct fq_board_span span;
+};
+
 struct fq_board_image {
     uint64_t header[512];
     struct fq_board_slot slots[FQ_BOARD_SLOTS];
     unsigned char names[FQ_BOARD_NAMES_BYTES];
     unsigned char outbox[FQ_BOARD_OUTBOX_BYTES];
     unsigned char ring[FQ_BOARD_RING_BYTES];
+    unsigned char metrics[FQ_BOARD_METRIC_BYTES];
+    struct fq_board_span_slot spans[FQ_BOARD_SLOTS];
 };
 
 _Static_assert(sizeof(struct fq_board_slot) == 128, "slots are two cache lines");
