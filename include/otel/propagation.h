@@ -46,12 +46,12 @@ struct otel_propagator_ops {
 };
 /** One of the program's own; `self` is kept, not owned. NULL when out of memory. */
 OTEL_API otel_propagator *otel_propagator_new(const struct otel_propagator_ops *ops, void *self);
-/** In the order given, keeping references. NULL when out of memory. */
+/** In the order given, keeping references. Of parts that are the same one counts. NULL when out of memory. */
 OTEL_API otel_propagator *otel_propagator_composite(const otel_propagator *const *parts, size_t count);
-/** Static ones are fine. Returns NULL. */
+/** Gives the caller's reference back; static ones are fine. Returns NULL. */
 OTEL_API otel_propagator *otel_propagator_free(otel_propagator *propagator);
 
-/** `context` NULL = what is current. */
+/** `propagator` NULL = the program's default; `context` NULL = what is current. */
 OTEL_API void otel_inject(const otel_propagator *propagator, const otel_context *context,
                           const struct otel_carrier_writer *writer);
 /** Returns a context to be released; NULL = empty. `context` is what is extended, NULL = empty. */
@@ -64,6 +64,18 @@ OTEL_API const char *const *otel_propagator_fields(const otel_propagator *propag
 OTEL_API const otel_propagator *otel_propagator_global(void);
 /** Takes a pointer that must stay valid; NULL = the default again. */
 OTEL_API void otel_propagator_set_global(const otel_propagator *propagator);
+
+/* --- environment variables as a carrier: TRACEPARENT, TRACESTATE, BAGGAGE, … for child processes --- */
+struct otel_environment {
+    /* A variable's value, NULL = unset; must stay valid while it is read. `get` NULL = the process's own environment. */
+    const char *(*get)(void *context, const char *name);
+    /* `set` NULL = the process's own environment: by no means while other threads run. */
+    void (*set)(void *context, const char *name, const char *value);
+    void *context;
+};
+/** Both borrow `environment`; NULL = the process's own. Keys become names: upper case, `_` for what is no letter or digit. */
+OTEL_API struct otel_carrier_reader otel_environment_reader(const struct otel_environment *environment);
+OTEL_API struct otel_carrier_writer otel_environment_writer(const struct otel_environment *environment);
 
 #ifdef __cplusplus
 }

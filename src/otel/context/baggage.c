@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Baggage: kept decoded, immutable and counted; each change makes a new one in a single block. Source: W3C baggage.
 #include "otel/context/baggage_text.h"
+#include "otel/context/context.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -131,6 +132,17 @@ otel_baggage *otel_baggage_without(const otel_baggage *baggage, const char *key)
     if (list == NULL)
         return NULL;
     put_all(list, baggage, fq_str_of(key));
+    otel_baggage *made = baggage_new(list->at, list->count);
+    free(list);
+    return made;
+}
+
+otel_baggage *otel_baggage_merge(const otel_baggage *base, const otel_baggage *over) {
+    struct list *list = calloc(1, sizeof *list);
+    if (list == NULL)
+        return NULL;
+    put_all(list, base, (fq_str){"", 0});
+    put_all(list, over, (fq_str){"", 0});
     otel_baggage *made = baggage_new(list->at, list->count);
     free(list);
     return made;
