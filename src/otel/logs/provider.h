@@ -9,7 +9,7 @@
 
 struct otel_logger_provider_options {
     const struct otel_runtime *runtime; // borrowed for the provider's life
-    struct otel_limits limits;          // value_length and attributes count
+    struct otel_limits limits;          // value_length and attributes; at most 512 attributes
     const struct otel_sink *sinks;      // not owned
     size_t sink_count;
     const struct otel_log_processor *processors; // taken over
