@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds or fetches the foreign programs of the interop tests, once for each set of versions, outside the source tree:
-#   tests/interop/build.sh [jaeger]      prints the folder that then holds bin/otelcol, bin/parsers, bin/prometheus, …
+#   tests/interop/build.sh      prints the folder that then holds bin/otelcol, bin/parsers, bin/prometheus, …
 #
 # Versions, in this one place (the Collector's parts and the parsers are pinned by the go.mod and go.sum of their folders):
 BUILDER=v0.155.0 # the Collector's builder, of the same release as its parts in collector/builder.yaml
@@ -87,11 +87,11 @@ fetch_prometheus() {
 
 here=$PWD
 go=
-for name in otelcol parsers ${1:+"$1"}; do
+for name in otelcol parsers jaeger; do
     [ -x "$folder/bin/$name" ] || { find_go; break; }
 done
 build parsers "$here/parsers" build_parsers
 build otelcol "$folder/work/collector" build_collector
 build prometheus "$folder/work/prometheus" fetch_prometheus
-[ "${1:-}" != jaeger ] || build jaeger "$folder/work" build_jaeger
+build jaeger "$folder/work" build_jaeger
 printf '%s\n' "$folder"
