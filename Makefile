@@ -6,7 +6,7 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan fuzz bench lint fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan fuzz bench interop lint fmt install deb docs clean help
 
 all: build
 
@@ -47,6 +47,9 @@ asan: test-deps ## unit and end-to-end tests under AddressSanitizer and UBSan
 
 tsan: test-deps ## tests of what has threads under ThreadSanitizer
 	@tests/sanitize.sh tsan
+
+interop: test-deps build ## against a real OpenTelemetry Collector, Prometheus and Jaeger (built once, some 6 minutes)
+	@tests/interop/run.sh $(DIR)
 
 bench: ## print the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory build BUILD=release
