@@ -13,6 +13,7 @@
 #ifndef OTEL_SDK_H
 #define OTEL_SDK_H
 
+#include "otel/config.h"
 #include "otel/exporter.h"
 #include "otel/propagation.h"
 
@@ -99,6 +100,10 @@ struct otel_sdk_options {
     size_t producer_count;
     const struct otel_clock *clock;
     const struct otel_id_generator *ids;
+    /* What the SDK is, instead of variables; borrowed during otel_sdk_new. NULL = variables, or the file they name. */
+    const otel_config *config;
+    const struct otel_component_provider *components; /* copied; for files and for names in variables */
+    size_t component_count;
     struct otel_diagnostics diagnostics; /* report NULL = lines on stderr */
     int64_t exit_timeout_ms;             /* of otel_sdk_free; default 1,000 */
 };
@@ -144,6 +149,34 @@ struct otel_signal_stats {
 };
 OTEL_API void otel_sdk_stats(const otel_sdk *sdk, enum otel_signal signal,
                              struct otel_signal_stats *ret_stats);
+
+/* --- the variables, for help texts and doctors --- */
+struct otel_variable {
+    char name[64];
+    const char
+        *type; /* "boolean", "number", "milliseconds", "ratio", "word", "words", "text", "file", "secret" */
+    const char *default_value; /* "" = none */
+    const char *help;
+};
+/** Row `index` of what the SDK reads; false behind the last. */
+OTEL_API bool otel_variable_at(size_t index, struct otel_variable *ret_variable);
+
+/* Where a signal goes: one row for each exporter. */
+struct otel_destination {
+    enum otel_signal signal;
+    const char *component_type;     /* of the exporter: "otlp_grpc_span_exporter", … */
+    const char *endpoint;           /* "" = none; borrowed from the SDK */
+    const char *protocol;           /* "grpc", "http/protobuf", "http/json", "" */
+    bool insecure;                  /* a gRPC endpoint without scheme is spoken to in plain text */
+    const char *const *header_keys; /* values are secret; NULL-terminated */
+    struct otel_exporter_stats stats;
+};
+/** Row `index`; false behind the last. */
+OTEL_API bool otel_sdk_destination(const otel_sdk *sdk, size_t index,
+                                   struct otel_destination *ret_destination);
+/** Who sends: the resource as it is in force. */
+OTEL_API size_t otel_sdk_resource_count(const otel_sdk *sdk);
+OTEL_API struct otel_attribute otel_sdk_resource_at(const otel_sdk *sdk, size_t index);
 
 #ifdef __cplusplus
 }

@@ -29,3 +29,7 @@ const char *otel_system_variable(void *context, const char *name) {
     (void)context;
     return getenv(name);
 }
+
+int64_t otel_system_pid(void) {
+    return getpid();
+}

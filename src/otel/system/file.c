@@ -50,3 +50,14 @@ int otel_system_read_file(const char *path, size_t max, char **ret_text, size_t 
     *ret_len = len;
     return OTEL_OK;
 }
+
+int otel_system_open_append(const char *path, const char **ret_reason) {
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+    if (fd < 0)
+        *ret_reason = strerror(errno);
+    return fd;
+}
+
+void otel_system_close(int fd) {
+    close(fd);
+}

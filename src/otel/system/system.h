@@ -15,6 +15,7 @@ struct otel_id_generator otel_system_ids(void);
 struct otel_diagnostics otel_system_diagnostics(void);
 /** The process's environment, as otel_sdk_options' `variable`. */
 const char *otel_system_variable(void *context, const char *name);
+int64_t otel_system_pid(void);
 /** Bytes that nobody can foretell. */
 void otel_system_random(void *bytes, size_t len);
 /** A random (version 4) UUID as text with NUL. */
@@ -22,6 +23,13 @@ void otel_system_uuid(char text[37]);
 /** Whole file, at most `max` bytes, NUL-terminated, freed by the caller. 0; OTEL_FAILED with *ret_reason (static). */
 int otel_system_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
                           const char **ret_reason);
+
+/** Opens for appending, made if it is not there. A file descriptor, or -1 and *ret_reason. */
+int otel_system_open_append(const char *path, const char **ret_reason);
+void otel_system_close(int fd);
+/** Runs `run` for each item side by side, the first one in the calling thread; returns when all have. Where no thread can
+ *  be had, one after another. */
+void otel_system_together(void (*run)(void *item), void *const *items, size_t count);
 
 // --- fork and exit ---------------------------------------------------------------------------------------------------
 // A member is told of both. The list is the process's: the only mutable state of system/ beside the thread's ids.
