@@ -40,9 +40,15 @@ int otel_otlp_exporter_new(const struct otel_otlp_options *options, struct otel_
 /** People's text (console) or OTLP JSON lines (otlp/stdout) to a file descriptor. */
 int otel_console_exporter_new(enum otel_signal signal, int fd, struct otel_exporter *ret_exporter);
 int otel_json_lines_exporter_new(enum otel_signal signal, int fd, struct otel_exporter *ret_exporter);
-/** Keeps the batches, for tests: *ret_memory belongs to the exporter. */
+/** Keeps the batches, for tests: *ret_memory belongs to the exporter. After 4,096 of them export fails. */
 struct otel_memory_exporter;
 int otel_memory_exporter_new(enum otel_signal signal, struct otel_exporter *ret_exporter,
                              struct otel_memory_exporter **ret_memory);
+/** Any thread. */
+size_t otel_memory_exporter_count(struct otel_memory_exporter *memory);
+/** Its bytes are valid until they are cleared. False behind the last. */
+bool otel_memory_exporter_at(struct otel_memory_exporter *memory, size_t index,
+                             struct otel_export_batch *ret_batch);
+void otel_memory_exporter_clear(struct otel_memory_exporter *memory);
 
 #endif
