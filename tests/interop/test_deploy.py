@@ -253,4 +253,4 @@ def test_kubernetes_control_plane_refuses_an_empty_token():
     assert variables["FASTQUEUE_TOKEN"] == ""
     from harness import PROGRAM
     variables = {**variables, "FASTQUEUE_DATA_DIR": "none"}
-    assert "set credentials" in run(PROGRAM, *container["command"][1:], expect=78, **variables)
+    assert "set credentials" in run(PROGRAM, *container["args"][1:], expect=78, **variables)
