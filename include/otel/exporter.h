@@ -59,9 +59,10 @@ OTEL_API otel_sampler *otel_sampler_new(const struct otel_sampler_ops *ops, void
                                         const char *description);
 OTEL_API otel_sampler *otel_sampler_always_on(void);
 OTEL_API otel_sampler *otel_sampler_always_off(void);
-/** Keeps the traces whose id's low 64 bits lie below ratio * 2^64; the tracestate's `th` goes with it only if
- *  `write_threshold`. */
+/** Keeps the traces whose id's low 64 bits lie below ratio * 2^64: what most SDKs do under this name. */
 OTEL_API otel_sampler *otel_sampler_trace_id_ratio(double ratio);
+/** Under the same name the later rule of the specification, that of otel_sampler_probability: it keeps other traces. */
+OTEL_API otel_sampler *otel_sampler_trace_id_ratio_threshold(double ratio);
 /** Consistent probability sampling: keeps the traces whose randomness is at least the threshold, which it writes into the
  *  tracestate (`ot=th:…`). */
 OTEL_API otel_sampler *otel_sampler_probability(double ratio);
