@@ -98,6 +98,7 @@ struct otel_sdk_options {
     size_t view_count;
     const struct otel_metric_producer *producers;
     size_t producer_count;
+    size_t cardinality_limit; /* series of one metric; 0 = 2,000 */
     const struct otel_clock *clock;
     const struct otel_id_generator *ids;
     /* What the SDK is, instead of variables; borrowed during otel_sdk_new. NULL = variables, or the file they name. */

@@ -28,7 +28,7 @@ void fq_telemetry_settings_read(struct fq_telemetry_settings *settings,
 struct fq_telemetry_options {
     const char *(*variable)(void *context, const char *name); // NULL = the process's environment
     void *variable_context;
-    const fq_log *log;            // diagnostics; NULL = stderr
+    const fq_log *log;            // diagnostics; lives as long as the SDK; NULL = stderr
     const char *instance_note;    // worker id or the like, kept as resource attribute worker.id; NULL = none
     const struct otel_sink *sink; // as in otel_sdk_options
     void *metric_area;

@@ -16,12 +16,15 @@ static void prefer(struct otel_reader_options *reader, const struct otel_model_e
         reader->aggregation[OTEL_HISTOGRAM] = OTEL_AGGREGATE_EXPONENTIAL_HISTOGRAM;
 }
 
-static struct otel_reader_options periodic(const struct otel_model_reader *model,
+static struct otel_reader_options periodic(const struct otel_sdk_options *options,
+                                           const struct otel_model_reader *model,
                                            struct otel_exporter exporter) {
     struct otel_reader_options reader = {.exporter = exporter,
                                          .interval_ms = model != NULL ? model->interval_ms : 60000,
                                          .timeout_ms = model != NULL ? model->timeout_ms : 30000,
                                          .cardinality_limit = model != NULL ? model->cardinality_limit : 0};
+    if (reader.cardinality_limit == 0)
+        reader.cardinality_limit = options->cardinality_limit;
     if (reader.timeout_ms == 0)
         reader.timeout_ms = INT32_MAX; // no limit
     if (model != NULL)
@@ -39,11 +42,11 @@ static size_t make_readers(otel_sdk *sdk, const struct otel_sdk_options *options
         if (model->pull ||
             otel_sdk_make_exporter(sdk, options, OTEL_SIGNAL_METRICS, &model->exporter, &exporter) != OTEL_OK)
             continue;
-        ret[count++] = periodic(model, exporter);
+        ret[count++] = periodic(options, model, exporter);
         otel_sdk_note_outlet(sdk, OTEL_SIGNAL_METRICS, &model->exporter, exporter);
     }
     if (own != NULL && own->ops != NULL && count < OTEL_READERS_MAX) {
-        ret[count++] = periodic(config->readers, *own);
+        ret[count++] = periodic(options, config->readers, *own);
         otel_sdk_note_outlet(sdk, OTEL_SIGNAL_METRICS, NULL, *own);
     }
     return count;
