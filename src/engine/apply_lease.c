@@ -49,10 +49,37 @@ static void end_lease(fq_engine *engine, struct fq_task *task, enum fq_task_stat
     task->flags &= (uint8_t)~FQ_FLAG_BY_WALL;
 }
 
+// The record that replaces a task's whose attempt told its context; the task is on no list or timer meanwhile.
+static struct fq_task *keep_context(fq_engine *engine, struct fq_event *event) {
+    struct fq_task *old = event->task, *task = event->node;
+    if (task == NULL)
+        return old;
+    event->node = NULL;
+    event->task = task;
+    fq_task_count(engine, old, -1);
+    memcpy(task, old, offsetof(struct fq_task, tail));
+    fq_str fields = fq_task_fields(old);
+    size_t kept = old->payload_len + fq_fields_len_before(fields, FQ_FIELD_LAST_TRACEPARENT);
+    memcpy(task->tail, old->tail, kept);
+    char *end = fq_field_write(task->tail + kept, FQ_FIELD_LAST_TRACEPARENT, fq_task_last_context(event));
+    task->field_len = (uint32_t)(end - task->tail - task->payload_len);
+    fq_table_replace(&engine->tasks, fq_task_table_hash(engine, &old->id), fq_table_value(old),
+                     fq_table_value(task));
+    if ((task->flags & FQ_FLAG_UNIQUE) != 0) {
+        fq_str key = fq_field_get(fq_task_fields(task), FQ_FIELD_UNIQUE);
+        fq_table_replace(&engine->unique, fq_task_unique_hash(engine, key), fq_table_value(old),
+                         fq_table_value(task));
+    }
+    free(old);
+    fq_task_count(engine, task, 1);
+    return task;
+}
+
 void fq_apply_returned(fq_engine *engine, fq_decision *decision, struct fq_event *event) {
     struct fq_task *task = event->task;
     engine->hash -= fq_task_hash(task);
     end_lease(engine, task, FQ_TASK_PENDING);
+    task = keep_context(engine, event);
     if (event->type == FQ_EVENT_CRASHED) {
         task->crashes++;
         task->eligible_us = event->at_us;
@@ -73,6 +100,7 @@ void fq_apply_retried(fq_engine *engine, fq_decision *decision, struct fq_event 
     struct fq_task *task = event->task;
     engine->hash -= fq_task_hash(task);
     end_lease(engine, task, FQ_TASK_SCHEDULED);
+    task = keep_context(engine, event);
     task->moment = event->ended.due_us;
     task->eligible_us = event->at_us;
     fq_task_attach(engine, task, event->now_us);

@@ -11,8 +11,19 @@ static bool is_number(int tag) {
 }
 
 static bool is_known(int tag) {
-    return (tag >= FQ_FIELD_ENCODING && tag <= FQ_FIELD_RESULT_TTL_MS) ||
+    return (tag >= FQ_FIELD_ENCODING && tag <= FQ_FIELD_LAST_TRACEPARENT) ||
            (tag >= FQ_FIELD_RESULT && tag < FQ_FIELD_END);
+}
+
+size_t fq_field_size(size_t len) {
+    return HEAD + len;
+}
+
+char *fq_field_write(char *out, enum fq_field tag, fq_str value) {
+    out[0] = (char)tag;
+    fq_put_u32(out + 1, (uint32_t)value.len);
+    memcpy(out + HEAD, value.ptr, value.len);
+    return out + HEAD + value.len;
 }
 
 int fq_field_put(fq_buf *out, enum fq_field tag, fq_str value) {
@@ -23,10 +34,7 @@ int fq_field_put(fq_buf *out, enum fq_field tag, fq_str value) {
     int rc = fq_buf_reserve(out, HEAD + value.len);
     if (rc < 0)
         return rc;
-    char *p = fq_buf_tail(out);
-    p[0] = (char)tag;
-    fq_put_u32(p + 1, (uint32_t)value.len);
-    memcpy(p + HEAD, value.ptr, value.len);
+    (void)fq_field_write(fq_buf_tail(out), tag, value);
     fq_buf_commit(out, HEAD + value.len);
     return 0;
 }
@@ -72,9 +80,9 @@ int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent) {
     return value.len == NUMBER ? (int64_t)fq_get_u64(value.ptr) : absent;
 }
 
-size_t fq_fields_submit_len(fq_str fields) {
+size_t fq_fields_len_before(fq_str fields, enum fq_field tag) {
     size_t at = 0;
-    while (at < fields.len && (unsigned char)fields.ptr[at] < FQ_FIELD_SUBMIT_END)
+    while (at < fields.len && (unsigned char)fields.ptr[at] < tag)
         at += HEAD + fq_get_u32(fields.ptr + at + 1);
     return at;
 }

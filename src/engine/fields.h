@@ -18,7 +18,8 @@ enum fq_field {
     FQ_FIELD_TIMEOUT_MS = 7,
     FQ_FIELD_BACKOFF_MS = 8,
     FQ_FIELD_RESULT_TTL_MS = 9,
-    FQ_FIELD_SUBMIT_END = 32, // tags below come with the submit, tags above with the end
+    FQ_FIELD_LAST_TRACEPARENT = 10, // of the attempt before; comes with a retry
+    FQ_FIELD_SUBMIT_END = 32,       // tags below come with the submit, tags above with the end
     FQ_FIELD_RESULT = 33,
     FQ_FIELD_RESULT_ENCODING = 34,
     FQ_FIELD_ERROR_TYPE = 35,
@@ -29,6 +30,8 @@ enum fq_field {
     FQ_FIELD_END = 40
 };
 
+enum { FQ_LAST_TRACEPARENT_MAX = 128 }; // a longer one is not kept
+
 /** Appends one field; nothing for an empty text. 0 or FQ_ENOMEM. */
 int fq_field_put(fq_buf *out, enum fq_field tag, fq_str value);
 int fq_field_put_number(fq_buf *out, enum fq_field tag, int64_t value);
@@ -38,7 +41,15 @@ bool fq_fields_are_valid(fq_str fields, int from, int to);
 /** The value, or an empty slice. */
 fq_str fq_field_get(fq_str fields, enum fq_field tag);
 int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent);
-/** Bytes of the leading fields that came with the submit. */
-size_t fq_fields_submit_len(fq_str fields);
+/** Bytes of the leading fields with tags below `tag`. */
+size_t fq_fields_len_before(fq_str fields, enum fq_field tag);
+/** Bytes of the leading fields that stay with the task: those of the submit, and the context of an attempt before. */
+static inline size_t fq_fields_submit_len(fq_str fields) {
+    return fq_fields_len_before(fields, FQ_FIELD_SUBMIT_END);
+}
+/** Bytes that a field of `len` takes. */
+size_t fq_field_size(size_t len);
+/** Writes one field; returns its end. */
+char *fq_field_write(char *out, enum fq_field tag, fq_str value);
 
 #endif

@@ -19,6 +19,15 @@ static int put_error(fq_decision *decision, const struct fq_attempt_end *end, fq
     return fq_decide_fields_end(decision, rc);
 }
 
+// The context of an attempt that another one follows.
+static int put_context(fq_decision *decision, const struct fq_attempt_end *end) {
+    if (end->traceparent.len == 0 || end->traceparent.len > FQ_LAST_TRACEPARENT_MAX)
+        return 0;
+    fq_decide_fields_begin(decision);
+    int rc = fq_field_put(&decision->scratch, FQ_FIELD_RUN_TRACEPARENT, end->traceparent);
+    return fq_decide_fields_end(decision, rc);
+}
+
 static int add_end(const fq_engine *engine, fq_decision *decision, struct fq_now now, struct fq_task *task,
                    enum fq_event_type type, const struct fq_attempt_end *end) {
     struct fq_event *event = fq_decide_about(engine, decision, type, now, task);
@@ -48,8 +57,10 @@ int fq_lease_lost(const fq_engine *engine, fq_decision *decision, struct fq_now 
         return add_cancelled(engine, decision, now, task, end);
     if (task->started_us == 0 && end->started_us == 0)
         return add_end(engine, decision, now, task, FQ_EVENT_RETURNED, end);
-    if (task->crashes + 1u < engine->config.crash_max)
-        return add_end(engine, decision, now, task, FQ_EVENT_CRASHED, end);
+    if (task->crashes + 1u < engine->config.crash_max) {
+        int rc = add_end(engine, decision, now, task, FQ_EVENT_CRASHED, end);
+        return rc < 0 ? rc : put_context(decision, end);
+    }
     int rc = add_end(engine, decision, now, task, FQ_EVENT_FAILED, end);
     if (rc < 0)
         return rc;
@@ -79,5 +90,5 @@ int fq_lease_failed(const fq_engine *engine, fq_decision *decision, struct fq_no
     int64_t delay_ms = fq_retry_delay_ms(base_ms, engine->config.backoff_max_ms, failures, random);
     struct fq_event *event = &decision->events[decision->event_count - 1];
     event->ended.due_us = fq_time_add(event->at_us, delay_ms * FQ_US_PER_MS);
-    return 0;
+    return put_context(decision, end);
 }

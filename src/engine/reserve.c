@@ -90,6 +90,17 @@ static int reserve_successor(struct fq_event *event, bool drop_payload, size_t m
     return event->node != NULL ? 0 : FQ_ENOMEM;
 }
 
+// A record that holds the ended attempt's context as well, if it told one.
+static int reserve_retry(struct fq_event *event) {
+    fq_str context = fq_task_last_context(event);
+    if (context.len == 0)
+        return 0;
+    const struct fq_task *task = event->task;
+    size_t kept = fq_fields_len_before(fq_task_fields(task), FQ_FIELD_LAST_TRACEPARENT);
+    event->node = new_node(task->payload_len + kept + fq_field_size(context.len));
+    return event->node != NULL ? 0 : FQ_ENOMEM;
+}
+
 static int reserve_new_task(const fq_engine *engine, fq_decision *decision, struct fq_event *event,
                             fq_str name, size_t tail_len, bool unique) {
     event->node = new_node(tail_len);
@@ -120,8 +131,8 @@ static int reserve_event(const fq_engine *engine, fq_decision *decision, struct 
                                 (event->image.flags & FQ_FLAG_UNIQUE) != 0);
     case FQ_EVENT_GRANTED: needs->boot++; return reserve_worker(engine, reservation, event->granted.worker);
     case FQ_EVENT_RETRIED:
-    case FQ_EVENT_RETURNED:
-    case FQ_EVENT_CRASHED: needs->boot++, needs->wall++; return 0;
+    case FQ_EVENT_CRASHED: needs->boot++, needs->wall++; return reserve_retry(event);
+    case FQ_EVENT_RETURNED: needs->boot++, needs->wall++; return 0;
     case FQ_EVENT_ELIGIBLE: needs->wall++; return 0;
     case FQ_EVENT_COMPLETED:
     case FQ_EVENT_CANCELLED:

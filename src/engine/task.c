@@ -110,6 +110,11 @@ void fq_task_mark_started(fq_engine *engine, struct fq_task *task, int64_t start
     fq_task_count(engine, task, 1);
 }
 
+fq_str fq_task_last_context(const struct fq_event *event) {
+    fq_str context = fq_field_get(event->ended.fields, FQ_FIELD_RUN_TRACEPARENT);
+    return context.len <= FQ_LAST_TRACEPARENT_MAX ? context : (fq_str){"", 0};
+}
+
 // --- places ---------------------------------------------------------------------------------------------------------
 int64_t fq_task_expires_us(const struct fq_task *task) {
     if ((task->flags & FQ_FLAG_EXPIRES) == 0)

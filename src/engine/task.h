@@ -47,6 +47,8 @@ static inline fq_str fq_task_fields(const struct fq_task *task) {
 static inline size_t fq_task_record_size(size_t tail_len) {
     return offsetof(struct fq_task, tail) + tail_len;
 }
+/** The context of the attempt that a RETRIED or CRASHED event ends, to be kept for the next one; empty = none. */
+fq_str fq_task_last_context(const struct fq_event *event);
 /** What a finished task is counted with against the cap of results. */
 size_t fq_task_cost(const struct fq_task *task);
 int64_t fq_task_result_ttl_ms(const fq_engine *engine, const struct fq_task *task);

@@ -80,7 +80,8 @@ struct fq_task_view {
     fq_str error_type;      // FAILURE, CANCELLED, EXPIRED
     fq_str error_message;
     fq_str error_stack;
-    fq_str run_traceparent; // the execute span's context, from COMPLETE/FAIL
+    fq_str run_traceparent;  // the execute span's context, from COMPLETE/FAIL
+    fq_str last_traceparent; // of the attempt before the current one that told it, from FAIL
 };
 
 #endif

@@ -14,6 +14,7 @@ static void show_fields(struct fq_task_view *view, fq_str fields) {
         .baggage = fq_field_get(fields, FQ_FIELD_BAGGAGE),
         .unique = fq_field_get(fields, FQ_FIELD_UNIQUE),
     };
+    view->last_traceparent = fq_field_get(fields, FQ_FIELD_LAST_TRACEPARENT);
     view->timeout_ms = fq_field_number(fields, FQ_FIELD_TIMEOUT_MS, 0);
     view->expires_us = fq_field_number(fields, FQ_FIELD_EXPIRES_US, 0);
 }

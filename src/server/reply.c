@@ -135,6 +135,7 @@ void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *vi
     size_t contexts = options->traceparent.len > 0 ? 1 : 0;
     contexts += options->tracestate.len > 0 ? 1 : 0;
     contexts += options->baggage.len > 0 ? 1 : 0;
+    contexts += view->last_traceparent.len > 0 ? 1 : 0;
     fq_resp_write_map(writer, 12 + contexts);
     fq_resp_write_raw(writer, KEY(2, "id"));
     fq_reply_uuid(writer, &view->id);
@@ -156,4 +157,6 @@ void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *vi
         put_text(writer, KEY(10, "tracestate"), options->tracestate);
     if (options->baggage.len > 0)
         put_text(writer, KEY(7, "baggage"), options->baggage);
+    if (view->last_traceparent.len > 0) // of the attempt before, for this one to link to
+        put_text(writer, KEY(20, "previous_traceparent"), view->last_traceparent);
 }

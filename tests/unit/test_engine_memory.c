@@ -187,13 +187,15 @@ static void without_memory_nothing_changes(void **state) {
             command.fail.id = id;
             command.fail.token = token;
             command.fail.message = FQ_STR("no");
+            command.fail.declared_retries = i == 5;
+            command.fail.traceparent = FQ_STR("00-y");
         } else {
             command.complete.id = id;
             command.complete.token = token;
             command.complete.result = FQ_STR("1");
         }
         sweep(&rig, &command);
-        if (i % 2 != 0) {
+        if (i % 2 != 0 && i != 5) {
             command =
                 (struct fq_command){.type = i % 4 == 1 ? FQ_COMMAND_DEAD_REQUEUE : FQ_COMMAND_DEAD_PURGE};
             command.one = command.type == FQ_COMMAND_DEAD_PURGE;

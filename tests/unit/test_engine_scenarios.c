@@ -197,6 +197,7 @@ static void do_fail(struct stage *stage) {
     command.fail.token = token_of(stage, stage->words[1]);
     command.fail.type = text(stage, "type");
     command.fail.message = text(stage, "message");
+    command.fail.traceparent = text(stage, "traceparent");
     command.fail.no_retry = has_word(stage, "noretry");
     command.fail.crash = has_word(stage, "crash");
     command.fail.started_us = started_us(stage);
@@ -331,6 +332,8 @@ static void do_task(struct stage *stage) {
     expect_text(stage, "worker", view.worker);
     expect_text(stage, "presence", fq_str_of(presences[view.result_presence]));
     expect_text(stage, "traceparent", view.options.traceparent);
+    expect_text(stage, "previous", view.last_traceparent);
+    expect_text(stage, "ran", view.run_traceparent);
 }
 
 static void do_count(struct stage *stage) {
