@@ -17,6 +17,8 @@ if ! FASTQUEUE_INTEROP=$($here/build.sh); then
 fi
 export FASTQUEUE_INTEROP FASTQUEUE_BUILD=$build FASTQUEUE_BINARY=${FASTQUEUE_BINARY:-$build/bin/fastqueue}
 
+cmake --build "$build" --target otel_witness >/dev/null
+
 venv="$build/interop-venv"
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 stamp="$venv/requirements.stamp"
