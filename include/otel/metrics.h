@@ -148,6 +148,26 @@ struct otel_metric_producer {
     struct otel_scope_info scope; /* copied */
 };
 
+/* --- exemplars: how the program itself chooses which measurements are kept as examples (set by a view) --- */
+struct otel_reservoir_exemplar {
+    double value;
+    int64_t unix_ns;
+    uint8_t trace_id[16], span_id[8];        /* all zero = none */
+    const struct otel_attribute *attributes; /* what the stream left out; memory of the reservoir */
+    size_t attribute_count;
+};
+struct otel_reservoir_ops {
+    /* A reservoir for one series; `bounds` of an explicit histogram, else NULL. NULL = no exemplars. */
+    void *(*create)(void *context, const double *bounds, size_t bound_count);
+    /* A measurement that passed the exemplar filter. One call at a time for a reservoir. `attributes`: all that were given.
+     * `span`: NULL = none; `context`: the current one. */
+    void (*offer)(void *self, double value, int64_t unix_ns, const struct otel_attribute *attributes,
+                  size_t count, const struct otel_span_context *span, const otel_context *context);
+    /* What it holds now, at most `max`. Valid until the next call. */
+    size_t (*collect)(void *self, struct otel_reservoir_exemplar *ret_exemplars, size_t max);
+    void (*free)(void *self);
+};
+
 /** Collects and exports now. */
 OTEL_API int otel_meter_provider_flush(otel_meter_provider *provider, int64_t timeout_ms);
 /** Collects and exports for the last time. */

@@ -66,6 +66,8 @@ struct otel_view_options {
     int max_size, max_scale; /* exponential; 0 = 160, 20 */
     bool no_min_max;
     size_t cardinality_limit; /* 0 = the reader's */
+    const struct otel_reservoir_ops *reservoir; /* NULL = the specification's choice */
+    void *reservoir_context;
 };
 void otel_view_options_init(struct otel_view_options *options);
 

@@ -46,6 +46,24 @@ int otel_meter_provider_add_producer(otel_meter_provider *provider,
 int otel_meter_provider_collect(otel_meter_provider *provider, size_t reader, fq_buf *out,
                                 size_t *ret_point_count);
 void otel_meter_provider_stats(const otel_meter_provider *provider, struct otel_signal_stats *ret_stats);
+// What otel.sdk.metric_reader.* say of one reader.
+struct otel_reader_stats {
+    uint64_t collections, failed_collections;
+    double collection_s, collection_min_s, collection_max_s; // sum, least, greatest
+    uint64_t points;                                         // collected
+    uint64_t exports, failed_exports, exported_points, failed_points, points_in_flight;
+    int64_t last_success_unix_ns;
+};
+size_t otel_meter_provider_reader_count(const otel_meter_provider *provider);
+void otel_meter_provider_reader_stats(const otel_meter_provider *provider, size_t reader,
+                                      struct otel_reader_stats *ret_stats);
+// Measurements that came to nothing (not finite, negative for a counter), that went to an overflow point, and that found no
+// memory.
+struct otel_measurement_stats {
+    uint64_t ignored, overflowed, lost;
+};
+void otel_meter_provider_measurement_stats(const otel_meter_provider *provider,
+                                           struct otel_measurement_stats *ret_stats);
 void otel_meter_provider_fork_prepare(otel_meter_provider *provider);
 void otel_meter_provider_fork_parent(otel_meter_provider *provider);
 void otel_meter_provider_fork_child(otel_meter_provider *provider, const void *resource, size_t resource_len);
