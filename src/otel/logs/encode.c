@@ -18,8 +18,9 @@ enum {
     FIELD_SPAN_ID = 10,
     FIELD_OBSERVED = 11,
     FIELD_EVENT_NAME = 12,
-    FIXED_FIELDS_MAX = 96, // all fields but texts, body and attributes
-    NAME_MAX_LEN = 1024,   // of severity text and event name
+    HEAD_FIELDS_MAX = 32, // time, severity, head of its text
+    TAIL_FIELDS_MAX = 64, // what follows the attributes, without the event name
+    NAME_MAX_LEN = 1024,  // of severity text and event name
     ON_STACK = 2048,
     KEPT_MAX = 512,
 };
@@ -73,8 +74,8 @@ static size_t body_size_max(const struct otel_value *body) {
 
 static size_t size_max(const struct otel_log_record *record, const struct otel_value *body,
                        const struct kept *kept) {
-    size_t size = FIXED_FIELDS_MAX + body_size_max(body) + 3 * cut_name(record->severity_text) +
-                  3 * cut_name(record->event_name);
+    size_t size = HEAD_FIELDS_MAX + TAIL_FIELDS_MAX + body_size_max(body) +
+                  3 * cut_name(record->severity_text) + 3 * cut_name(record->event_name);
     for (uint32_t i = 0; i < kept->count; i++)
         size += otel_attribute_size_max(kept->at[i]);
     return size;
@@ -110,7 +111,7 @@ static void write_attributes(struct otel_pb *pb, const struct kept *kept, uint32
 
 static void write_record(struct otel_pb *pb, const struct otel_log_record *record, struct otel_value body,
                          struct kept *kept, uint32_t value_limit) {
-    size_t tail = FIXED_FIELDS_MAX + 3 * cut_name(record->event_name);
+    size_t tail = TAIL_FIELDS_MAX + 3 * cut_name(record->event_name);
     otel_pb_fixed64(pb, FIELD_TIME, (uint64_t)record->unix_ns);
     if (record->severity > 0)
         otel_pb_uint(pb, FIELD_SEVERITY, (uint64_t)record->severity);
