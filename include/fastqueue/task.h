@@ -73,6 +73,37 @@ FQ_API int fq_task_arg_string(fq_task *task, size_t position, const char *name, 
 /** Borrowed; NULL if absent. */
 FQ_API struct json_t *fq_task_arg_json(fq_task *task, size_t position, const char *name);
 
+/* --- telemetry ---
+ * Inside of a task's function its span `worker.execute_task` is current: otel_span_current() of <otel/trace.h> gives it, spans
+ * started there are its children, and a client used there hands it on. Task modules find the otel_ functions in the program
+ * that loads them. With telemetry off all of these give NULL, which every otel_ function takes. */
+struct otel_tracer;
+struct otel_meter;
+/** For spans of the task's own: OTEL_SPAN_SCOPE(fq_task_tracer(task), "resize") { … }. Lives as long as the process. */
+FQ_API struct otel_tracer *fq_task_tracer(fq_task *task);
+/** For measurements of the task's own: otel_counter(fq_task_meter(task), …). Lives as long as the process. */
+FQ_API struct otel_meter *fq_task_meter(fq_task *task);
+/* The numbers of OpenTelemetry's severities. */
+enum fq_task_severity {
+    FQ_TASK_DEBUG = 5,
+    FQ_TASK_INFO = 9,
+    FQ_TASK_WARNING = 13,
+    FQ_TASK_ERROR = 17,
+};
+/** A log record with the task's id, attempt and span when log records are exported (OTEL_LOGS_EXPORTER); otherwise a line on
+ *  standard error. printf format, cut at 4,000 bytes. */
+FQ_API void fq_task_log(fq_task *task, int severity, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Calls `body` in a span `task.<name>` of its own, child of the attempt's: what FQ_TASK_TRACED does. */
+FQ_API int fq_task_run_traced(fq_task *task, int (*body)(fq_task *task));
+/** As FQ_TASK, with a span `task.<name>` around the function. */
+#define FQ_TASK_TRACED(task_name)                                                                            \
+    static int fq_task_traced_##task_name(fq_task *task);                                                    \
+    FQ_TASK(task_name) {                                                                                     \
+        return fq_task_run_traced(task, fq_task_traced_##task_name);                                         \
+    }                                                                                                        \
+    static int fq_task_traced_##task_name(fq_task *task)
+
 /* Results: each returns what the task function returns. A result that cannot be encoded fails the task. */
 FQ_API int fq_task_result_null(fq_task *task);
 FQ_API int fq_task_result_int(fq_task *task, int64_t value);

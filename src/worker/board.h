@@ -7,7 +7,8 @@
 // LAYOUT (all numbers are native 64-bit words; the places are compiled in, nothing in the board says where things are)
 //
 //   0         header, one page. `magic` and `version` by the supervisor before the runner starts. Each word has one
-//             writer: orders, asleep by the supervisor (asleep is cleared by the runner); the rest by the runner.
+//             writer: orders, asleep, what was read of its output by the supervisor
+//             (asleep is cleared by the runner); the rest by the runner.
 //   4 KiB     FQ_BOARD_SLOTS slots of 128 bytes, one for each task that the runner holds.
 //   +         the names that the runner declared: for each a 2-byte length and its bytes; names_count, names_size in the
 //             header. Written once, before the runner says that it is ready.
@@ -86,7 +87,8 @@ enum fq_board_word {
     FQ_BOARD_RING_HEAD,
     FQ_BOARD_RING_TAIL,
     FQ_BOARD_RING_DROPPED, // records that found no room
-    FQ_BOARD_LAST_ON_CPU,  // slot + 1 of the task whose code was on the processor last; 0 = none yet
+    FQ_BOARD_OUT_READ, // bytes of the runner's standard output that the supervisor has read << 1 | 1 while it reads
+    FQ_BOARD_ERR_READ, // of its standard error likewise
     FQ_BOARD_WORD_COUNT
 };
 

@@ -32,10 +32,14 @@ static void run_one(fq_runner *runner, const struct fq_c_modules *modules, fq_ta
                     const struct fq_runner_task *given) {
     const struct fq_task_entry *entry = modules->tasks[given->name_index];
     fq_task_begin(task, runner, given);
+    fq_task_enter(task);
     int returned = entry->run(task);
     // A child that the task forked came back from it: the task is its parent's to report.
     if (fq_runner_is_forked(runner))
         _exit(0);
+    fq_task_leave(task);
+    if (fq_runner_config(runner).logs)
+        fflush(stdout);
     struct fq_runner_outcome outcome = fq_task_outcome(task, returned);
     fq_runner_finish(runner, given->slot, &outcome);
     fq_task_end(task);
@@ -71,6 +75,9 @@ int fq_runner_main(int argc, char **argv) {
     else if ((failed = fq_runner_declare(runner, modules.names, modules.count)) < 0)
         fq_runner_declare_failed(runner, fq_runner_error(runner));
     fq_task *task = failed < 0 ? NULL : calloc(1, sizeof *task);
+    // What a task prints is seen when it prints it, and as its own.
+    if (fq_runner_config(runner).logs)
+        setvbuf(stdout, NULL, _IOLBF, 0);
     if (task != NULL)
         run_all(runner, &modules, task);
     fq_runner_close(runner);

@@ -66,8 +66,15 @@ static bool arrange_descriptors(const struct fq_process_spec *spec, int error_fd
     int control = fcntl(spec->control_fd, F_DUPFD, FD_SPARE);
     int report = fcntl(error_fd, F_DUPFD, FD_SPARE);
     int null = open("/dev/null", O_RDONLY);
+    int output[2];
+    for (int i = 0; i < 2; i++)
+        output[i] =
+            fcntl(spec->output_fds[i] >= 0 ? spec->output_fds[i] : STDOUT_FILENO + i, F_DUPFD, FD_SPARE);
     if (board < 0 || control < 0 || report < 0 || null < 0)
         return false;
+    for (int i = 0; i < 2; i++)
+        if (spec->output_fds[i] >= 0 && (output[i] < 0 || dup2(output[i], STDOUT_FILENO + i) < 0))
+            return false;
     return dup2(null, 0) == 0 && dup2(board, FD_BOARD) == FD_BOARD &&
            dup2(control, FD_CONTROL) == FD_CONTROL && dup3(report, FD_ERROR, O_CLOEXEC) == FD_ERROR &&
            close_range(FD_ERROR + 1, ~0u, 0) == 0;

@@ -15,6 +15,7 @@ struct fq_process_spec {
     const char *const *argv; // NULL at its end; argv[0] is looked for in PATH if it has no slash
     int board_fd;            // becomes descriptor 3
     int control_fd;          // becomes descriptor 4
+    int output_fds[2];       // become descriptors 1 and 2; -1 = ours
     bool allow_core;         // leave the core limit alone; else no core files
 };
 

@@ -14,8 +14,8 @@
 
 enum { FQ_RING_RECORD_MAX = 64 * 1024 };
 
-// What a record holds; numbers are shared by both sides.
-enum fq_ring_type { FQ_RING_SPAN = 1, FQ_RING_METRIC = 2, FQ_RING_LOG = 3 };
+// What a record holds; numbers are shared by both sides. SPAN and LOG as in otel/exporter.h, MARK: struct fq_output_mark.
+enum fq_ring_type { FQ_RING_SPAN = 1, FQ_RING_LOG = 3, FQ_RING_MARK = 4 };
 
 // --- writers ---------------------------------------------------------------------------------------------------------
 /** Room for `len` bytes (1 … FQ_RING_RECORD_MAX), to be filled and committed soon: records behind it wait. NULL when

@@ -175,7 +175,11 @@ static int open_all(fq_runner *runner) {
     if (error < 0)
         return error;
     error = check_version(runner);
-    return error < 0 ? error : open_link(runner);
+    if (error == 0)
+        error = open_link(runner);
+    if (error == 0 && runner->setup.telemetry)
+        runner->telemetry = fq_runner_telemetry_new(runner);
+    return error;
 }
 
 int fq_runner_open(fq_runner **ret_runner, char *errstr, size_t errstr_size) {
@@ -220,6 +224,8 @@ fq_runner *fq_runner_close(fq_runner *runner) {
         fq_runner_release_held(runner);
         fq_runner_flush(runner, CLOSE_WAIT_MS);
     }
+    if (!fq_runner_is_forked(runner))
+        runner->telemetry = fq_runner_telemetry_free(runner->telemetry);
     if (runner->link.session != NULL)
         fq_link_close(&runner->link);
     fq_board_close(&runner->board);
@@ -298,6 +304,8 @@ int fq_runner_declare(fq_runner *runner, const fq_str *names, size_t count) {
         snprintf(runner->error, sizeof runner->error, "task names: %s", fq_strerror(error));
         return error;
     }
+    if (runner->telemetry != NULL)
+        fq_runner_telemetry_names(runner->telemetry);
     return fq_control_send(runner->control_fd, FQ_CONTROL_READY, FQ_VERSION, sizeof FQ_VERSION - 1);
 }
 
@@ -339,11 +347,15 @@ struct fq_runner_config fq_runner_config(const fq_runner *runner) {
                              : coroutines > 0                                  ? FQ_BOARD_SLOTS / 2
                                                                                : 1,
         .allow_pickle = runner->setup.allow_pickle,
+        .logs = runner->telemetry != NULL && runner->telemetry->logs,
         .should_share = (fq_board_get(&runner->board, FQ_BOARD_ORDERS) & FQ_ORDER_FILTER) != 0,
     };
 }
 
 void fq_runner_on_cpu(fq_runner *runner, uint32_t slot) {
+    // What it printed until here is its own, whenever it is read.
+    if (slot == FQ_RUNNER_NO_SLOT && runner->telemetry != NULL)
+        fq_output_mark_on_cpu(runner->telemetry);
     fq_board_set(&runner->board, FQ_BOARD_ON_CPU, slot == FQ_RUNNER_NO_SLOT ? 0 : (uint64_t)slot + 1);
 }
 

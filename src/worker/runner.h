@@ -38,6 +38,7 @@
 
 #include "base/str.h"
 #include "fastqueue/error.h"
+#include "otel/sdk.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -55,10 +56,11 @@ struct fq_runner_task {
     char id[37];
     uint64_t token;
     uint32_t attempt;
-    fq_str name, payload, encoding, traceparent, tracestate, baggage,
-        priority;       // until fq_runner_finish of the slot
-    int64_t timeout_ms; // 0 = none
-    int64_t submitted_ms, eligible_ms;
+    // Until fq_runner_finish of the slot, each with a NUL behind it.
+    fq_str name, payload, encoding, traceparent, tracestate, baggage, priority;
+    fq_str previous_traceparent;                   // of the attempt before this one; empty = none or unknown
+    int64_t timeout_ms;                            // 0 = none
+    int64_t submitted_ms, eligible_ms, granted_ms; // unix; 0 = unknown
 };
 
 /** Opens what the supervisor handed down in the environment (FASTQUEUE_RUNNER_FDS). 0 or an error with fq_runner_error. */
@@ -72,6 +74,7 @@ struct fq_runner_config {
     uint32_t async_concurrency; // coroutines at once
     bool allow_pickle;
     bool should_share; // runners of another kind serve the same worker
+    bool logs;         // telemetry is on and log records are exported
 };
 struct fq_runner_config fq_runner_config(const fq_runner *runner);
 
@@ -132,6 +135,13 @@ bool fq_runner_is_forked(const fq_runner *runner);
 void fq_runner_forked(fq_runner *runner);
 /** The last trouble with the connection as a sentence, "" if there was none. */
 const char *fq_runner_error(const fq_runner *runner);
+
+/** The SDK of this process when telemetry is on, else NULL: what it records leaves through the board, and the supervisor
+ *  exports it. It is also otel_sdk_global(). Borrowed; ends with the runner. */
+otel_sdk *fq_runner_sdk(const fq_runner *runner);
+/** The span `worker.execute_task` of a task that has begun and not finished; NULL when telemetry is off. Borrowed: whoever
+ *  keeps it longer retains it. The caller makes it current while the task's code runs. */
+otel_span *fq_runner_span(const fq_runner *runner, uint32_t slot);
 
 /** The board, whose ring (ring.h) takes records for the supervisor from any thread of this process. */
 struct fq_board;

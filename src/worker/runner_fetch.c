@@ -89,9 +89,9 @@ void fq_runner_fetch(fq_runner *runner, uint32_t want, int64_t now_us) {
 
 // One task of the answer, its slices borrowing from the session.
 struct grant {
-    fq_str id, name, payload, encoding, priority, traceparent, tracestate, baggage;
+    fq_str id, name, payload, encoding, priority, traceparent, tracestate, baggage, previous;
     uint64_t token;
-    int64_t attempt, timeout_ms, submitted_ms, eligible_ms;
+    int64_t attempt, timeout_ms, submitted_ms, eligible_ms, granted_ms;
 };
 
 static int64_t integer_of(const struct fq_value *value) {
@@ -109,18 +109,20 @@ static bool read_grant(const struct fq_value *values, uint32_t at, struct grant 
         fq_str *text;
         int64_t *number;
     } fields[] = {
-        {FQ_STR("id"),           &grant.id,          NULL               },
-        {FQ_STR("name"),         &grant.name,        NULL               },
-        {FQ_STR("payload"),      &grant.payload,     NULL               },
-        {FQ_STR("encoding"),     &grant.encoding,    NULL               },
-        {FQ_STR("priority"),     &grant.priority,    NULL               },
-        {FQ_STR("attempt"),      NULL,               &grant.attempt     },
-        {FQ_STR("timeout"),      NULL,               &grant.timeout_ms  },
-        {FQ_STR("submitted_at"), NULL,               &grant.submitted_ms},
-        {FQ_STR("eligible_at"),  NULL,               &grant.eligible_ms },
-        {FQ_STR("traceparent"),  &grant.traceparent, NULL               },
-        {FQ_STR("tracestate"),   &grant.tracestate,  NULL               },
-        {FQ_STR("baggage"),      &grant.baggage,     NULL               },
+        {FQ_STR("id"),                   &grant.id,          NULL               },
+        {FQ_STR("name"),                 &grant.name,        NULL               },
+        {FQ_STR("payload"),              &grant.payload,     NULL               },
+        {FQ_STR("encoding"),             &grant.encoding,    NULL               },
+        {FQ_STR("priority"),             &grant.priority,    NULL               },
+        {FQ_STR("attempt"),              NULL,               &grant.attempt     },
+        {FQ_STR("timeout"),              NULL,               &grant.timeout_ms  },
+        {FQ_STR("submitted_at"),         NULL,               &grant.submitted_ms},
+        {FQ_STR("eligible_at"),          NULL,               &grant.eligible_ms },
+        {FQ_STR("traceparent"),          &grant.traceparent, NULL               },
+        {FQ_STR("tracestate"),           &grant.tracestate,  NULL               },
+        {FQ_STR("baggage"),              &grant.baggage,     NULL               },
+        {FQ_STR("granted_at"),           NULL,               &grant.granted_ms  },
+        {FQ_STR("previous_traceparent"), &grant.previous,    NULL               },
     };
     bool has_token = false;
     uint32_t key = at + 1;
@@ -156,7 +158,8 @@ static fq_str keep(char **at, fq_str text) {
 
 static bool copy_task(struct fq_runner_slot *slot, const struct grant *grant) {
     size_t size = grant->name.len + grant->payload.len + grant->encoding.len + grant->priority.len +
-                  grant->traceparent.len + grant->tracestate.len + grant->baggage.len + 7;
+                  grant->traceparent.len + grant->tracestate.len + grant->baggage.len + grant->previous.len +
+                  8;
     if (size > slot->text_capacity) {
         char *text = realloc(slot->text, size);
         if (text == NULL)
@@ -173,6 +176,7 @@ static bool copy_task(struct fq_runner_slot *slot, const struct grant *grant) {
     task->traceparent = keep(&at, grant->traceparent);
     task->tracestate = keep(&at, grant->tracestate);
     task->baggage = keep(&at, grant->baggage);
+    task->previous_traceparent = keep(&at, grant->previous);
     return true;
 }
 
@@ -217,6 +221,8 @@ static bool hold(fq_runner *runner, const struct grant *grant, int64_t now_us) {
         grant->timeout_ms > 0 ? grant->timeout_ms : runner->names[slot->name].defaults.timeout_ms;
     slot->task.submitted_ms = grant->submitted_ms;
     slot->task.eligible_ms = grant->eligible_ms;
+    slot->task.granted_ms = grant->granted_ms;
+    slot->received_us = now_us;
     struct fq_board_task entry = {
         id, grant->token, (uint32_t)name, slot->task.attempt, slot->task.timeout_ms, now_us};
     slot->sequence = fq_slot_put(&runner->board, index, &entry);

@@ -89,7 +89,7 @@ static void fill_report(const fq_runner *runner, const struct fq_runner_slot *sl
                         const struct fq_runner_outcome *outcome, int64_t now_us,
                         struct fq_report *ret_report) {
     *ret_report = (struct fq_report){.outcome = *outcome,
-                                     .started_ms = slot->begun_wall_ms,
+                                     .started_ms = slot->begun_wall_us / FQ_US_PER_MS,
                                      .run_us = now_us > slot->begun_us ? now_us - slot->begun_us : 0};
     const struct fq_runner_defaults *defaults = &runner->names[slot->name].defaults;
     ret_report->outcome.declared_retries = outcome->ok ? 0 : defaults->retries;
@@ -117,7 +117,10 @@ void fq_runner_finish(fq_runner *runner, uint32_t slot_index, const struct fq_ru
     struct fq_runner_slot *slot = &runner->slots[slot_index];
     int64_t now_us = fq_runner_now_us();
     struct fq_report report;
+    char traceparent[OTEL_TRACEPARENT_TEXT];
     fill_report(runner, slot, outcome, now_us, &report);
+    if (runner->telemetry != NULL)
+        fq_execute_identify(runner->telemetry, slot_index, &report.outcome, traceparent);
     fq_runner_learn(runner, slot->name, report.run_us);
     bool gathered = gather(runner, slot_index, &report, now_us);
     if (!gathered)
@@ -127,6 +130,12 @@ void fq_runner_finish(fq_runner *runner, uint32_t slot_index, const struct fq_ru
         for (;;)
             (void)poll(NULL, 0, -1);
     }
+    if (runner->telemetry != NULL)
+        fq_output_mark_task(runner->telemetry, slot_index);
+    // Behind the move: a task that was killed has no second span, and one whose span is lost with this process is ended
+    // by the supervisor.
+    if (runner->telemetry != NULL)
+        fq_execute_end(runner->telemetry, slot_index, outcome, report.run_us);
     runner->running_count--;
     fq_board_set(&runner->board, FQ_BOARD_FINISHED, fq_board_get(&runner->board, FQ_BOARD_FINISHED) + 1);
     if (fq_board_get(&runner->board, FQ_BOARD_ON_CPU) == (uint64_t)slot_index + 1)
@@ -151,15 +160,21 @@ int fq_runner_begin(fq_runner *runner, uint32_t slot_index) {
         fq_link_write(&runner->link, now.boot_us);
     }
     fq_slot_set_started(&runner->board, slot_index, now.boot_us);
+    if (runner->telemetry != NULL)
+        fq_execute_begin(runner->telemetry, slot_index, now);
     if (!fq_slot_move(&runner->board, slot_index, FQ_SLOT_HELD, FQ_SLOT_RUNNING)) {
+        if (runner->telemetry != NULL)
+            fq_execute_discard(runner->telemetry, slot_index);
         fq_runner_slot_lost(runner, slot_index);
         return 0;
     }
+    if (runner->telemetry != NULL)
+        fq_execute_begun(runner->telemetry, slot_index);
     slot->begun_us = now.boot_us;
-    slot->begun_wall_ms = now.wall_us / FQ_US_PER_MS;
+    slot->begun_wall_us = now.wall_us;
     runner->running_count++;
     fq_board_set(&runner->board, FQ_BOARD_STARTED, fq_board_get(&runner->board, FQ_BOARD_STARTED) + 1);
-    fq_board_set(&runner->board, FQ_BOARD_ON_CPU, (uint64_t)slot_index + 1);
+    fq_runner_on_cpu(runner, slot_index);
     return 1;
 }
 

@@ -9,6 +9,7 @@
 #include "worker/link.h"
 #include "worker/outcome.h"
 #include "worker/runner.h"
+#include "worker/telemetry_runner.h"
 
 #include <sys/types.h>
 
@@ -25,7 +26,7 @@ struct fq_runner_slot {
     fq_uuid id;
     uint32_t name;
     uint32_t sequence;
-    int64_t begun_us, begun_wall_ms;
+    int64_t received_us, begun_us, begun_wall_us;
     char *text; // all strings of the task, each with a NUL behind; reused from task to task
     size_t text_capacity;
 };
@@ -71,6 +72,7 @@ struct fq_runner {
     int64_t fetch_after_us; // the server refused: not before
     uint64_t *fork_mark;    // 0 in a forked child
     bool leaving, orphaned, forked;
+    struct fq_runner_telemetry *telemetry; // NULL = off
 };
 
 // Tags of requests: kind in the low byte, slot above, sequence of the slot above that.

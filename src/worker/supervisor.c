@@ -225,6 +225,10 @@ static int set_up(struct fq_supervisor *supervisor) {
     if (error < 0)
         return error;
     make_instance(supervisor);
+    const struct fq_worker_telemetry_options telemetry = {.log = supervisor->log,
+                                                          .worker_id = supervisor->options->worker_id,
+                                                          .address = supervisor->options->address};
+    supervisor->telemetry = fq_worker_telemetry_open(&telemetry);
     start_timer(supervisor, &supervisor->tick);
     start_timer(supervisor, &supervisor->register_timer);
     start_timer(supervisor, &supervisor->beat_timer);
@@ -264,6 +268,7 @@ static void tear_down(struct fq_supervisor *supervisor) {
         // the first run ends at once where the loop was stopped before it ran
     }
     uv_loop_close(&supervisor->loop);
+    supervisor->telemetry = fq_worker_telemetry_close(supervisor->telemetry);
     while (supervisor->beats != NULL) {
         struct fq_beat_batch *batch = supervisor->beats;
         supervisor->beats = batch->next;

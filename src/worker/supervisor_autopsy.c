@@ -33,8 +33,10 @@ static void add_leftover(struct fq_supervisor *supervisor, const struct fq_slot_
         (struct fq_leftover){view->task.id, view->task.token, due_us};
 }
 
-static void fail(const struct autopsy *autopsy, const struct fq_slot_view *view, const char *type,
-                 const char *message, bool crash, bool no_retry) {
+// The attempt failed with its process. `state` is what its span says of that.
+static void fail(const struct autopsy *autopsy, uint32_t slot, const struct fq_slot_view *view,
+                 const char *type, const char *state, const char *message) {
+    bool crash = strcmp(type, "WorkerLost") == 0, no_retry = strcmp(type, "TaskCancelled") == 0;
     int64_t run_us =
         view->started_us > 0 && autopsy->now_us > view->started_us ? autopsy->now_us - view->started_us : 0;
     struct fq_report report = {
@@ -43,11 +45,29 @@ static void fail(const struct autopsy *autopsy, const struct fq_slot_view *view,
         .run_us = run_us,
         .crash = crash
     };
+    char traceparent[OTEL_TRACEPARENT_TEXT];
+    fq_supervisor_end_span(autopsy->child, slot, view, state, &report, traceparent);
     fq_supervisor_report(autopsy->child->supervisor, &view->task, &report);
 }
 
+// The attempt ends without having failed: somebody else runs the task.
+static void abandon(const struct autopsy *autopsy, uint32_t slot, const struct fq_slot_view *view,
+                    const char *message) {
+    struct fq_report report = {
+        .outcome = {.error_type = FQ_STR("WorkerLost"), .message = fq_str_of(message)}
+    };
+    char traceparent[OTEL_TRACEPARENT_TEXT];
+    fq_supervisor_end_span(autopsy->child, slot, view, "lost", &report, traceparent);
+}
+
+static void give_back(const struct autopsy *autopsy, uint32_t slot, const struct fq_slot_view *view,
+                      const char *message) {
+    abandon(autopsy, slot, view, message);
+    fq_supervisor_release(autopsy->child->supervisor, &view->task.id, view->task.token);
+}
+
 // The task that we killed the process for.
-static void bury_doomed(const struct autopsy *autopsy, const struct fq_slot_view *view) {
+static void bury_doomed(const struct autopsy *autopsy, uint32_t slot, const struct fq_slot_view *view) {
     const struct fq_supervisor_options *options = autopsy->child->supervisor->options;
     char message[320];
     double grace_s = (double)options->kill_grace_ms / 1000;
@@ -57,45 +77,44 @@ static void bury_doomed(const struct autopsy *autopsy, const struct fq_slot_view
         snprintf(message, sizeof message,
                  "ran longer than its limit of %.3g s and did not stop within %.3g s; its process was killed",
                  (double)limit / 1000, grace_s);
-        fail(autopsy, view, "TimeLimitExceeded", message, false, false);
+        fail(autopsy, slot, view, "TimeLimitExceeded", "timeout", message);
         return;
     }
     case FQ_KILL_CANCELLED:
         snprintf(message, sizeof message, "cancelled; did not stop within %.3g s, its process was killed",
                  grace_s);
-        fail(autopsy, view, "TaskCancelled", message, false, true);
+        fail(autopsy, slot, view, "TaskCancelled", "cancelled", message);
         return;
     case FQ_KILL_MEMORY:
         snprintf(message, sizeof message,
                  "took its process to %.1f MiB resident, the limit is %.1f MiB; it was killed",
                  (double)autopsy->child->resident / 1048576, (double)options->max_memory_per_child / 1048576);
-        fail(autopsy, view, "MemoryLimitExceeded", message, false, false);
+        fail(autopsy, slot, view, "MemoryLimitExceeded", "lost", message);
         return;
     case FQ_KILL_BLOCKED_LOOP:
         snprintf(message, sizeof message,
                  "blocked the event loop that it shared with %u other tasks; its process was killed",
                  autopsy->running - 1);
-        fail(autopsy, view, "WorkerLost", message, true, false);
+        fail(autopsy, slot, view, "WorkerLost", "lost", message);
         return;
     case FQ_KILL_DRAIN:
-        fq_supervisor_release(autopsy->child->supervisor, &view->task.id, view->task.token);
+        give_back(autopsy, slot, view, "the worker drained before the task had finished; it was given back");
         return;
-    case FQ_KILL_STALE:
+    case FQ_KILL_STALE: abandon(autopsy, slot, view, "its lease was over and its process was killed"); return;
     case FQ_KILL_NONE: return;
     }
 }
 
 static void bury_running(const struct autopsy *autopsy, uint32_t slot, const struct fq_slot_view *view) {
-    struct fq_supervisor *supervisor = autopsy->child->supervisor;
     bool is_charged = !autopsy->child->killed && (autopsy->running == 1 || autopsy->on_cpu == 0 ||
                                                   autopsy->on_cpu == (uint64_t)slot + 1);
     if (!is_charged) {
-        fq_supervisor_release(supervisor, &view->task.id, view->task.token);
+        give_back(autopsy, slot, view, "its process died, not because of it; it was given back");
         return;
     }
     char message[400];
     fq_process_describe(autopsy->end, message, sizeof message);
-    fail(autopsy, view, "WorkerLost", message, true, false);
+    fail(autopsy, slot, view, "WorkerLost", "lost", message);
 }
 
 static void bury(const struct autopsy *autopsy, uint32_t slot, const struct fq_slot_view *view) {
@@ -106,14 +125,21 @@ static void bury(const struct autopsy *autopsy, uint32_t slot, const struct fq_s
     case FQ_SLOT_RUNNING: bury_running(autopsy, slot, view); break;
     case FQ_SLOT_DONE: fq_watch_take_outcome(child, slot, view); break;
     // Its report may have reached the socket in time. If not, the task comes back a little later.
-    case FQ_SLOT_SENT: add_leftover(supervisor, view, autopsy->now_us + LAST_WORDS_US); break;
+    case FQ_SLOT_SENT:
+        abandon(autopsy, slot, view, "its process died while its result was on the way");
+        add_leftover(supervisor, view, autopsy->now_us + LAST_WORDS_US);
+        break;
     case FQ_SLOT_DOOMED:
         if (child->killed)
-            bury_doomed(autopsy, view);
+            bury_doomed(autopsy, slot, view);
+        break;
+    // Reported by us before. A span that it left behind ended with the task.
+    case FQ_SLOT_TAKEN:
+        if (view->finished_us > 0)
+            fq_supervisor_end_span(child, slot, view, NULL, NULL, NULL);
         break;
     case FQ_SLOT_FREE:
     case FQ_SLOT_TAKING:
-    case FQ_SLOT_TAKEN:
     case FQ_SLOT_STATE_COUNT: break;
     }
 }
@@ -157,6 +183,8 @@ static void survey(struct autopsy *autopsy) {
 void fq_autopsy(struct fq_child *child, const struct fq_process_end *end) {
     struct fq_now now = fq_supervisor_now();
     struct autopsy autopsy = {.child = child, .end = end, .now_us = now.boot_us, .wall_us = now.wall_us};
+    child->buried = true;
+    fq_supervisor_finish_feed(child);
     survey(&autopsy);
     bury_all(&autopsy);
     if (child->garbage > 0)

@@ -41,6 +41,8 @@ static int send_setup(const struct fq_supervisor *supervisor, int control_fd) {
         .async_concurrency = options->async_concurrency,
         .max_tasks = options->max_tasks_per_child > INT64_MAX ? 0 : (int64_t)options->max_tasks_per_child,
         .allow_pickle = options->allow_pickle,
+        .telemetry = supervisor->telemetry != NULL,
+        .logs = fq_worker_telemetry_has_logs(supervisor->telemetry),
     };
     size_t len = 0;
     char *packet = fq_runner_setup_encode(&setup, &len);
@@ -52,7 +54,8 @@ static int send_setup(const struct fq_supervisor *supervisor, int control_fd) {
     return error;
 }
 
-static int execute(struct fq_child *child, int their_fd, char *errstr, size_t errstr_size) {
+static int execute(struct fq_child *child, int their_fd, const struct fq_output_ends *output, char *errstr,
+                   size_t errstr_size) {
     const struct fq_supervisor *supervisor = child->supervisor;
     enum fq_runner_kind kind = child->position->kind;
     size_t count = supervisor->module_count[kind], n = 0;
@@ -69,10 +72,13 @@ static int execute(struct fq_child *child, int their_fd, char *errstr, size_t er
     }
     for (size_t i = 0; i < count; i++)
         argv[n++] = supervisor->modules[kind][i];
-    struct fq_process_spec spec = {.argv = argv,
-                                   .board_fd = child->board.fd,
-                                   .control_fd = their_fd,
-                                   .allow_core = supervisor->options->allow_core};
+    struct fq_process_spec spec = {
+        .argv = argv,
+        .board_fd = child->board.fd,
+        .control_fd = their_fd,
+        .output_fds = {output->theirs[0], output->theirs[1]},
+        .allow_core = supervisor->options->allow_core
+    };
     int error = fq_process_start(&spec, &child->pid, errstr, errstr_size);
     free(argv);
     return error;
@@ -83,6 +89,7 @@ static void on_control(uv_poll_t *poll, int status, int events);
 // Board, socket, process: what fails takes everything with it.
 static int bring_up(struct fq_child *child, char *errstr, size_t errstr_size) {
     int ends[2] = {-1, -1};
+    struct fq_output_ends output = FQ_OUTPUT_ENDS_NONE;
     snprintf(errstr, errstr_size, "cannot make the memory board or the control socket of a runner");
     int error = fq_board_create(&child->board);
     if (error < 0)
@@ -92,13 +99,20 @@ static int bring_up(struct fq_child *child, char *errstr, size_t errstr_size) {
         child->control_fd = ends[0];
         error = send_setup(child->supervisor, ends[0]);
         if (error == 0)
-            error = execute(child, ends[1], errstr, errstr_size);
+            error = fq_output_pipes(child->supervisor, &output);
+        if (error == 0)
+            error = execute(child, ends[1], &output, errstr, errstr_size);
         close(ends[1]);
+        fq_output_close_theirs(&output);
         if (error < 0)
             close(ends[0]);
     }
-    if (error < 0)
+    if (error < 0) {
+        fq_output_close_ends(&output);
         fq_board_close(&child->board);
+    } else {
+        fq_output_watch(child, &output);
+    }
     return error;
 }
 
@@ -131,6 +145,8 @@ void fq_child_start(struct fq_position *position, bool as_successor) {
     uv_poll_init(&supervisor->loop, &child->control, child->control_fd);
     child->control.data = child;
     uv_poll_start(&child->control, UV_READABLE, on_control);
+    if (supervisor->telemetry != NULL)
+        fq_feed_attach(supervisor->telemetry, &child->feed, &child->board);
     child->next = supervisor->children;
     supervisor->children = child;
     if (as_successor)
@@ -288,6 +304,7 @@ static void on_closed(uv_handle_t *handle) {
     struct fq_child *child = handle->data;
     close(child->control_fd);
     fq_board_names_done(&child->names);
+    fq_supervisor_detach_feed(child);
     fq_board_close(&child->board);
     free(child);
 }
@@ -346,6 +363,9 @@ static void bury_child(struct fq_child *child, int status, const struct rusage *
     bool has_worked = fq_board_get(&child->board, FQ_BOARD_FINISHED) > 0;
     if (child->state != FQ_CHILD_STARTING)
         fq_autopsy(child, &end);
+    else
+        fq_supervisor_finish_feed(child);
+    fq_supervisor_detach_feed(child);
     if (!is_orderly && !child->killed && !child->failed_to_load) {
         char how[400];
         fq_process_describe(&end, how, sizeof how);
@@ -371,6 +391,8 @@ static void bury_child(struct fq_child *child, int status, const struct rusage *
 
 void fq_child_end(struct fq_child *child) {
     (void)waitpid(child->pid, NULL, 0);
+    fq_supervisor_finish_feed(child);
+    fq_supervisor_detach_feed(child);
     unlink_child(child);
     uv_close((uv_handle_t *)&child->control, on_closed);
 }

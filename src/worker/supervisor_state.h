@@ -10,6 +10,7 @@
 #include "worker/outcome.h"
 #include "worker/process.h"
 #include "worker/supervisor.h"
+#include "worker/telemetry_supervisor.h"
 
 #include <uv.h>
 
@@ -63,8 +64,12 @@ struct fq_child {
     int64_t sampled_us;
     enum fq_kill_cause cause;
     bool killed;       // by us, for whatever reason
+    bool buried;       // dead: what it left undone is ours
     bool should_leave; // its successor is on the way
     uint64_t garbage;
+    struct fq_runner_feed feed;
+    struct fq_output *output; // what it prints; NULL = goes to our own output by itself
+    struct fq_span_ids ended; // of a dead one: spans that it ended itself
     struct fq_watch watches[FQ_BOARD_SLOTS];
 };
 
@@ -112,7 +117,8 @@ struct fq_supervisor {
     const char **modules[FQ_KIND_COUNT];
     size_t module_count[FQ_KIND_COUNT];
     struct fq_child *children;
-    char *python; // interpreter found
+    char *python;                          // interpreter found
+    struct fq_worker_telemetry *telemetry; // NULL = off
 
     // registration: the names of each kind as its newest runner declared them
     struct fq_board_names names[FQ_KIND_COUNT]; // .names NULL = not known yet
@@ -181,6 +187,39 @@ void fq_watch_stop_task(struct fq_child *child, uint32_t slot, const struct fq_s
 struct fq_watch *fq_watch_of(struct fq_child *child, uint32_t slot, uint32_t sequence);
 /** Reports a finished task whose outcome lies in the outbox. */
 void fq_watch_take_outcome(struct fq_child *child, uint32_t slot, const struct fq_slot_view *view);
+
+// supervisor_telemetry.c
+/** Reads what the runners recorded. True if there was anything. */
+bool fq_supervisor_read_feeds(struct fq_supervisor *supervisor);
+/** Reads the last of a dead runner. */
+void fq_supervisor_finish_feed(struct fq_child *child);
+/** Its measurements are kept, its board may go. */
+void fq_supervisor_detach_feed(struct fq_child *child);
+/** Ends the attempt's span unless the dead runner did; `report` NULL = not known what came of it. Fills in the report's
+ *  traceparent (into `text`). */
+void fq_supervisor_end_span(struct fq_child *child, uint32_t slot, const struct fq_slot_view *view,
+                            const char *state, struct fq_report *report, char text[OTEL_TRACEPARENT_TEXT]);
+
+/** Declared name `index` of the child's kind, "" if unknown. Borrowed. */
+fq_str fq_supervisor_name(const struct fq_child *child, uint32_t index);
+
+// supervisor_output.c
+struct fq_output_ends {
+    int ours[FQ_OUTPUT_STREAMS], theirs[FQ_OUTPUT_STREAMS]; // -1 = none
+};
+static const struct fq_output_ends FQ_OUTPUT_ENDS_NONE = {
+    {-1, -1},
+    {-1, -1}
+};
+/** Pipes for a runner's output if it is to be read here, else none. 0 or FQ_EIO. */
+FQ_MUST_USE int fq_output_pipes(const struct fq_supervisor *supervisor, struct fq_output_ends *ret_ends);
+void fq_output_close_theirs(struct fq_output_ends *ends);
+void fq_output_close_ends(struct fq_output_ends *ends);
+/** Takes over our ends. */
+void fq_output_watch(struct fq_child *child, struct fq_output_ends *ends);
+/** The runner is dead: reads what is left. */
+void fq_output_finish(struct fq_child *child);
+void fq_output_close(struct fq_child *child);
 
 // supervisor_autopsy.c
 /** Answers for every task that a dead runner held. */

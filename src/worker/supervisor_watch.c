@@ -113,10 +113,14 @@ void fq_watch_take_outcome(struct fq_child *child, uint32_t slot, const struct f
     }
     struct fq_report report;
     if (fq_board_copy_outcome(&child->board, view->outcome_offset, view->outcome_len, bytes) &&
-        fq_report_decode(bytes, view->outcome_len, &report) == 0)
+        fq_report_decode(bytes, view->outcome_len, &report) == 0) {
+        char traceparent[OTEL_TRACEPARENT_TEXT];
+        if (child->buried)
+            fq_supervisor_end_span(child, slot, view, NULL, &report, traceparent);
         fq_supervisor_report(child->supervisor, &view->task, &report);
-    else
+    } else {
         child->garbage++;
+    }
     struct fq_slot_view taking = *view;
     taking.state = FQ_SLOT_TAKING;
     (void)fq_slot_claim(&child->board, slot, &taking, FQ_SLOT_TAKEN);
@@ -253,10 +257,12 @@ void fq_watch_begin(struct fq_supervisor *supervisor) {
 
 void fq_watch_tick(struct fq_supervisor *supervisor) {
     bool is_busy = look_at_all(supervisor);
+    (void)fq_supervisor_read_feeds(supervisor);
     if (!is_busy) {
         // Who fills a board after this wakes us; who filled it just before is seen by the second look.
         set_asleep(supervisor, 1);
         is_busy = look_at_all(supervisor);
+        is_busy = fq_supervisor_read_feeds(supervisor) || is_busy;
         if (is_busy)
             set_asleep(supervisor, 0);
     }

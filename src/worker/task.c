@@ -15,6 +15,8 @@ void fq_task_begin(fq_task *task, const fq_runner *runner, const struct fq_runne
     task->result = NULL;
     task->result_len = task->message_len = 0;
     task->encoding[0] = task->error_type[0] = '\0';
+    task->context = NULL;
+    task->span = NULL;
 }
 
 void fq_task_end(fq_task *task) {

@@ -4,6 +4,7 @@
 #define FQ_WORKER_TASK_STATE_H
 
 #include "fastqueue/task.h"
+#include "otel/sdk.h"
 #include "worker/runner.h"
 
 #include <jansson.h>
@@ -23,12 +24,21 @@ struct fq_task {
     char error_type[128];
     char message[FQ_TASK_MESSAGE_MAX];
     size_t message_len;
+    otel_context *context; // baggage, and the submitter's identity when there is no span of ours; NULL = none
+    struct otel_scope outer, scope; // entered if there is a context, a span
+    otel_span *span;                // the attempt's; NULL = telemetry is off
+    otel_tracer *tracer;            // of the process; NULL = not asked for yet, or off
+    otel_meter *meter;
+    otel_logger *logger;
 };
 
 /** Prepares for the next task. */
 void fq_task_begin(fq_task *task, const fq_runner *runner, const struct fq_runner_task *given);
 /** What came of it, once the function has returned `returned`; borrows from the task. */
 struct fq_runner_outcome fq_task_outcome(fq_task *task, int returned);
+/** Makes the attempt's span and the task's baggage current for its function; with telemetry off the submitter's identity. */
+void fq_task_enter(fq_task *task);
+void fq_task_leave(fq_task *task);
 /** Frees what the task holds; it can begin again. */
 void fq_task_end(fq_task *task);
 

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// The span of one attempt: where it hangs, what it says, and the parts of the time before it.
+#include "worker/execute_span.h"
+#include "worker/runner_state.h"
+#include "worker/telemetry_runner.h"
+
+#include <stdio.h>
+
+enum { SHOWN_NS = 1000 * 1000, NS_PER_US = 1000, NS_PER_MS = 1000 * 1000 };
+
+// Moments of a task before it runs, unix nanoseconds; 0 = unknown. Each is brought behind the one before it: the clocks of
+// two machines differ.
+struct before {
+    int64_t submitted, eligible, granted, started;
+};
+
+static int64_t not_before(int64_t moment, int64_t earlier) {
+    return moment > 0 && moment < earlier ? earlier : moment;
+}
+
+// What another machine says of a moment; one that no clock shows is unknown.
+static int64_t ns_of(int64_t unix_ms) {
+    return unix_ms > 0 && unix_ms < INT64_MAX / NS_PER_MS ? unix_ms * NS_PER_MS : 0;
+}
+
+static struct before before_of(const struct fq_runner_slot *slot, struct fq_now now) {
+    int64_t started = now.wall_us * NS_PER_US;
+    int64_t held_us = now.boot_us - slot->received_us;
+    // Of a later attempt nobody says here when the one before it ended.
+    bool is_first = slot->task.attempt <= 1;
+    struct before before = {.submitted = is_first ? ns_of(slot->task.submitted_ms) : 0,
+                            .eligible = ns_of(slot->task.eligible_ms),
+                            .granted = slot->task.granted_ms > 0 ? ns_of(slot->task.granted_ms)
+                                                                 : started - held_us * NS_PER_US,
+                            .started = started};
+    before.eligible = not_before(before.eligible, before.submitted);
+    before.granted = not_before(before.granted, before.eligible);
+    if (before.granted > started)
+        before.granted = started;
+    if (before.eligible > before.granted)
+        before.eligible = before.granted;
+    if (before.submitted > before.eligible)
+        before.submitted = before.eligible;
+    return before;
+}
+
+static int64_t ms_between(int64_t from, int64_t to) {
+    return from > 0 && to >= from ? (to - from) / NS_PER_MS : -1;
+}
+
+// --- parent and links -------------------------------------------------------------------------------------------------
+
+struct relations {
+    struct otel_span_context submitter, previous; // valid if has_…
+    bool has_submitter, has_previous, is_child;
+    struct otel_link links[FQ_SPAN_LINKS_MAX];
+    size_t link_count;
+};
+
+static void find_relations(const struct fq_runner_telemetry *telemetry, const struct fq_runner_task *task,
+                           const struct before *before, struct relations *relations) {
+    *relations = (struct relations){.link_count = 0};
+    relations->has_submitter =
+        task->traceparent.len > 0 &&
+        otel_traceparent_parse(task->traceparent.ptr, task->traceparent.len, &relations->submitter) == 0;
+    relations->submitter.remote = true;
+    relations->has_previous =
+        task->previous_traceparent.len > 0 &&
+        otel_traceparent_parse(task->previous_traceparent.ptr, task->previous_traceparent.len,
+                               &relations->previous) == 0;
+    relations->previous.remote = true;
+    const struct fq_telemetry_settings *settings = &telemetry->settings;
+    int64_t submitted = ns_of(task->submitted_ms);
+    bool is_late = submitted > 0 && (before->started - submitted) / NS_PER_MS > settings->link_after_ms;
+    relations->is_child = relations->has_submitter && settings->propagation != FQ_TRACE_LINK &&
+                          !(settings->propagation == FQ_TRACE_AUTO && is_late);
+    if (relations->has_submitter && settings->propagation != FQ_TRACE_PARENT)
+        relations->links[relations->link_count++] =
+            (struct otel_link){.context = relations->submitter, .tracestate = task->tracestate.ptr};
+    if (relations->has_previous)
+        relations->links[relations->link_count++] = (struct otel_link){.context = relations->previous};
+}
+
+// --- what lies on the board --------------------------------------------------------------------------------------------
+
+static void put_on_board(const struct fq_runner_telemetry *telemetry, uint32_t index, const otel_span *span,
+                         const struct relations *relations, const struct fq_execute_task *task,
+                         int64_t start_unix_ns) {
+    struct otel_span_context own = otel_span_context_of(span);
+    struct fq_board_span entry = {.flags = own.flags,
+                                  .start_unix_ns = start_unix_ns,
+                                  .delay_ms = task->delay_ms,
+                                  .wait_ms = task->wait_ms,
+                                  .transfer_ms = task->transfer_ms,
+                                  .link_count = (uint8_t)relations->link_count};
+    memcpy(entry.trace_id, own.trace_id, sizeof entry.trace_id);
+    memcpy(entry.span_id, own.span_id, sizeof entry.span_id);
+    if (relations->is_child)
+        memcpy(entry.parent_span_id, relations->submitter.span_id, sizeof entry.parent_span_id);
+    for (size_t i = 0; i < relations->link_count; i++) {
+        const struct otel_span_context *linked = &relations->links[i].context;
+        memcpy(entry.links[i].trace_id, linked->trace_id, sizeof linked->trace_id);
+        memcpy(entry.links[i].span_id, linked->span_id, sizeof linked->span_id);
+        entry.links[i].flags = linked->flags;
+    }
+    snprintf(entry.priority, sizeof entry.priority, "%s", task->priority);
+    size_t len = 0;
+    const char *tracestate = otel_span_tracestate(span, &len);
+    if (len > 0 && len <= FQ_SPAN_TRACESTATE_MAX) {
+        memcpy(entry.tracestate, tracestate, len);
+        entry.tracestate_len = (uint16_t)len;
+    }
+    fq_board_span_put(&telemetry->runner->board, index, telemetry->runner->slots[index].sequence, &entry);
+}
+
+// --- the time before ---------------------------------------------------------------------------------------------------
+
+static void show_part(const struct fq_runner_telemetry *telemetry, const struct otel_span_options *under,
+                      const char *name, int64_t from, int64_t to) {
+    if (from <= 0 || to - from < SHOWN_NS)
+        return;
+    struct otel_span_options options = *under;
+    options.start_unix_ns = from;
+    otel_span_end_at(otel_span_start(telemetry->tracer, name, &options), to);
+}
+
+// Beside the attempt, under the submitter; where there is none, under the attempt itself.
+static void show_parts(const struct fq_runner_telemetry *telemetry, const struct fq_runner_task *task,
+                       const struct relations *relations, const struct before *before,
+                       const struct otel_span_context *own) {
+    const struct otel_attribute attributes[] = {
+        otel_text_len(FQ_ATTR_TASK_ID, task->id, FQ_UUID_TEXT),
+        otel_text_len(FQ_ATTR_TASK_NAME, task->name.ptr, task->name.len),
+        otel_int(FQ_ATTR_ATTEMPT, task->attempt)};
+    const struct otel_span_options under = {.parent = relations->is_child ? &relations->submitter : own,
+                                            .parent_tracestate =
+                                                relations->is_child ? task->tracestate.ptr : NULL,
+                                            .attributes = attributes,
+                                            .attribute_count = sizeof attributes / sizeof attributes[0]};
+    show_part(telemetry, &under, FQ_SPAN_DELAY, before->submitted, before->eligible);
+    show_part(telemetry, &under, FQ_SPAN_WAIT, before->eligible, before->granted);
+    show_part(telemetry, &under, FQ_SPAN_TRANSFER, before->granted, before->started);
+}
+
+// --- begin and end -----------------------------------------------------------------------------------------------------
+
+static struct fq_execute_place place_of(const fq_runner *runner) {
+    const struct fq_address *address = fq_target_address(&runner->link.target);
+    return (struct fq_execute_place){.worker_id = runner->setup.worker_id,
+                                     .server_address =
+                                         address->kind == FQ_ADDRESS_UNIX ? address->path : address->host,
+                                     .server_port = address->kind == FQ_ADDRESS_UNIX ? 0 : address->port};
+}
+
+void fq_execute_begin(struct fq_runner_telemetry *telemetry, uint32_t index, struct fq_now now) {
+    const fq_runner *runner = telemetry->runner;
+    const struct fq_runner_slot *slot = &runner->slots[index];
+    const struct fq_runner_task *task = &slot->task;
+    struct before before = before_of(slot, now);
+    struct fq_execute_task described = {.id = task->id,
+                                        .name = task->name,
+                                        .priority = task->priority.ptr,
+                                        .attempt = task->attempt,
+                                        .delay_ms = ms_between(before.submitted, before.eligible),
+                                        .wait_ms = ms_between(before.eligible, before.granted),
+                                        .transfer_ms = ms_between(before.granted, before.started)};
+    struct relations relations;
+    find_relations(telemetry, task, &before, &relations);
+    struct fq_execute_place place = place_of(runner);
+    struct otel_attribute attributes[FQ_EXECUTE_ATTRIBUTES_MAX];
+    const struct otel_span_options options = {
+        .kind = OTEL_SPAN_CONSUMER,
+        .root = !relations.is_child,
+        .parent = relations.is_child ? &relations.submitter : NULL,
+        .parent_tracestate = relations.is_child ? task->tracestate.ptr : NULL,
+        .start_unix_ns = before.started,
+        .attributes = attributes,
+        .attribute_count = fq_execute_attributes(&place, &described, attributes),
+        .links = relations.links,
+        .link_count = relations.link_count,
+    };
+    otel_span *span = otel_span_start(telemetry->tracer, FQ_SPAN_EXECUTE, &options);
+    telemetry->spans[index] = span;
+    struct otel_span_context own = otel_span_context_of(span);
+    if ((own.flags & OTEL_FLAG_SAMPLED) != 0 && otel_span_is_recording(span)) {
+        put_on_board(telemetry, index, span, &relations, &described, before.started);
+        show_parts(telemetry, task, &relations, &before, &own);
+    }
+}
+
+void fq_execute_begun(const struct fq_runner_telemetry *telemetry, uint32_t index) {
+    if (telemetry->series != NULL)
+        otel_series_add_int(telemetry->series[telemetry->runner->slots[index].name].consumed, 1);
+}
+
+void fq_execute_discard(struct fq_runner_telemetry *telemetry, uint32_t index) {
+    fq_board_span_clear(&telemetry->runner->board, index);
+    otel_span_release(telemetry->spans[index]);
+    telemetry->spans[index] = NULL;
+}
+
+void fq_execute_identify(const struct fq_runner_telemetry *telemetry, uint32_t index,
+                         struct fq_runner_outcome *outcome, char text[OTEL_TRACEPARENT_TEXT]) {
+    struct otel_span_context own = otel_span_context_of(telemetry->spans[index]);
+    if (outcome->traceparent.len > 0 || !otel_span_context_is_valid(&own))
+        return;
+    otel_traceparent_format(&own, text);
+    outcome->traceparent = (fq_str){text, OTEL_TRACEPARENT_TEXT};
+}
+
+static void say_failure(otel_span *span, const struct fq_execute_failure *failure) {
+    char type[256], message[FQ_EXECUTE_MESSAGE_MAX + 1], stack[FQ_EXECUTE_STACK_MAX + 1];
+    snprintf(type, sizeof type, "%.*s", (int)failure->type.len, failure->type.ptr);
+    snprintf(message, sizeof message, "%.*s", (int)failure->message.len, failure->message.ptr);
+    snprintf(stack, sizeof stack, "%.*s", (int)failure->stack.len, failure->stack.ptr);
+    otel_span_record_exception(span, type, message, failure->stack.len > 0 ? stack : NULL, NULL, 0);
+    const struct otel_attribute attributes[] = {
+        otel_text("exception.type", type),
+        otel_text("exception.message", message),
+        otel_text(FQ_ATTR_ERROR_TYPE, failure->error_type != NULL ? failure->error_type : type),
+        otel_text(FQ_ATTR_STATE, failure->state),
+    };
+    otel_span_set_attributes(span, attributes, sizeof attributes / sizeof attributes[0]);
+    otel_span_set_status(span, OTEL_STATUS_ERROR, message);
+}
+
+static void measure(const struct fq_runner_telemetry *telemetry, const struct fq_runner_slot *slot,
+                    const struct fq_execute_failure *failure, int64_t run_us,
+                    const struct otel_span_context *own) {
+    double seconds = (double)run_us / 1e6;
+    if (telemetry->series == NULL)
+        return;
+    if (failure == NULL) {
+        otel_series_measure(telemetry->series[slot->name].duration, seconds, own);
+        return;
+    }
+    fq_str type = failure->error_type != NULL ? fq_str_of(failure->error_type) : failure->type;
+    const struct otel_attribute attributes[] = {
+        otel_text(FQ_ATTR_SYSTEM, FQ_SYSTEM),
+        otel_text(FQ_ATTR_OPERATION, FQ_OPERATION_EXECUTE),
+        otel_text(FQ_ATTR_OPERATION_TYPE, FQ_OPERATION_TYPE_PROCESS),
+        otel_text_len(FQ_ATTR_DESTINATION, slot->task.name.ptr, slot->task.name.len),
+        otel_text_len(FQ_ATTR_ERROR_TYPE, type.ptr, type.len),
+    };
+    otel_measure(telemetry->duration, seconds, attributes, sizeof attributes / sizeof attributes[0], own);
+}
+
+void fq_execute_end(struct fq_runner_telemetry *telemetry, uint32_t index,
+                    const struct fq_runner_outcome *outcome, int64_t run_us) {
+    const fq_runner *runner = telemetry->runner;
+    const struct fq_runner_slot *slot = &runner->slots[index];
+    otel_span *span = telemetry->spans[index];
+    struct otel_span_context own = otel_span_context_of(span);
+    struct fq_execute_failure failure;
+    if (!outcome->ok) {
+        failure = fq_execute_failure_of(outcome, fq_runner_wish(runner, index));
+        say_failure(span, &failure);
+    } else {
+        otel_span_set_attribute(span, otel_text(FQ_ATTR_STATE, "success"));
+    }
+    measure(telemetry, slot, outcome->ok ? NULL : &failure, run_us,
+            otel_span_context_is_valid(&own) ? &own : NULL);
+    otel_span_end_at(span, (slot->begun_wall_us + run_us) * NS_PER_US);
+    telemetry->spans[index] = NULL;
+    fq_board_span_clear(&runner->board, index);
+}
