@@ -15,10 +15,49 @@
 #define DOC(text)        ((void *)(uintptr_t)(text))
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
+// Whether telemetry is on is found out when it is first asked for, so that a program can set variables after the import.
+enum core_telemetry_mode { CORE_TELEMETRY_UNKNOWN, CORE_TELEMETRY_OFF, CORE_TELEMETRY_ON };
+
+// The OpenTelemetry API, once a program has loaded it.
+struct core_bridge {
+    PyObject *trace;        // module opentelemetry.trace; NULL = not loaded
+    PyObject *get_current;  // () -> Context
+    PyObject *attach;       // (Context) -> token
+    PyObject *detach;       // (token)
+    PyObject *context_type; // Context
+    PyObject *span_key;     // under which a Context holds its span
+    PyObject *provider;     // ours
+    PyObject *start;        // (name, attributes, kind) -> context manager of the program's own provider
+};
+
+struct core_telemetry {
+    enum core_telemetry_mode mode;
+    bool is_borrowed; // the SDK is the runner's
+    bool is_native; // FASTQUEUE_TELEMETRY_PIPELINE=native: a provider of the program's does not get our spans
+    bool has_processors;
+    struct otel_sdk *sdk;
+    struct otel_tracer *tracer;
+    struct otel_meter *meter;
+    struct otel_instrument *sent, *duration; // messaging.client.*
+    int64_t exit_timeout_ms;
+    unsigned generation; // of the SDK: tracers and instruments look theirs up again when it has changed
+    struct core_diagnostics *diagnostics;
+    PyTypeObject *span_type, *operation_type, *tracer_type, *meter_type, *instrument_type, *logger_type;
+    PyObject *span_get, *span_set, *span_reset; // of the ContextVar of the current span
+    PyObject *task_get;                         // of the ContextVar of the current task
+    PyObject *modules, *api_name;               // sys.modules, "opentelemetry.trace"
+    bool is_loading;                            // the bridge
+    bool is_starting;
+    int observing;   // callbacks of observable instruments at work
+    bool is_forking; // none may begin
+    struct core_bridge bridge;
+};
+
 // One per interpreter that imports the module.
 struct core_state {
     PyTypeObject *session_type, *runner_type, *task_type, *steps_type;
     PyObject *error_factory; // callable(number, message) -> exception; NULL until fastqueue.errors has set it
+    struct core_telemetry telemetry;
 };
 
 struct core_state *core_state_of_type(PyTypeObject *type);

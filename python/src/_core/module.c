@@ -3,6 +3,7 @@
 #include "core.h"
 #include "fastqueue/version.h"
 #include "net/address.h"
+#include "telemetry.h"
 #include "worker/runner.h"
 
 struct core_state *core_state_of_type(PyTypeObject *type) {
@@ -84,7 +85,8 @@ static PyMethodDef module_methods[] = {
 static int module_exec(PyObject *module) {
     struct core_state *state = PyModule_GetState(module);
     if (core_session_add(module, state) < 0 || core_task_add(module, state) < 0 ||
-        core_steps_add(module, state) < 0 || core_runner_add(module, state) < 0)
+        core_steps_add(module, state) < 0 || core_runner_add(module, state) < 0 ||
+        core_telemetry_add(module, state) < 0)
         return -1;
     if (PyModule_AddIntConstant(module, "SOFT_SIGNAL", FQ_RUNNER_SIGNAL) < 0)
         return -1;
@@ -100,7 +102,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->task_type);
     Py_VISIT(state->steps_type);
     Py_VISIT(state->error_factory);
-    return 0;
+    return core_telemetry_traverse(state, visit, arg);
 }
 
 static int module_clear(PyObject *module) {
@@ -112,6 +114,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->steps_type);
     Py_CLEAR(state->error_factory);
+    core_telemetry_clear(state);
     return 0;
 }
 

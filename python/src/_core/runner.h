@@ -35,10 +35,14 @@ typedef struct task_object {
     int64_t timeout_ms, submitted_ms, eligible_ms;
     uint32_t slot, attempt;
     bool finished;
+    PyObject *span; // of this attempt as Python code sees it; NULL until it is asked for
 } task_object;
 
 /** A task as its function sees it; takes over nothing. `name` is a new reference's owner's. */
 task_object *core_task_new(runner_object *runner, const struct fq_runner_task *task, PyObject *name);
+
+/** New reference: the span of the attempt, NULL (no exception) if there is none. */
+PyObject *core_task_span(task_object *task);
 
 /** The function of a payload: (args, kwargs), both new; -1 with the exception that becomes the task's failure. */
 int runner_arguments(runner_object *self, const struct fq_runner_task *task, PyObject **ret_args,

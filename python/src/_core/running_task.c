@@ -32,14 +32,20 @@ task_object *core_task_new(runner_object *runner, const struct fq_runner_task *t
     return self;
 }
 
+PyObject *core_task_span(task_object *task) {
+    return Py_XNewRef(task->span);
+}
+
 static int task_traverse(task_object *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE((PyObject *)self));
     Py_VISIT(self->runner);
+    Py_VISIT(self->span);
     return 0;
 }
 
 static int task_clear(task_object *self) {
     Py_CLEAR(self->runner);
+    Py_CLEAR(self->span);
     return 0;
 }
 

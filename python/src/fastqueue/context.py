@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-
+from . import _core
 from ._core import RunningTask as RunningTask
 
-current: ContextVar[RunningTask | None] = ContextVar("fastqueue_current_task", default=None)
+current = _core.current_task
 
 
 def current_task() -> RunningTask | None:

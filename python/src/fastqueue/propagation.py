@@ -1,39 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trace context of a submit: the caller's OpenTelemetry span, else that of the task in which the submit is made."""
+"""Trace context of a submit: the current span, ours or the OpenTelemetry API's, else that of the task that submits."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
+from . import _core
 from .context import current_task
-
-_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
 def current_trace_context() -> dict[str, str]:
-    """traceparent, tracestate and baggage to submit with; those that there are."""
-    fields = _from_opentelemetry()
-    if "traceparent" not in fields:
-        task = current_task()
-        if task is not None and task.traceparent is not None:
-            inherited = {"traceparent": task.traceparent, "tracestate": task.tracestate, "baggage": task.baggage}
-            for name, value in inherited.items():
-                if value:
-                    fields.setdefault(name, value)
+    """traceparent, tracestate and baggage to submit with; those that there are. Telemetry need not be on."""
+    fields = {}
+    traceparent, tracestate = _core.current_trace()
+    if traceparent is not None:
+        fields["traceparent"] = traceparent
+        if tracestate:
+            fields["tracestate"] = tracestate
+    baggage = _current_baggage()
+    if baggage:
+        fields["baggage"] = baggage
     return fields
 
 
-def _from_opentelemetry() -> dict[str, str]:
-    # A span can only be current if somebody has imported the API already.
-    trace: Any = sys.modules.get("opentelemetry.trace")
-    if trace is None:
-        return {}
-    try:
-        from opentelemetry import propagate  # type: ignore[import-not-found, unused-ignore]
+def _current_baggage() -> str | None:
+    # There can only be any if somebody has imported the API already.
+    if "opentelemetry.baggage" in sys.modules:
+        try:
+            from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier)
-    except Exception:
-        return {}
-    return {name: carrier[name] for name in _FIELDS if carrier.get(name)}
+            carrier: dict[str, Any] = {}
+            W3CBaggagePropagator().inject(carrier)
+            if carrier.get("baggage"):
+                return str(carrier["baggage"])
+        except Exception:
+            pass
+    task = current_task()
+    return task.baggage if task is not None else None

@@ -16,7 +16,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Callable, cast
 
-from . import _core, errors
+from . import _core, errors, failure
 from .context import current
 from .errors import NoRetry, SoftTimeLimit, TaskCancelled
 from .tasks.functions import is_coroutine_function
@@ -61,7 +61,7 @@ def load_all(modules: list[str]) -> str | None:
             why = f"task module {module!r} cannot be imported: {describe(error)[0]}: {error}"
             if isinstance(error, ImportError) and "fq_task_" in str(error):
                 why += f"\na module of C tasks is in the way: name its path (./{module}.so), or rename one of the two"
-            return f"{why}\n{_stack(error)}"
+            return f"{why}\n{failure.stack(error)}"
     if not task_registry.list_tasks():
         return f"no task is defined in {', '.join(modules) or 'no module'}: mark functions with @task"
     return None
@@ -92,34 +92,9 @@ def encode(value: Any, encoding: str) -> bytes:
     raise errors.make("ENCODING", f"a result cannot be encoded as {encoding!r}")
 
 
-def _stack(error: BaseException) -> str:
-    import traceback
-
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception:
-        return ""
-
-
 def describe(error: BaseException) -> tuple[str, str, str, bool]:
     """(type, message, stack, no retry) of what a task raised."""
-    kind = type(error)
-    name = kind.__qualname__
-    if kind.__module__ not in ("builtins", errors.__name__):
-        name = f"{kind.__module__}.{name}"
-    try:
-        message = str(error)
-    except Exception:
-        message = f"<{kind.__qualname__} whose str() fails>"
-    if isinstance(error, SystemExit):
-        message = f"the task called exit({message})"
-    stack = _stack(error).encode("utf-8", "backslashreplace").decode()
-    return (
-        name,
-        message.encode("utf-8", "backslashreplace").decode(),
-        stack,
-        isinstance(error, (NoRetry, TaskCancelled)),
-    )
+    return (*failure.describe(error), isinstance(error, (NoRetry, TaskCancelled)))
 
 
 def leave_child(error: BaseException | None) -> None:
@@ -128,9 +103,13 @@ def leave_child(error: BaseException | None) -> None:
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     elif error is not None:
-        sys.stderr.write(_stack(error))
+        sys.stderr.write(failure.stack(error))
         code = 1
     try:
+        if _core.telemetry_state()[0]:
+            from .telemetry.lifecycle import at_exit
+
+            at_exit()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
@@ -231,7 +210,7 @@ class Loop:
                     self.loop.run_forever()
                 except (SystemExit, KeyboardInterrupt) as error:
                     # Of a background coroutine that a task left behind: it ends neither its neighbours nor the process.
-                    sys.stderr.write(_stack(error))
+                    sys.stderr.write(failure.stack(error))
                 if self.failure is not None:
                     raise self.failure
                 self.runner.run_ready(0.01)
@@ -323,10 +302,10 @@ def main(argv: list[str] | None = None) -> int:
     os.register_at_fork(after_in_child=runner.forked)
     if runner.config["allow_pickle"]:
         os.environ["FASTQUEUE_ALLOW_PICKLE"] = "1"
-    failure = load_all(modules)
+    trouble = load_all(modules)
     try:
-        if failure is not None:
-            runner.declare_failed(failure)
+        if trouble is not None:
+            runner.declare_failed(trouble)
             return 1
         serve(runner)
     except errors.FastQueueError as error:

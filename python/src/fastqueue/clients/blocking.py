@@ -21,6 +21,7 @@ from typing import Any, Callable
 from ..errors import FastQueueError, make
 from .requests import Request, Requests
 from .settings import Settings
+from .span import SubmitSpan
 
 logger = logging.getLogger("fastqueue")
 
@@ -83,17 +84,20 @@ class BlockingDriver:
         if self._fatal is not None:
             raise self._fatal
 
-    def request(self, awaits: int, timeout: float | None, send: Callable[[Any, int], Any]) -> tuple[Request, Any]:
+    def request(
+        self, awaits: int, timeout: float | None, send: Callable[[Any, int], Any], span: SubmitSpan | None = None
+    ) -> tuple[Request, Any]:
         """Calls `send(session, tag)` and writes what it queued."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         with self._condition:
             if self._fatal is not None or self.closed:
                 raise self._fatal or make("CLOSED", "the client is stopped")
-            request = self.requests.new(awaits, Answer(), deadline)
+            request = self.requests.new(awaits, Answer(), deadline, span)
             try:
                 sent = send(self._session, request.tag)
-            except BaseException:
+            except BaseException as error:
                 self.requests.drop(request)
+                request.give_up(error)
                 raise
             self._write()
             self._wake()
@@ -106,10 +110,11 @@ class BlockingDriver:
         try:
             if not self._wait(answer.done, request.deadline):
                 raise make("TIMEOUT", self._describe_delay())
-        except BaseException:
+        except BaseException as error:
             with self._condition:
                 self.requests.drop(request)
                 self._session.forget(request.tag)
+                request.give_up(error)
             raise
         return answer.take()
 

@@ -105,10 +105,15 @@ class Client:
             raise RuntimeError("this client was started on another event loop; use one client for each loop")
         return driver
 
-    async def _started(self) -> AsyncDriver:
-        if not self.running:
-            await self.start()
-        return self._driver_here()
+    async def _started(self, *submits: Submit) -> AsyncDriver:
+        try:
+            if not self.running:
+                await self.start()
+            return self._driver_here()
+        except BaseException as error:
+            for submit in submits:
+                submit.fail(error)
+            raise
 
     # --- submitting ----------------------------------------------------------------------------------------------
     async def delay(
@@ -126,7 +131,7 @@ class Client:
         names, and for all other options, use submit().
         """
         options = options_without_none({"priority": priority, "eta": eta, "countdown": countdown})
-        return await self._delay(Submit(task_name, args, kwargs, options, self._settings.format))
+        return await self._delay(Submit(task_name, args, kwargs, options, self._settings.format, self._settings.server))
 
     async def submit(
         self,
@@ -136,7 +141,7 @@ class Client:
         **options: Unpack[SubmitOptions],
     ) -> str:
         """delay() with every option of SubmitOptions: countdown, eta, expires, timeout, retries, backoff, unique, …"""
-        return await self._delay(Submit(task_name, args, kwargs or {}, options, self._settings.format))
+        return await self._delay(Submit(task_name, args, kwargs or {}, options, self._settings.format, self._settings.server))
 
     async def submit_task(
         self,
@@ -154,10 +159,10 @@ class Client:
         by then is neither lost nor submitted again: the result tells how it stands, and get_task_result() asks later.
         """
         chosen = with_priority(options, priority)
-        submit = Submit(task_name, args, kwargs or {}, chosen, self._settings.format)
-        driver = await self._started()
+        submit = Submit(task_name, args, kwargs or {}, chosen, self._settings.format, self._settings.server)
+        driver = await self._started(submit)
         limit = self._settings.timeout if wait is None else wait
-        request, task_id = driver.request(ENDED, limit, lambda session, tag: submit.send(session, tag, True))
+        request, task_id = driver.request(ENDED, limit, lambda session, tag: submit.send(session, tag, True), submit.span)
         try:
             result = task_result(await driver.wait(request))
         except TaskTimeout:
@@ -174,8 +179,8 @@ class Client:
 
         All are sent before the first error is raised; a task that was refused stops no other.
         """
-        submits = [batch_submit(spec, default_priority, self._settings.format) for spec in tasks]
-        driver = await self._started()
+        submits = [batch_submit(spec, default_priority, self._settings.format, self._settings.server) for spec in tasks]
+        driver = await self._started(*submits)
         sent = [self._send(driver, submit) for submit in submits]
         ids: list[str] = []
         first_error: FastQueueError | None = None
@@ -184,9 +189,10 @@ class Client:
                 ids.append(await self._acknowledged(driver, *row))
             except FastQueueError as error:
                 first_error = first_error or error
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
                 for request, _, _ in sent[position + 1 :]:
                     driver.forget(request)
+                    request.give_up(error)
                     self._unacknowledged.pop(request.tag, None)
                 raise
         if first_error is not None:
@@ -212,7 +218,7 @@ class Client:
         target = Target(callback_address)
         message_for(TaskResult("", TaskStatus.PENDING), callback_data)
         options = options_without_none({"priority": priority, "eta": eta, "countdown": countdown})
-        submit = Submit(task_name, args, kwargs, options, self._settings.format)
+        submit = Submit(task_name, args, kwargs, options, self._settings.format, self._settings.server)
 
         def tell(result: TaskResult | None) -> None:
             if result is not None:
@@ -221,13 +227,13 @@ class Client:
         return CallbackId(await self._delay(submit, tell))
 
     async def _delay(self, submit: Submit, tell: Any = None) -> str:
-        driver = await self._started()
+        driver = await self._started(submit)
         return await self._acknowledged(driver, *self._send(driver, submit, tell))
 
     def _send(self, driver: AsyncDriver, submit: Submit, tell: Any = None) -> tuple[Request, str, bool]:
         track = tell is not None or self._tracker.has_room
         request, task_id = driver.request(
-            ACKNOWLEDGED, self._settings.timeout, lambda session, tag: submit.send(session, tag, track)
+            ACKNOWLEDGED, self._settings.timeout, lambda session, tag: submit.send(session, tag, track), submit.span
         )
         if track:
             self._track(request, task_id, tell)

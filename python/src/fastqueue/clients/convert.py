@@ -13,17 +13,24 @@ from ..tasks.models import TaskPriority, TaskResult, TaskStatus
 from ..tasks.options import SubmitOptions, TaskOptions, wire_options
 from ..tasks.registry import task_registry
 from ..tasks.serializer import SerializationFormat, decode_json, decode_pickle, encode_pickle
+from .span import SubmitSpan
 
 TaskName = str | Callable[..., Any]
 
 
 class Submit:
-    """A submit, ready for the session."""
+    """A submit, ready for the session, and its span `client.submit_task`, which somebody has to end."""
 
-    __slots__ = ("name", "payload", "options")
+    __slots__ = ("name", "payload", "options", "span")
 
     def __init__(
-        self, task: TaskName, args: Any, kwargs: Mapping[str, Any], options: SubmitOptions, format: SerializationFormat
+        self,
+        task: TaskName,
+        args: Any,
+        kwargs: Mapping[str, Any],
+        options: SubmitOptions,
+        format: SerializationFormat,
+        server: tuple[str, int] = ("", 0),
     ) -> None:
         self.name = task_registry.name_of(task)
         declared = task_registry.get_options(self.name)
@@ -38,10 +45,17 @@ class Submit:
             self.options["encoding"] = "pickle"
         else:
             self.payload = _core.json_encode(body)
-        self.options.update(current_trace_context())
+        self.span = SubmitSpan.start(self.name, str(self.options.get("priority") or "normal"), server)
+        self.options.update(current_trace_context() if self.span is None else self.span.trace_context())
 
     def send(self, session: _core.Session, tag: int, want_result: bool) -> str:
         return session.submit(self.name, self.payload, tag, want_result, **self.options)
+
+
+    def fail(self, error: BaseException) -> None:
+        """It cannot be sent at all."""
+        if self.span is not None:
+            self.span.end(None, error)
 
 
 def options_without_none(options: dict[str, Any]) -> SubmitOptions:
@@ -114,7 +128,10 @@ _BATCH_KEYS = frozenset(("task_name", "args", "kwargs"))
 
 
 def batch_submit(
-    spec: Mapping[str, Any], default_priority: TaskPriority | str | None, format: SerializationFormat
+    spec: Mapping[str, Any],
+    default_priority: TaskPriority | str | None,
+    format: SerializationFormat,
+    server: tuple[str, int] = ("", 0),
 ) -> Submit:
     """One row of submit_batch()."""
     if not isinstance(spec, Mapping) or "task_name" not in spec:
@@ -123,7 +140,7 @@ def batch_submit(
     if default_priority is not None:
         options.setdefault("priority", default_priority)
     return Submit(
-        spec["task_name"], spec.get("args", ()), spec.get("kwargs", {}), options_without_none(options), format
+        spec["task_name"], spec.get("args", ()), spec.get("kwargs", {}), options_without_none(options), format, server
     )
 
 

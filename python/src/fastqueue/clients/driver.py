@@ -13,6 +13,7 @@ from typing import Any, Callable, cast
 from ..errors import FastQueueError, make
 from .requests import Request, Requests
 from .settings import Settings
+from .span import SubmitSpan
 
 logger = logging.getLogger("fastqueue")
 
@@ -87,16 +88,19 @@ class AsyncDriver:
         if self._fatal is not None:
             raise self._fatal
 
-    def request(self, awaits: int, timeout: float | None, send: Callable[[Any, int], Any]) -> tuple[Request, Any]:
+    def request(
+        self, awaits: int, timeout: float | None, send: Callable[[Any, int], Any], span: SubmitSpan | None = None
+    ) -> tuple[Request, Any]:
         """Calls `send(session, tag)` and has it written at the end of this turn of the loop."""
         if self._fatal is not None or self.closed:
             raise self._fatal or make("CLOSED", "the client is stopped")
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        request = self.requests.new(awaits, self._loop.create_future(), deadline)
+        request = self.requests.new(awaits, self._loop.create_future(), deadline, span)
         try:
             sent = send(self._session, request.tag)
-        except BaseException:
+        except BaseException as error:
             self.requests.drop(request)
+            request.give_up(error)
             raise
         self.flush_soon()
         if deadline != math.inf and self._sweeper is None:
@@ -112,8 +116,9 @@ class AsyncDriver:
         future = cast("asyncio.Future[Any]", request.promise)
         try:
             return await future
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             self.forget(request)
+            request.give_up(error)
             raise
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable, Protocol
 
 from ..errors import FastQueueError, from_number, make
+from .span import SubmitSpan
 
 READY, SUBMITTED, RESULT, REPLY, CANCEL, DRAIN = range(6)
 ACKNOWLEDGED, ENDED, ANSWERED = range(3)
@@ -24,9 +25,11 @@ class Promise(Protocol):
 class Request:
     """One thing asked of the control plane. `awaits` says which event settles its promise."""
 
-    __slots__ = ("tag", "awaits", "promise", "deadline", "losses", "on_end", "acknowledged")
+    __slots__ = ("tag", "awaits", "promise", "deadline", "losses", "on_end", "acknowledged", "span")
 
-    def __init__(self, tag: int, awaits: int, promise: Promise, deadline: float) -> None:
+    def __init__(
+        self, tag: int, awaits: int, promise: Promise, deadline: float, span: SubmitSpan | None = None
+    ) -> None:
         self.tag = tag
         self.awaits = awaits
         self.promise = promise
@@ -34,12 +37,19 @@ class Request:
         self.losses = 0
         self.on_end: Callable[[dict[str, Any] | None], None] | None = None
         self.acknowledged = False
+        self.span = span
 
     def settle(self, value: Any) -> None:
         if not self.promise.done():
             self.promise.set_result(value)
 
+    def give_up(self, error: BaseException) -> None:
+        """Nobody waits for it any more."""
+        if self.span is not None:
+            self.span.end(None, error)
+
     def fail(self, error: BaseException) -> None:
+        self.give_up(error)
         if not self.promise.done():
             self.promise.set_exception(error)
 
@@ -52,9 +62,9 @@ class Requests:
         self.by_tag: dict[int, Request] = {}
         self._last_tag = 0
 
-    def new(self, awaits: int, promise: Promise, deadline: float) -> Request:
+    def new(self, awaits: int, promise: Promise, deadline: float, span: SubmitSpan | None = None) -> Request:
         self._last_tag += 1
-        request = Request(self._last_tag, awaits, promise, deadline)
+        request = Request(self._last_tag, awaits, promise, deadline, span)
         self.by_tag[request.tag] = request
         return request
 
@@ -95,6 +105,8 @@ class Requests:
                 request.on_end(None)
             return
         request.acknowledged = True
+        if request.span is not None:
+            request.span.end(task_id)
         if request.awaits == ACKNOWLEDGED:
             request.settle(task_id)
             if request.on_end is None:

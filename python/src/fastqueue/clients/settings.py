@@ -108,6 +108,7 @@ class Settings:
                 FutureWarning,
                 stacklevel=4,
             )
+        _core.telemetry_start()
         chosen = address or environment("CONTROL_PLANE_ADDRESS") or DEFAULT_ADDRESS
         kind, host, port, path, user, token = _core.parse_address(chosen)
         files = {key: credentials.get(key) or environment(key.upper()) for key in ("tls_ca", "tls_cert", "tls_key")}
@@ -132,6 +133,11 @@ class Settings:
             return f"unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.kind}://{host}:{self.port}"
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host and port for telemetry; of a socket in the file system its path and 0."""
+        return (self.path, 0) if self.kind == "unix" else (self.host, self.port)
 
     def session(self) -> _core.Session:
         return _core.Session(user=self.user, token=self.token, client_name=self.client_name)

@@ -115,7 +115,7 @@ class SyncClient:
     ) -> str:
         """Submits a task and returns its id as soon as the control plane has it on disk."""
         options = options_without_none({"priority": priority, "eta": eta, "countdown": countdown})
-        return self._delay(Submit(task_name, args, kwargs, options, self._settings.format))
+        return self._delay(Submit(task_name, args, kwargs, options, self._settings.format, self._settings.server))
 
     def submit(
         self,
@@ -125,7 +125,7 @@ class SyncClient:
         **options: Unpack[SubmitOptions],
     ) -> str:
         """delay() with every option of SubmitOptions."""
-        return self._delay(Submit(task_name, args, kwargs or {}, options, self._settings.format))
+        return self._delay(Submit(task_name, args, kwargs or {}, options, self._settings.format, self._settings.server))
 
     def submit_task(
         self,
@@ -142,10 +142,10 @@ class SyncClient:
         A task that has not ended by then is neither lost nor submitted again: the result tells how it stands.
         """
         chosen = with_priority(options, priority)
-        submit = Submit(task_name, args, kwargs or {}, chosen, self._settings.format)
+        submit = Submit(task_name, args, kwargs or {}, chosen, self._settings.format, self._settings.server)
         limit = self._settings.timeout if wait is None else wait
         driver = self._usable_driver()
-        request, task_id = driver.request(ENDED, limit, lambda session, tag: submit.send(session, tag, True))
+        request, task_id = driver.request(ENDED, limit, lambda session, tag: submit.send(session, tag, True), submit.span)
         try:
             result = task_result(driver.wait(request))
         except TaskTimeout:
@@ -159,7 +159,7 @@ class SyncClient:
         self, tasks: Sequence[Mapping[str, Any]], default_priority: TaskPriority | str | None = None
     ) -> list[str]:
         """Submits many tasks without waiting for one before the next. The ids, in order."""
-        submits = [batch_submit(spec, default_priority, self._settings.format) for spec in tasks]
+        submits = [batch_submit(spec, default_priority, self._settings.format, self._settings.server) for spec in tasks]
         sent = [self._send(submit, None) for submit in submits]
         ids, first_error = [], None
         for request, task_id, track in sent:
@@ -186,7 +186,7 @@ class SyncClient:
         target = Target(callback_address)
         message_for(TaskResult("", TaskStatus.PENDING), callback_data)
         options = options_without_none({"priority": priority, "eta": eta, "countdown": countdown})
-        submit = Submit(task_name, args, kwargs, options, self._settings.format)
+        submit = Submit(task_name, args, kwargs, options, self._settings.format, self._settings.server)
         self._usable_driver()
         with self._lock:
             if self._callbacks is None:
@@ -219,7 +219,7 @@ class SyncClient:
                 self._track(driver.requests.by_tag[tag], task_id, tell)
             return task_id
 
-        request, task_id = driver.request(ACKNOWLEDGED, self._settings.timeout, send)
+        request, task_id = driver.request(ACKNOWLEDGED, self._settings.timeout, send, submit.span)
         return request, task_id, track
 
     def _acknowledged(self, request: Request, task_id: str, track: bool) -> str:

@@ -1,39 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measurements of the user's own, under FastQueue's metric names.
 
-The control plane counts every task by itself. What is recorded here is added by the program that calls, through the
-OpenTelemetry API; it is for tasks that do not run through the queue.
+The control plane counts every task by itself. What is recorded here is added by the program that calls; it is for tasks
+that do not run through the queue.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from .. import _core
+from .bridge import is_delegated
+from .meter import COUNTER, HISTOGRAM, UP_DOWN_COUNTER, Meter
 from .noop import NoOpMeter
-from .switch import api
-from .tracing import SCOPE
 
 _TASK_TYPES = ("submitted", "completed", "failed")
 _WORKER_TYPES = ("active", "queue_size")
 
-_instruments: dict[tuple[int, str], Any] = {}
+_PLACE = "opentelemetry.metrics"
+_meter = Meter()
+_delegated: dict[tuple[int, str], Any] = {}
+
+_KINDS = {"counter": COUNTER, "up_down_counter": UP_DOWN_COUNTER, "histogram": HISTOGRAM}
 
 
 def get_meter() -> Any:
-    """The OpenTelemetry meter of FastQueue; a NoOpMeter when telemetry is off or the API is not installed."""
-    metrics = api("metrics")
-    return NoOpMeter() if metrics is None else metrics.get_meter(SCOPE)
+    """A meter with the methods of the OpenTelemetry API; a NoOpMeter when telemetry is off."""
+    return _meter if _core.telemetry_start() else NoOpMeter()
 
 
 def _instrument(kind: str, name: str, unit: str, description: str) -> Any:
-    metrics = api("metrics")
-    if metrics is None:
+    """Ours, or one of the provider that the program has set; None when telemetry is off."""
+    if not _core.telemetry_is_on():
         return None
-    key = (id(metrics.get_meter_provider()), name)
-    found = _instruments.get(key)
+    if _PLACE in sys.modules and is_delegated(_PLACE):
+        return _delegated_instrument(kind, name, unit, description)
+    return _meter._make(_KINDS[kind], name, unit, description, integer=kind != "histogram")
+
+
+def _delegated_instrument(kind: str, name: str, unit: str, description: str) -> Any:
+    from opentelemetry import metrics
+
+    provider = metrics.get_meter_provider()
+    key = (id(provider), name)
+    found = _delegated.get(key)
     if found is None:
-        found = getattr(metrics.get_meter(SCOPE), f"create_{kind}")(name, unit=unit, description=description)
-        _instruments[key] = found
+        make = getattr(provider.get_meter("fastqueue", _core.VERSION), f"create_{kind}")
+        found = _delegated[key] = make(name, unit=unit, description=description)
     return found
 
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import functools
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Generator, Mapping, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, ParamSpec, TypeVar, cast
 
+from .. import _core
 from ..tasks.functions import is_coroutine_function
+from .kinds import StatusCode
 from .noop import NoOpTracer
-from .switch import api
 
 if TYPE_CHECKING:
     from ..tasks.registry import TaskRegistry
@@ -17,38 +17,52 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SCOPE = "fastqueue"
+trace_operation = _core.trace_operation
 
 
 def get_tracer() -> Any:
-    """The OpenTelemetry tracer of FastQueue; a NoOpTracer when telemetry is off or the API is not installed."""
-    trace = api("trace")
-    return NoOpTracer() if trace is None else trace.get_tracer(SCOPE)
+    """A tracer with the methods of the OpenTelemetry API; a NoOpTracer when telemetry is off."""
+    return _core.tracer() if _core.telemetry_start() else NoOpTracer()
 
 
-@contextmanager
-def trace_operation(operation_name: str, attributes: Mapping[str, Any] | None = None) -> Generator[Any, None, None]:
-    """A span around a block. An exception is recorded, sets the status ERROR and goes on its way."""
-    trace = api("trace")
-    if trace is None:
-        yield None
-        return
-    with trace.get_tracer(SCOPE).start_as_current_span(
-        operation_name, attributes=dict(attributes or {}), record_exception=True, set_status_on_exception=True
-    ) as span:
-        yield span
+def current_span() -> Any:
+    """The current span, or None: of `trace_operation`, of the task that runs, or of the OpenTelemetry API."""
+    return _core.current_span()
 
 
-def _task_span(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    attributes = {"task.name": name, "task.args_count": len(args), "task.kwargs_count": len(kwargs)}
-    return trace_operation(f"task.{name}", attributes)
+def decorated(operation: _core.Operation, func: Callable[P, R]) -> Callable[P, R]:
+    """`func` with each call in an operation of its own."""
+    if is_coroutine_function(func):
+        coroutine = cast(Callable[P, Awaitable[Any]], func)
+
+        @functools.wraps(func)
+        async def traced_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with operation.again():
+                return await coroutine(*args, **kwargs)
+
+        return cast(Callable[P, R], traced_coroutine)
+
+    @functools.wraps(func)
+    def traced(*args: P.args, **kwargs: P.kwargs) -> R:
+        with operation.again():
+            return func(*args, **kwargs)
+
+    return traced
+
+
+def _task_span(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _core.Operation:
+    return trace_operation(
+        "task." + name, {"task.name": name, "task.args_count": len(args), "task.kwargs_count": len(kwargs)}
+    )
 
 
 def _succeeded(span: Any) -> None:
-    if span is not None:
-        status: Any = api("trace")
-        if status is not None:
-            span.set_status(status.Status(status.StatusCode.OK))
+    if type(span) is _core.Span:
+        span.set_status(StatusCode.OK)
+    elif span is not None:
+        from opentelemetry import trace
+
+        span.set_status(trace.Status(trace.StatusCode.OK))
 
 
 def trace_task(func: Callable[P, R]) -> Callable[P, R]:
@@ -59,6 +73,8 @@ def trace_task(func: Callable[P, R]) -> Callable[P, R]:
 
         @functools.wraps(func)
         async def traced_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+            if not _core.telemetry_is_on():
+                return await coroutine(*args, **kwargs)
             with _task_span(name, args, kwargs) as span:
                 result = await coroutine(*args, **kwargs)
                 _succeeded(span)
@@ -68,6 +84,8 @@ def trace_task(func: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(func)
     def traced(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not _core.telemetry_is_on():
+            return func(*args, **kwargs)
         with _task_span(name, args, kwargs) as span:
             result = func(*args, **kwargs)
             _succeeded(span)
