@@ -46,7 +46,8 @@ struct otel_model_exporter {
     const char *output_file;       // JSON_LINES: NULL = standard output
     const char *host;              // PROMETHEUS
     uint16_t port;
-    bool without_scope_labels, without_suffixes, without_target_info;
+    bool without_scope_labels, without_target_info;
+    const char *translation_strategy;        // as the specification names them; NULL = the default
     enum otel_model_temporality temporality; // of readers
     bool exponential;                        // histograms without advice
     struct otel_model_extension *extension;

@@ -2,6 +2,7 @@
 #include "otel/sdk.h"
 
 #include "otel/config/environment.h"
+#include "otel/config/file.h"
 #include "otel/sdk/state.h"
 
 #include <stdlib.h>
@@ -49,6 +50,50 @@ static int make_parts(otel_sdk *sdk, const struct otel_sdk_options *options, con
     return OTEL_OK;
 }
 
+// A file that cannot be used leaves nothing to go by: variables would be something else than what was meant, so the SDK
+// stays silent, and says so.
+static otel_config *read_file(const otel_sdk *sdk, const char *path, const struct otel_variables *variables,
+                              const struct otel_sdk_options *options) {
+    char reason[300], *text;
+    const char *why = reason;
+    size_t len;
+    otel_config *config = NULL;
+    if (otel_system_read_file(path, OTEL_FILE_BYTES_MAX, &text, &len, &why) == OTEL_OK) {
+        why = reason;
+        config = otel_file_read(text, len, variables, options, reason, sizeof reason);
+        free(text);
+    }
+    if (config != NULL)
+        return config;
+    otel_report(&sdk->runtime, OTEL_LEVEL_ERROR,
+                "configuration file %.200s: %s; nothing is recorded or exported", path, why);
+    config = otel_model_new();
+    if (config != NULL)
+        config->disabled = true;
+    return config;
+}
+
+static otel_config *read_config(const otel_sdk *sdk, const struct otel_variables *variables,
+                                const struct otel_sdk_options *options) {
+    const char *path = otel_variables_text(variables, "OTEL_CONFIG_FILE");
+    if (path == NULL)
+        path = otel_variables_text(variables, "OTEL_EXPERIMENTAL_CONFIG_FILE");
+    return path != NULL ? read_file(sdk, path, variables, options)
+                        : otel_environment_read(variables, options);
+}
+
+otel_config *otel_config_parse(const char *yaml, size_t len, const struct otel_sdk_options *options,
+                               char *reason, size_t reason_size) {
+    struct otel_runtime runtime = {.diagnostics = options->diagnostics.report != NULL
+                                                      ? options->diagnostics
+                                                      : otel_system_diagnostics()};
+    struct otel_variables variables = {.read = options->variable != NULL ? options->variable
+                                                                         : otel_system_variable,
+                                       .context = options->variable_context,
+                                       .runtime = &runtime};
+    return otel_file_read(yaml, len, &variables, options, reason, reason_size);
+}
+
 otel_sdk *otel_sdk_new(const struct otel_sdk_options *options) {
     otel_sdk *sdk = calloc(1, sizeof *sdk);
     if (sdk == NULL)
@@ -59,10 +104,10 @@ otel_sdk *otel_sdk_new(const struct otel_sdk_options *options) {
                                        .context = options->variable_context,
                                        .runtime = &sdk->runtime};
     sdk->level = otel_environment_log_level(&variables);
-    otel_config *read = NULL;
-    if (options->config == NULL)
-        read = otel_environment_read(&variables, options);
+    otel_config *read = options->config == NULL ? read_config(sdk, &variables, options) : NULL;
     const otel_config *config = options->config != NULL ? options->config : read;
+    if (config != NULL && config->from_file)
+        sdk->level = config->log_level;
     int result = config != NULL ? make_parts(sdk, options, config) : OTEL_FAILED;
     otel_config_free(read);
     return result == OTEL_OK ? sdk : otel_sdk_free(sdk);
