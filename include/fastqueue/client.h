@@ -27,6 +27,11 @@ struct fq_client_options {
     int64_t timeout_ms;   /* of one call, connecting and repeating included; 30,000 */
     uint32_t retries;     /* how often the connection may be lost during one call; 3 */
     const char *name;     /* shown by CLIENT LIST; NULL = none */
+    /* Spans and metrics of this client: an SDK of the program's own that lives longer than the client (otel/sdk.h). NULL:
+     * when FASTQUEUE_TELEMETRY_ENABLED is true, the program's default SDK, or one that is made from the environment and
+     * becomes the default; it flushes when the program exits, within FASTQUEUE_TELEMETRY_EXIT_TIMEOUT. */
+    struct otel_sdk *telemetry;
+    bool no_telemetry; /* neither; the caller's current context still travels with its tasks */
 };
 FQ_API void fq_client_options_init(struct fq_client_options *options);
 

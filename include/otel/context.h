@@ -73,6 +73,8 @@ OTEL_API struct otel_span *otel_context_span(const otel_context *context);
 OTEL_API otel_context *otel_context_with_baggage(const otel_context *context, const otel_baggage *baggage);
 /** Borrowed from the context; NULL = empty. */
 OTEL_API const otel_baggage *otel_context_baggage(const otel_context *context);
+/** Of what is current, with no allocation. */
+OTEL_API const otel_baggage *otel_baggage_current(void);
 
 /* --- entering: what a block of code runs in --- */
 /* Lives on the stack of the block; entered and left by the same thread, in the order of a stack. */

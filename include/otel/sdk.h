@@ -65,7 +65,7 @@ struct otel_view_options {
     size_t bound_count;
     int max_size, max_scale; /* exponential; 0 = 160, 20 */
     bool no_min_max;
-    size_t cardinality_limit; /* 0 = the reader's */
+    size_t cardinality_limit;                   /* 0 = the reader's */
     const struct otel_reservoir_ops *reservoir; /* NULL = the specification's choice */
     void *reservoir_context;
 };
@@ -141,6 +141,8 @@ OTEL_API int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, cons
 /** NULL until set. */
 OTEL_API otel_sdk *otel_sdk_global(void);
 OTEL_API void otel_sdk_set_global(otel_sdk *sdk);
+/** Makes `sdk` the default if there is none yet; else frees it. Returns the default. */
+OTEL_API otel_sdk *otel_sdk_global_or(otel_sdk *sdk);
 
 /* --- what happened to telemetry: for doctors and /metrics --- */
 struct otel_signal_stats {

@@ -5,7 +5,9 @@
 #include "cli/submit_words.h"
 #include "cli/task_print.h"
 #include "net/clock.h"
+#include "otel/propagation.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -101,18 +103,43 @@ static int submit_and_wait(fq_client *client, const struct fq_options *options, 
     return finish(client, options, submit->id, result, &task);
 }
 
+static const char *context_variable(void *context, const char *name) {
+    const struct fq_submit_options *submit = context;
+    if (strcmp(name, "TRACEPARENT") == 0)
+        return submit->traceparent;
+    return strcmp(name, "TRACESTATE") == 0 ? submit->tracestate : getenv(name);
+}
+
+// The context that options or environment name becomes the current one, so that the submission is part of it.
+static otel_context *take_context(struct fq_submit_options *submit) {
+    const struct otel_environment environment = {.get = context_variable, .context = submit};
+    struct otel_carrier_reader reader = otel_environment_reader(&environment);
+    otel_context *context = otel_extract(NULL, NULL, &reader);
+    struct otel_span_context span;
+    if (otel_context_span_context(context, &span, NULL, NULL)) {
+        submit->traceparent = NULL;
+        submit->tracestate = NULL;
+    }
+    return context;
+}
+
 static int submit(const struct fq_options *options, const char *name, fq_buf *payload) {
     struct fq_submit_options submit;
+    struct otel_scope scope;
     fill(options, &submit);
     fq_client *client;
     int code = fq_connection_open(options, &client);
     if (code != 0)
         return code;
+    otel_context *context = take_context(&submit);
+    otel_scope_enter(&scope, context);
     bool not_kept = fq_option_given(options, FQ_OPTION_RESULT_TTL) && submit.result_ttl_ms == 0;
     if (not_kept && !fq_option_number(options, FQ_OPTION_NON_BLOCKING))
         code = submit_and_wait(client, options, name, fq_buf_str(payload), &submit);
     else
         code = submit_then_wait(client, options, name, fq_buf_str(payload), &submit);
+    otel_scope_leave(&scope);
+    otel_context_release(context);
     fq_client_close(client);
     return code;
 }

@@ -248,6 +248,9 @@ static int open_client(fq_client *client, const struct fq_client_options *option
     if (__builtin_mul_overflow(timeout_ms, FQ_US_PER_MS, &client->timeout_us))
         client->timeout_us = FQ_NEVER_US;
     client->retries = options->retries;
+    if (!options->no_telemetry)
+        fq_client_telemetry_init(&client->telemetry,
+                                 options->telemetry != NULL ? options->telemetry : fq_client_telemetry_sdk());
     int rc = fq_target_init(&client->target, &target, client->error, sizeof client->error);
     if (rc == 0)
         rc = open_session(client, options);

@@ -14,11 +14,22 @@ struct batch {
     size_t count;
     char (*ids)[37];
     unsigned char *states; // enum item_state, one a task
-    size_t next;           // first that was never queued
-    size_t asked, done;    // how many are in that state
+    struct fq_submission *submissions;
+    struct fq_submission_context context; // of the one that is being queued
+    size_t next;                          // first that was never queued
+    size_t asked, done;                   // how many are in that state
     size_t refused, first_refused;
     uint32_t refusals; // in a row
 };
+
+static fq_slice name_of(const struct batch *batch, size_t index) {
+    return (fq_slice){batch->tasks[index].name, strlen(batch->tasks[index].name)};
+}
+
+static void end_submission(fq_client *client, struct batch *batch, size_t index, int error) {
+    fq_submission_end(&client->telemetry, &batch->submissions[index], name_of(batch, index),
+                      fq_target_address(&client->target), batch->ids[index], error);
+}
 
 static int queue_one(fq_client *client, struct fq_client_errand *errand, size_t index) {
     struct batch *batch = errand->context;
@@ -31,7 +42,11 @@ static int queue_one(fq_client *client, struct fq_client_errand *errand, size_t 
     options.want_result = false;
     if (batch->states[index] == ITEM_REFUSED)
         options.id = batch->ids[index];
-    fq_slice name = {task->name, strlen(task->name)};
+    fq_slice name = name_of(batch, index);
+    if (batch->submissions[index].began_us == 0) // else it is asked again
+        fq_submission_begin(&client->telemetry, &batch->submissions[index], name, &options,
+                            fq_target_address(&client->target));
+    fq_submission_inject(&batch->submissions[index], &batch->context, &options);
     fq_slice payload = {task->payload, task->payload_len};
     int rc =
         fq_session_submit(client->session, name, payload, &options, errand->tag + index, batch->ids[index]);
@@ -104,6 +119,7 @@ static int on_batch_event(fq_client *client, struct fq_client_errand *errand,
     }
     batch->states[index] = ITEM_DONE;
     memcpy(batch->ids[index], event->id, sizeof event->id);
+    end_submission(client, batch, index, 0);
     batch->done++;
     batch->refusals = 0;
     errand->refusal = 0;
@@ -125,6 +141,7 @@ static int run_batch(fq_client *client, struct batch *batch) {
     for (size_t i = 0; rc < 0 && i < batch->count; i++) {
         if (batch->states[i] == ITEM_ASKED)
             fq_session_forget(client->session, errand.tag + i);
+        end_submission(client, batch, i, rc);
         if (batch->states[i] != ITEM_DONE)
             batch->ids[i][0] = '\0';
     }
@@ -140,11 +157,13 @@ int fq_client_submit_many(fq_client *client, const struct fq_client_task *tasks,
     if (ret_ids == NULL)
         batch.ids = own_ids;
     batch.states = calloc(count, 1);
+    batch.submissions = calloc(count, sizeof *batch.submissions);
     int rc = FQ_ENOMEM;
-    if (batch.ids != NULL && batch.states != NULL)
+    if (batch.ids != NULL && batch.states != NULL && batch.submissions != NULL)
         rc = run_batch(client, &batch);
     else
         (void)fq_client_fail_text(client, rc, fq_strerror(rc));
+    free(batch.submissions);
     free(batch.states);
     free(own_ids);
     return rc;

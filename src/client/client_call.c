@@ -25,7 +25,14 @@ struct submit_call {
     uint32_t refusals;
     int64_t wait_ms;                   // for the result, from the submission on
     struct fq_task_result *ret_result; // NULL = the submission is all
+    struct fq_submission submission;
+    struct fq_submission_context context;
 };
+
+static void end_submission(fq_client *client, struct submit_call *call, const char *id, int error) {
+    fq_submission_end(&client->telemetry, &call->submission, call->name, fq_target_address(&client->target),
+                      id, error);
+}
 
 static int queue_submit(fq_client *client, struct fq_client_errand *errand) {
     struct submit_call *call = errand->context;
@@ -50,6 +57,7 @@ static int on_submitted(fq_client *client, struct fq_client_errand *errand,
         return 0;
     }
     memcpy(call->id, event->id, sizeof call->id);
+    end_submission(client, call, call->id, 0);
     if (call->ret_result == NULL)
         return 1;
     errand->refusal = 0;
@@ -83,14 +91,22 @@ static void take_options(struct submit_call *call, const struct fq_submit_option
     call->options.want_result = call->ret_result != NULL;
 }
 
+static void begin_submission(fq_client *client, struct submit_call *call) {
+    fq_submission_begin(&client->telemetry, &call->submission, call->name, &call->options,
+                        fq_target_address(&client->target));
+    fq_submission_inject(&call->submission, &call->context, &call->options);
+}
+
 static int run_submit(fq_client *client, struct submit_call *call) {
     struct fq_client_errand errand = fq_client_errand_begin(client);
     errand.on_event = on_submit_event;
     errand.on_wake = queue_submit;
     errand.context = call;
+    begin_submission(client, call);
     int rc = queue_submit(client, &errand);
     if (rc == 0)
         rc = fq_client_drive(client, &errand);
+    end_submission(client, call, call->id, rc); // if it was not answered
     return end_call(client, &errand, rc);
 }
 

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "client/target.h"
+#include "client/telemetry.h"
 #include "client/transport.h"
 #include "fastqueue/client.h"
 
@@ -19,6 +20,7 @@ struct fq_client {
     uint32_t retries;
     uint64_t next_tag;
     fq_random random;
+    struct fq_client_telemetry telemetry;
     char error[320];
 };
 

@@ -93,6 +93,10 @@ const otel_context *otel_context_current(void) {
     return scope->context;
 }
 
+const otel_baggage *otel_baggage_current(void) {
+    return here.current != NULL ? otel_context_baggage(here.current->context) : NULL;
+}
+
 bool otel_current_span_identity(struct otel_span_context *ret_context, const char **ret_tracestate,
                                 size_t *ret_len) {
     const struct otel_scope *scope = here.current;

@@ -13,3 +13,11 @@ otel_sdk *otel_sdk_global(void) {
 void otel_sdk_set_global(otel_sdk *sdk) {
     atomic_store_explicit(&global, sdk, memory_order_release);
 }
+
+otel_sdk *otel_sdk_global_or(otel_sdk *sdk) {
+    otel_sdk *there = NULL;
+    if (atomic_compare_exchange_strong(&global, &there, sdk))
+        return sdk;
+    otel_sdk_free(sdk);
+    return there;
+}
