@@ -212,6 +212,7 @@ int otel_reader_collect(struct otel_reader *reader, fq_buf *out, size_t *ret_poi
                                              .now_unix_ns = otel_unix_ns(provider->runtime),
                                              .figures = figures,
                                              .exemplars = exemplars};
+        otel_areas_fold(provider, figures);
         collect_all(&collection);
         error = collection.encoder.failed;
         if (error != 0)

@@ -27,7 +27,7 @@ bool otel_collection_wants(const struct otel_collection *collection, const char 
 /** Scopes and points of all producers. */
 void otel_collection_produce(struct otel_collection *collection);
 /** What changed in attached areas goes into the provider's own series. Under collect_lock. */
-void otel_areas_fold(struct otel_meter_provider *provider);
+void otel_areas_fold(struct otel_meter_provider *provider, struct otel_figures *scratch);
 void otel_areas_free(struct otel_meter_provider *provider);
 
 #endif

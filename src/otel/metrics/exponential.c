@@ -91,13 +91,12 @@ static void add(struct otel_exponential *histogram, bool is_negative, int32_t in
     *place(histogram, is_negative, index) += count;
 }
 
-void otel_exponential_record(struct otel_exponential *histogram, double value) {
-    histogram->count++;
-    histogram->sum += value;
+void otel_exponential_record_many(struct otel_exponential *histogram, double value, uint64_t count) {
+    histogram->count += count;
     histogram->min = value < histogram->min ? value : histogram->min;
     histogram->max = value > histogram->max ? value : histogram->max;
     if (value == 0) {
-        histogram->zero_count++;
+        histogram->zero_count += count;
         return;
     }
     bool is_negative = value < 0;
@@ -105,7 +104,12 @@ void otel_exponential_record(struct otel_exponential *histogram, double value) {
     int32_t shift =
         halvings(histogram, is_negative ? &histogram->negative : &histogram->positive, index, index);
     otel_exponential_rescale(histogram, histogram->scale - shift);
-    add(histogram, is_negative, floor_shift(index, shift), 1);
+    add(histogram, is_negative, floor_shift(index, shift), count);
+}
+
+void otel_exponential_record(struct otel_exponential *histogram, double value) {
+    histogram->sum += value;
+    otel_exponential_record_many(histogram, value, 1);
 }
 
 static void merge_side(struct otel_exponential *histogram, const struct otel_exponential *other,
@@ -161,4 +165,28 @@ void otel_exponential_subtract(struct otel_exponential *histogram, const struct 
         earlier->zero_count < histogram->zero_count ? earlier->zero_count : histogram->zero_count;
     histogram->count -= earlier->count < histogram->count ? earlier->count : histogram->count;
     histogram->sum -= earlier->sum;
+}
+
+static bool side_holds(const struct otel_exponential *histogram, const struct otel_exponential *earlier,
+                       bool is_negative) {
+    const struct otel_exponential_side *now = is_negative ? &histogram->negative : &histogram->positive;
+    const struct otel_exponential_side *from = is_negative ? &earlier->negative : &earlier->positive;
+    int32_t shift = earlier->scale - histogram->scale;
+    uint64_t sum = 0;
+    for (int32_t i = from->low; i <= from->high; i++) {
+        int32_t index = floor_shift(i, shift);
+        sum += otel_exponential_count_at(earlier, is_negative, i);
+        bool is_last = i == from->high || floor_shift(i + 1, shift) != index;
+        if (sum > 0 && (index < now->low || index > now->high ||
+                        (is_last && otel_exponential_count_at(histogram, is_negative, index) < sum)))
+            return false;
+        sum = is_last ? 0 : sum;
+    }
+    return true;
+}
+
+bool otel_exponential_holds(const struct otel_exponential *histogram,
+                            const struct otel_exponential *earlier) {
+    return histogram->zero_count >= earlier->zero_count && side_holds(histogram, earlier, false) &&
+           side_holds(histogram, earlier, true);
 }

@@ -6,6 +6,7 @@
 
 #include "otel/metrics/layout.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -52,10 +53,14 @@ int32_t otel_exponential_index(double value, int32_t scale);
 void otel_exponential_init(struct otel_exponential *histogram, uint32_t size, int32_t scale);
 /** Counts one measurement. */
 void otel_exponential_record(struct otel_exponential *histogram, double value);
+/** Counts the same measurement `count` times; the caller sees to the sum. */
+void otel_exponential_record_many(struct otel_exponential *histogram, double value, uint64_t count);
 /** Counts what `other` has, of which sizes may differ. */
 void otel_exponential_merge(struct otel_exponential *histogram, const struct otel_exponential *other);
 /** Takes away what `earlier`, an earlier state of the same histogram, had. min and max stay. */
 void otel_exponential_subtract(struct otel_exponential *histogram, const struct otel_exponential *earlier);
+/** Whether each bucket of `earlier` has at least as many in the histogram, which is of the same or a lower scale. */
+bool otel_exponential_holds(const struct otel_exponential *histogram, const struct otel_exponential *earlier);
 /** Halves the resolution until it is `scale`. */
 void otel_exponential_rescale(struct otel_exponential *histogram, int32_t scale);
 static inline uint64_t otel_exponential_count_at(const struct otel_exponential *histogram, bool is_negative,

@@ -88,6 +88,7 @@ static struct otel_meter *new_meter(struct otel_meter_provider *provider,
         !otel_scope_copy(&provider->pool, scope, &meter->scope_bytes, &meter->scope_len))
         return NULL;
     meter->provider = provider;
+    provider->objects++;
     if (meter->scope.name[0] == 0)
         otel_report(
             provider->runtime, OTEL_LEVEL_WARN,
@@ -200,6 +201,7 @@ new_instrument(struct otel_meter *meter, const struct otel_instrument_options *o
     if (instrument == NULL)
         return NULL;
     instrument->meter = meter;
+    provider->objects++;
     instrument->name = otel_pool_text(pool, name, strlen(name));
     instrument->unit = otel_pool_text(pool, or_empty(options->unit), strlen(or_empty(options->unit)));
     instrument->description =
@@ -242,6 +244,23 @@ static struct otel_instrument *find_or_make(struct otel_meter *meter,
     if (!unit_is_valid(or_empty(options->unit)))
         warn(meter, given, "its unit is longer than 63 characters or not ASCII");
     return new_instrument(meter, options, name != NULL ? name : given);
+}
+
+bool otel_meter_provider_has_room(struct otel_meter_provider *provider, uint32_t max,
+                                  const struct otel_scope_info *scope,
+                                  const struct otel_instrument_options *options) {
+    fq_buf bytes = {0};
+    const char *name = NULL;
+    pthread_mutex_lock(&provider->lock);
+    bool has_room = provider->objects < max;
+    if (!has_room && encode_scope(scope, &bytes)) {
+        struct otel_meter *meter = find_meter(provider, scope, (const uint8_t *)fq_buf_str(&bytes).ptr,
+                                              (uint32_t)fq_buf_len(&bytes));
+        has_room = meter != NULL && find_instrument(meter, options, &name) != NULL;
+    }
+    pthread_mutex_unlock(&provider->lock);
+    fq_buf_done(&bytes);
+    return has_room;
 }
 
 otel_instrument *otel_instrument_new(otel_meter *meter, const struct otel_instrument_options *options) {

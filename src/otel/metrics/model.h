@@ -191,7 +191,7 @@ struct otel_meter_provider {
     uint64_t seed;
     _Atomic bool has_shut_down, threads_are_gone; // gone: by a fork
     _Atomic uint64_t ignored, overflowed, lost;
-    uint32_t random; // lock
+    uint32_t random, objects; // lock; objects: meters and instruments
 };
 
 static inline bool otel_kind_is_observable(enum otel_instrument_kind kind) {
@@ -223,6 +223,10 @@ static inline void otel_row_unlock(_Atomic bool *lock) {
 /** The scope as an encoded InstrumentationScope message in the pool. */
 bool otel_scope_copy(struct otel_pool *pool, const struct otel_scope_info *scope, const uint8_t **ret_bytes,
                      uint32_t *ret_len);
+/** Whether a meter and an instrument are there already, or may be made while there are fewer than `max` of both. */
+bool otel_meter_provider_has_room(struct otel_meter_provider *provider, uint32_t max,
+                                  const struct otel_scope_info *scope,
+                                  const struct otel_instrument_options *options);
 /** Texts with their array; NULL without memory. */
 const char *const *otel_texts_copy(struct otel_pool *pool, const char *const *texts, size_t count);
 // view.c

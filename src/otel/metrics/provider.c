@@ -160,6 +160,7 @@ otel_meter_provider *otel_meter_provider_free(otel_meter_provider *provider) {
              instrument = atomic_load(&instrument->next))
             free_instrument(instrument);
     }
+    otel_areas_free(provider);
     otel_store_done(&provider->store);
     otel_pool_done(&provider->pool);
     pthread_mutex_destroy(&provider->lock);
@@ -248,7 +249,8 @@ void otel_meter_provider_fork_child(otel_meter_provider *provider, const void *r
     otel_thread_slot_fork_child();
     if (resource != NULL)
         (void)copy_resource(provider, resource, resource_len);
-    provider->store.area = NULL; // the parent's
+    provider->store.area = NULL; // the parent's, as are those it collects
+    otel_areas_free(provider);
     for (struct otel_meter *meter = atomic_load(&provider->first_meter); meter != NULL;
          meter = atomic_load(&meter->next)) {
         for (struct otel_instrument *instrument = atomic_load(&meter->first); instrument != NULL;
