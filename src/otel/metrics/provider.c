@@ -263,6 +263,5 @@ void otel_meter_provider_fork_child(otel_meter_provider *provider, const void *r
         }
     }
     otel_readers_fork_child(provider);
-    pthread_mutex_unlock(&provider->lock);
-    pthread_mutex_unlock(&provider->collect_lock);
+    init_locks(provider); // one that checks for errors knows its owner by a thread id that is another one now
 }
