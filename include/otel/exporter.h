@@ -191,6 +191,9 @@ struct otel_exporter_ops {
     int (*export_batch)(void *self, const struct otel_export_batch *batch);
     int (*flush)(void *self, int64_t timeout_ms); /* NULL = nothing is held */
     void (*cancel)(void *self); /* from another thread: waits and calls in flight end soon */
+    /* From another thread: the program ends. Waits between attempts end: what failed is tried once more at once, then it is
+     * lost. NULL = there are no such waits. */
+    void (*hurry)(void *self);
     int (*shutdown)(void *self, int64_t timeout_ms); /* later exports fail at once */
     void (*after_fork)(void *self);                  /* in the child: forget connections without a goodbye */
     void (*free)(void *self);

@@ -130,6 +130,8 @@ OTEL_API otel_logger *otel_sdk_logger(const otel_sdk *sdk, const char *name, con
 
 /** All signals. OTEL_OK, OTEL_FAILED, OTEL_TIMEOUT. */
 OTEL_API int otel_sdk_flush(otel_sdk *sdk, int64_t timeout_ms);
+/** Sends what is left, without the waits of retries (whoever wants those flushes first), and ends. A second call does
+ *  nothing. */
 OTEL_API int otel_sdk_shutdown(otel_sdk *sdk, int64_t timeout_ms);
 
 /** Adds a processor to what runs. Taken over. */

@@ -16,6 +16,7 @@ enum {
 // A call of export_batch() under way.
 struct export {
     atomic_bool is_given_up;
+    atomic_bool is_hurried; // or given up: does not wait between attempts
     struct export *next;
 };
 
@@ -35,6 +36,7 @@ struct delivery {
     struct export *exports;
     bool is_shut_down;
     bool is_unsupported;
+    bool is_hurried;
     struct otel_exporter_stats stats;
     struct otel_report_limit failures, partials, notes;
 };
@@ -178,11 +180,13 @@ static void refuse(struct otel_attempt *attempt, enum otel_attempt_end end, cons
 
 // Waits as told. Out of time: what the last attempt said stays the reason.
 static bool wait_before(struct delivery *delivery, struct export *export, int64_t until_ns,
-                        int64_t deadline_ns, struct otel_attempt *attempt) {
+                        int64_t deadline_ns, unsigned made, struct otel_attempt *attempt) {
     switch (otel_endpoint_wait(delivery->endpoint, delivery->runtime, until_ns, deadline_ns,
-                               &export->is_given_up)) {
+                               made > 0 ? &export->is_hurried : &export->is_given_up)) {
     case OTEL_ENDPOINT_FREE: return true;
     case OTEL_ENDPOINT_GIVEN_UP:
+        if (made > 0 && !atomic_load(&export->is_given_up))
+            return made == 1; // hurried: a kept connection may have been stale
         refuse(attempt, OTEL_ATTEMPT_GIVEN_UP, "cancelled", "given up, for the exporter is shutting down");
         return false;
     case OTEL_ENDPOINT_TIMEOUT:
@@ -199,7 +203,7 @@ static unsigned try(struct delivery *delivery, struct export *export, const stru
     const struct otel_call_limits limits = {.deadline_ns = deadline_ns, .is_given_up = &export->is_given_up};
     int64_t until_ns = 0, wish_ms = 0;
     unsigned made = 0;
-    while (wait_before(delivery, export, until_ns, deadline_ns, attempt)) {
+    while (wait_before(delivery, export, until_ns, deadline_ns, made, attempt)) {
         *attempt = (struct otel_attempt){0};
         delivery->transport_ops->attempt(delivery->transport, batch, &limits, attempt);
         made++;
@@ -247,6 +251,7 @@ static int64_t deadline_of(const struct delivery *delivery, const struct otel_ex
 }
 
 static void enter(struct delivery *delivery, struct export *export) {
+    atomic_store(&export->is_hurried, delivery->is_hurried);
     export->next = delivery->exports;
     delivery->exports = export;
 }
@@ -288,12 +293,24 @@ static int export_batch(void *self, const struct otel_export_batch *batch) {
 // --- the rest of an exporter -----------------------------------------------------------------------------------------
 static void give_up_all(struct delivery *delivery) {
     pthread_mutex_lock(&delivery->lock);
-    for (struct export *export = delivery->exports; export != NULL; export = export->next)
+    for (struct export *export = delivery->exports; export != NULL; export = export->next) {
         atomic_store(&export->is_given_up, true);
+        atomic_store(&export->is_hurried, true);
+    }
     pthread_mutex_unlock(&delivery->lock);
     otel_endpoint_wake(delivery->endpoint);
     if (delivery->transport_ops->wake != NULL)
         delivery->transport_ops->wake(delivery->transport);
+}
+
+static void hurry(void *self) {
+    struct delivery *delivery = self;
+    pthread_mutex_lock(&delivery->lock);
+    delivery->is_hurried = true;
+    for (struct export *export = delivery->exports; export != NULL; export = export->next)
+        atomic_store(&export->is_hurried, true);
+    pthread_mutex_unlock(&delivery->lock);
+    otel_endpoint_wake(delivery->endpoint);
 }
 
 static void cancel(void *self) {
@@ -377,6 +394,7 @@ int otel_delivery_new(const struct otel_otlp_options *options, const struct otel
     delivery->ops = (struct otel_exporter_ops){.component_type = ops->component_types[options->signal],
                                                .export_batch = export_batch,
                                                .cancel = cancel,
+                                               .hurry = hurry,
                                                .shutdown = shut_down,
                                                .after_fork = after_fork,
                                                .free = free_delivery,

@@ -102,6 +102,11 @@ int otel_sdk_flush(otel_sdk *sdk, int64_t timeout_ms) {
 int otel_sdk_shutdown(otel_sdk *sdk, int64_t timeout_ms) {
     if (sdk == NULL || atomic_exchange(&sdk->is_shut, true))
         return OTEL_OK;
+    for (size_t i = 0; i < sdk->outlet_count; i++) {
+        const struct otel_exporter *exporter = &sdk->outlets[i].exporter;
+        if (exporter->ops->hurry != NULL)
+            exporter->ops->hurry(exporter->self);
+    }
     return each_signal(sdk, timeout_ms, true);
 }
 
