@@ -41,10 +41,11 @@ struct core_telemetry {
     struct otel_instrument *sent, *duration; // messaging.client.*
     int64_t exit_timeout_ms;
     unsigned generation; // of the SDK: tracers and instruments look theirs up again when it has changed
+    unsigned dead;       // generations up to this one: their SDK is freed
     struct core_diagnostics *diagnostics;
     PyTypeObject *span_type, *operation_type, *tracer_type, *meter_type, *instrument_type, *logger_type;
     PyObject *span_get, *span_set, *span_reset; // of the ContextVar of the current span
-    PyObject *task_get;                         // of the ContextVar of the current task
+    PyObject *task_get, *task_set;              // of the ContextVar of the current task
     PyObject *modules, *api_name;               // sys.modules, "opentelemetry.trace"
     bool is_loading;                            // the bridge
     bool is_starting;

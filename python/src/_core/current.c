@@ -189,21 +189,45 @@ void core_parent_find(struct core_state *state, PyObject *context, struct core_p
     Py_XDECREF(span);
 }
 
+// Makes a span current in the API's context; the token, or NULL.
+static PyObject *bridge_attach(struct core_state *state, PyObject *span) {
+    const struct core_bridge *bridge = &state->telemetry.bridge;
+    PyObject *now = PyObject_CallNoArgs(bridge->get_current);
+    PyObject *context = now != NULL ? PyObject_CallFunctionObjArgs(bridge->context_type, now, NULL) : NULL;
+    PyObject *token = NULL;
+    if (context != NULL && PyDict_SetItem(context, bridge->span_key, span) == 0)
+        token = PyObject_CallFunctionObjArgs(bridge->attach, context, NULL);
+    if (token != NULL && core_is_span(state, span))
+        ((span_object *)span)->is_bridged = true;
+    Py_XDECREF(context);
+    Py_XDECREF(now);
+    PyErr_Clear();
+    return token;
+}
+
+void core_attach_span(struct core_state *state, PyObject *span) {
+    PyObject *token = span != NULL && has_bridge(state) ? bridge_attach(state, span) : NULL;
+    Py_XDECREF(token);
+}
+
+PyObject *core_enter_task(PyObject *module, PyObject *task) {
+    struct core_state *state = PyModule_GetState(module);
+    PyObject *token = PyObject_CallFunctionObjArgs(state->telemetry.task_set, task, NULL);
+    if (token != NULL && state->telemetry.mode == CORE_TELEMETRY_ON && has_bridge(state) &&
+        Py_TYPE(task) == state->task_type) {
+        PyObject *span = core_task_span((task_object *)task);
+        core_attach_span(state, span);
+        Py_XDECREF(span);
+    }
+    return token;
+}
+
 void core_enter_span(struct core_state *state, PyObject *span, struct core_entered *ret_entered) {
     struct core_telemetry *telemetry = &state->telemetry;
     *ret_entered = (struct core_entered){0};
     ret_entered->token = PyObject_CallFunctionObjArgs(telemetry->span_set, span, NULL);
-    if (has_bridge(state)) {
-        PyObject *now = PyObject_CallNoArgs(telemetry->bridge.get_current);
-        PyObject *context =
-            now != NULL ? PyObject_CallFunctionObjArgs(telemetry->bridge.context_type, now, NULL) : NULL;
-        if (context != NULL && PyDict_SetItem(context, telemetry->bridge.span_key, span) == 0)
-            ret_entered->bridge_token = PyObject_CallFunctionObjArgs(telemetry->bridge.attach, context, NULL);
-        if (ret_entered->bridge_token != NULL && core_is_span(state, span))
-            ((span_object *)span)->is_bridged = true;
-        Py_XDECREF(context);
-        Py_XDECREF(now);
-    }
+    if (has_bridge(state))
+        ret_entered->bridge_token = bridge_attach(state, span);
     PyErr_Clear();
 }
 

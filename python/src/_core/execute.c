@@ -234,6 +234,7 @@ int runner_execute(runner_object *self, const struct fq_runner_task *task) {
         Py_DECREF(running);
         return 0;
     }
+    running->context = otel_span_context_of(fq_runner_span(self->runner, task->slot));
     PyObject *function = PyTuple_GetItem(entry, 1);
     PyObject *args = NULL, *kwargs = NULL;
     int error;

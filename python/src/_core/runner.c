@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runner: fq_runner for Python. The GIL is given up only while it waits with nothing to do.
 #include "runner.h"
+#include "telemetry.h"
 
 #include <time.h>
 
@@ -14,6 +15,13 @@ static bool is_open(runner_object *self) {
     core_raise(self->state, FQ_ECLOSED,
                self->forked ? "this is a forked child of a runner" : "the runner is closed");
     return false;
+}
+
+static void close_runner(runner_object *self) {
+    if (self->runner == NULL || self->forked)
+        return;
+    core_telemetry_adopt(self->state, NULL); // it ends with the runner
+    self->runner = fq_runner_close(self->runner);
 }
 
 static PyObject *runner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -35,6 +43,7 @@ static PyObject *runner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->runner = runner;
     self->state = state;
     self->coroutines_max = 1;
+    core_telemetry_adopt(state, fq_runner_sdk(runner));
     return (PyObject *)self;
 }
 
@@ -65,8 +74,7 @@ static void runner_dealloc(runner_object *self) {
     PyObject_GC_UnTrack(self);
     (void)runner_clear(self);
     core_bytes_free(&self->out);
-    if (!self->forked)
-        self->runner = fq_runner_close(self->runner);
+    close_runner(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
     Py_DECREF(type);
@@ -296,8 +304,7 @@ static PyObject *runner_flush(runner_object *self, PyObject *seconds) {
 
 static PyObject *runner_close(runner_object *self, PyObject *unused) {
     (void)unused;
-    if (self->runner != NULL && !self->forked)
-        self->runner = fq_runner_close(self->runner);
+    close_runner(self);
     Py_RETURN_NONE;
 }
 
@@ -305,6 +312,8 @@ static PyObject *runner_forked(runner_object *self, PyObject *unused) {
     (void)unused;
     if (self->runner != NULL && !self->forked)
         fq_runner_forked(self->runner);
+    if (!self->forked)
+        core_telemetry_forked(self->state);
     self->forked = true;
     Py_RETURN_NONE;
 }

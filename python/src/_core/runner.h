@@ -35,7 +35,8 @@ typedef struct task_object {
     int64_t timeout_ms, submitted_ms, eligible_ms;
     uint32_t slot, attempt;
     bool finished;
-    PyObject *span; // of this attempt as Python code sees it; NULL until it is asked for
+    PyObject *span;                   // of this attempt as Python code sees it; NULL until it is asked for
+    struct otel_span_context context; // of the same; zero when telemetry is off
 } task_object;
 
 /** A task as its function sees it; takes over nothing. `name` is a new reference's owner's. */

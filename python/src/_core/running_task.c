@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RunningTask: what current_task() gives to user code.
 #include "runner.h"
+#include "telemetry.h"
+#include "telemetry/names.h"
 
 static PyObject *text_or_none(fq_str text) {
     return text.len > 0 ? core_text(text.ptr, text.len) : Py_NewRef(Py_None);
@@ -33,6 +35,13 @@ task_object *core_task_new(runner_object *runner, const struct fq_runner_task *t
 }
 
 PyObject *core_task_span(task_object *task) {
+    runner_object *runner = (runner_object *)task->runner;
+    if (task->span == NULL && runner != NULL && otel_span_context_is_valid(&task->context)) {
+        bool is_open = !task->finished && runner->runner != NULL && !runner->forked;
+        otel_span *span = is_open ? fq_runner_span(runner->runner, task->slot) : NULL;
+        task->span = (PyObject *)core_span_wrap(runner->state, span, FQ_SPAN_EXECUTE, &task->context);
+        PyErr_Clear();
+    }
     return Py_XNewRef(task->span);
 }
 

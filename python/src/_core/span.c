@@ -12,7 +12,7 @@ bool core_is_span(struct core_state *state, PyObject *object) {
 
 static void span_dealloc(span_object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    if (self->span != NULL)
+    if (core_span_live(self) != NULL)
         otel_span_release(self->span); // never ended: nobody will see it
     Py_XDECREF(self->name);
     Py_XDECREF(self->tracestate);
@@ -48,7 +48,7 @@ static PyObject *span_set_attribute(span_object *self, PyObject *args, PyObject 
     PyObject *key, *value;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UO:set_attribute", KEYWORDS(names), &key, &value))
         return NULL;
-    if (self->span == NULL)
+    if (core_span_live(self) == NULL)
         Py_RETURN_NONE;
     struct core_attributes attributes;
     core_attributes_of(NULL, NULL, &attributes);
@@ -65,7 +65,7 @@ static PyObject *span_set_attribute(span_object *self, PyObject *args, PyObject 
 }
 
 static PyObject *span_set_attributes(span_object *self, PyObject *mapping) {
-    if (self->span == NULL)
+    if (core_span_live(self) == NULL)
         Py_RETURN_NONE;
     struct core_attributes attributes;
     core_attributes_of(state_of(self), mapping, &attributes);
@@ -94,7 +94,7 @@ static PyObject *span_add_event(span_object *self, PyObject *args, PyObject *kwa
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|OO:add_event", KEYWORDS(names), &name, &mapping,
                                      &timestamp))
         return NULL;
-    if (self->span == NULL)
+    if (core_span_live(self) == NULL)
         Py_RETURN_NONE;
     struct core_attributes attributes;
     core_attributes_of(state_of(self), mapping, &attributes);
@@ -113,7 +113,7 @@ static PyObject *span_add_link(span_object *self, PyObject *args, PyObject *kwar
     PyObject *context, *mapping = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:add_link", KEYWORDS(names), &context, &mapping))
         return NULL;
-    if (self->span == NULL)
+    if (core_span_live(self) == NULL)
         Py_RETURN_NONE;
     struct core_parent identity;
     struct core_attributes attributes;
@@ -131,7 +131,7 @@ static PyObject *span_add_link(span_object *self, PyObject *args, PyObject *kwar
 static PyObject *span_update_name(span_object *self, PyObject *name) {
     if (!PyUnicode_Check(name))
         return PyErr_Format(PyExc_TypeError, "a span's name is a str");
-    if (self->span == NULL)
+    if (core_span_live(self) == NULL)
         Py_RETURN_NONE;
     struct core_attributes attributes;
     core_attributes_of(NULL, NULL, &attributes);
@@ -147,7 +147,7 @@ static PyObject *span_update_name(span_object *self, PyObject *name) {
 
 static PyObject *span_is_recording(span_object *self, PyObject *unused) {
     (void)unused;
-    return PyBool_FromLong(self->span != NULL && otel_span_is_recording(self->span));
+    return PyBool_FromLong(core_span_live(self) != NULL && otel_span_is_recording(self->span));
 }
 
 // A number of 0 to 2 of an int, a StatusCode, or a word; -1 if it is none.
@@ -193,7 +193,7 @@ static PyObject *span_set_status(span_object *self, PyObject *args, PyObject *kw
         PyErr_Clear();
     }
     int number = status_number(code != NULL ? code : status);
-    if (self->span != NULL && number >= 0) {
+    if (core_span_live(self) != NULL && number >= 0) {
         struct core_attributes attributes;
         core_attributes_of(NULL, NULL, &attributes);
         size_t len;
@@ -257,7 +257,7 @@ static PyObject *span_record_exception(span_object *self, PyObject *args, PyObje
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO:record_exception", KEYWORDS(names), &exception,
                                      &mapping, &timestamp, &escaped))
         return NULL;
-    PyObject *row = self->span != NULL ? describe(exception) : NULL;
+    PyObject *row = core_span_live(self) != NULL ? describe(exception) : NULL;
     if (row != NULL)
         record(self, row, mapping, timestamp);
     Py_XDECREF(row);
@@ -267,7 +267,7 @@ static PyObject *span_record_exception(span_object *self, PyObject *args, PyObje
 void core_span_fail(struct core_state *state, span_object *self, PyObject *exception, bool should_record,
                     bool set_status) {
     (void)state;
-    if (self->span == NULL || exception == NULL || !otel_span_is_recording(self->span))
+    if (core_span_live(self) == NULL || exception == NULL || !otel_span_is_recording(self->span))
         return;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);

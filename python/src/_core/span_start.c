@@ -2,6 +2,14 @@
 // How spans begin and end: parent, links and attributes from Python objects; and what processors in Python are told.
 #include "telemetry.h"
 
+#include <time.h>
+
+static int64_t unix_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static span_object *span_alloc(struct core_state *state, otel_span *span, PyObject *name) {
     PyTypeObject *type = state->telemetry.span_type;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -10,6 +18,7 @@ static span_object *span_alloc(struct core_state *state, otel_span *span, PyObje
         return NULL;
     self->span = span;
     self->context = otel_span_context_of(span);
+    self->generation = state->telemetry.generation;
     self->name = Py_NewRef(name);
     size_t len = 0;
     const char *tracestate = span != NULL ? otel_span_tracestate(span, &len) : NULL;
@@ -107,7 +116,7 @@ static PyObject *mirror_of(const struct core_span_start *start, const struct cor
                             (const char *)parent->context.span_id, (Py_ssize_t)8, (int)parent->context.flags,
                             parent->context.remote ? Py_True : Py_False, parent->tracestate)
             : Py_NewRef(Py_None);
-    PyObject *start_ns = PyLong_FromLongLong(start->start_unix_ns);
+    PyObject *start_ns = PyLong_FromLongLong(start->start_unix_ns != 0 ? start->start_unix_ns : unix_ns());
     if (kind != NULL && parent_ids != NULL && start_ns != NULL) {
         (void)PyDict_SetItemString(mirror, "kind", kind);
         (void)PyDict_SetItemString(mirror, "parent", parent_ids);
@@ -160,16 +169,28 @@ span_object *core_span_start(struct core_state *state, const struct core_span_st
     return self;
 }
 
-span_object *core_span_wrap(struct core_state *state, otel_span *span, PyObject *name) {
-    otel_span *reference = otel_span_retain(span);
-    span_object *self = span_alloc(state, reference, name);
+span_object *core_span_wrap(struct core_state *state, otel_span *span, const char *name,
+                            const struct otel_span_context *context) {
+    PyObject *text = PyUnicode_FromString(name);
+    otel_span *reference = text != NULL ? otel_span_retain(span) : NULL;
+    span_object *self = text != NULL ? span_alloc(state, reference, text) : NULL;
     if (self == NULL)
         otel_span_release(reference);
+    else
+        self->context = *context;
+    Py_XDECREF(text);
     return self;
 }
 
+otel_span *core_span_live(span_object *self) {
+    if (self->span != NULL &&
+        self->generation <= core_state_of_type(Py_TYPE((PyObject *)self))->telemetry.dead)
+        self->span = NULL; // went with its SDK
+    return self->span;
+}
+
 void core_span_end(struct core_state *state, span_object *self, int64_t end_unix_ns) {
-    otel_span *span = self->span;
+    otel_span *span = core_span_live(self);
     self->span = NULL;
     if (span == NULL)
         return;
@@ -181,7 +202,7 @@ void core_span_end(struct core_state *state, span_object *self, int64_t end_unix
     self->mirror = NULL;
     if (mirror == NULL)
         return;
-    PyObject *end_ns = PyLong_FromLongLong(end_unix_ns);
+    PyObject *end_ns = PyLong_FromLongLong(end_unix_ns != 0 ? end_unix_ns : unix_ns());
     if (end_ns != NULL)
         (void)PyDict_SetItemString(mirror, "end_time", end_ns);
     Py_XDECREF(end_ns);

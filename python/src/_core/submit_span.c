@@ -128,7 +128,7 @@ static PyObject *finish_submit(PyObject *module, PyObject *args) {
         return done;
     }
     span_object *span = (span_object *)object;
-    if (span->span == NULL)
+    if (core_span_live(span) == NULL)
         Py_RETURN_NONE;
     if (task_id != NULL) {
         const struct otel_attribute ids[] = {otel_text(FQ_ATTR_TASK_ID, task_id),

@@ -80,6 +80,8 @@ bool core_telemetry_on(struct core_state *state) {
 }
 
 void core_telemetry_adopt(struct core_state *state, otel_sdk *sdk) {
+    if (sdk == NULL)
+        state->telemetry.dead = state->telemetry.generation;
     take_sdk(&state->telemetry, sdk, true);
 }
 
@@ -210,6 +212,17 @@ static PyObject *current_span(PyObject *module, PyObject *unused) {
     return span != NULL ? span : Py_NewRef(Py_None);
 }
 
+// The API has been loaded inside of a span of ours.
+static PyObject *attach_current(PyObject *module, PyObject *unused) {
+    (void)unused;
+    struct core_state *state = PyModule_GetState(module);
+    PyObject *span = core_current_span(state);
+    if (core_is_span(state, span) && !((span_object *)span)->is_bridged)
+        core_attach_span(state, span);
+    Py_XDECREF(span);
+    Py_RETURN_NONE;
+}
+
 static PyObject *identity_row(struct core_parent *identity) {
     PyObject *row;
     if (!identity->is_valid) {
@@ -248,6 +261,8 @@ static PyMethodDef telemetry_functions[] = {
     {"telemetry_processors", telemetry_processors, METH_O,       "Whether processors in Python listen."         },
     {"telemetry_forked",     telemetry_forked,     METH_NOARGS,  "This process is a forked child."              },
     {"telemetry_delegated",  telemetry_delegated,  METH_NOARGS,  "Whether the program's provider is in charge." },
+    {"enter_task",           core_enter_task,      METH_O,       "Makes a task current."                        },
+    {"attach_current",       attach_current,       METH_NOARGS,  "Into the API's context, which is new."        },
     {"current_span",         current_span,         METH_NOARGS,  "The current span, ours or the API's."         },
     {"current_trace",        current_trace,        METH_NOARGS,  "(traceparent, tracestate) of what is current."},
     {"trace_of",             trace_of,             METH_O,       "(traceparent, tracestate) of a span."         },
@@ -282,7 +297,7 @@ int core_telemetry_add(PyObject *module, struct core_state *state) {
     telemetry->api_name = PyUnicode_InternFromString("opentelemetry.trace");
     PyObject *span = context_var("fastqueue_current_span", &telemetry->span_get, &telemetry->span_set,
                                  &telemetry->span_reset);
-    PyObject *task = context_var("fastqueue_current_task", &telemetry->task_get, NULL, NULL);
+    PyObject *task = context_var("fastqueue_current_task", &telemetry->task_get, &telemetry->task_set, NULL);
     bool is_ok = telemetry->modules != NULL && telemetry->api_name != NULL && span != NULL && task != NULL &&
                  telemetry->span_get != NULL && telemetry->span_set != NULL &&
                  telemetry->span_reset != NULL && telemetry->task_get != NULL &&
@@ -307,6 +322,7 @@ int core_telemetry_add(PyObject *module, struct core_state *state) {
     DO((telemetry)->span_set);                                                                               \
     DO((telemetry)->span_reset);                                                                             \
     DO((telemetry)->task_get);                                                                               \
+    DO((telemetry)->task_set);                                                                               \
     DO((telemetry)->modules);                                                                                \
     DO((telemetry)->api_name);                                                                               \
     DO((telemetry)->bridge.trace);                                                                           \

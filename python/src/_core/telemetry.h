@@ -19,6 +19,7 @@ typedef struct span_object {
     PyObject *name;       // str
     PyObject *tracestate; // str, NULL = none
     PyObject *mirror;     // what span processors written in Python are told in the end; NULL = there are none
+    unsigned generation;  // of the SDK that `span` belongs to
     int64_t started_ns;   // monotonic; of submits only
     bool is_bridged;      // was made current in the OpenTelemetry API's context, too
 } span_object;
@@ -33,8 +34,10 @@ struct core_parent {
 
 /** True when telemetry is on; the first call of a process finds out. Cheap. */
 bool core_telemetry_on(struct core_state *state);
-/** The SDK of a runner takes the place of one of our own. NULL: telemetry is off in this runner. */
+/** The SDK of a runner takes the place of one of our own. NULL: telemetry is off in this runner, or ends with it. */
 void core_telemetry_adopt(struct core_state *state, otel_sdk *sdk);
+/** enter_task(task): makes a task, and the span of its attempt, current in the context that calls. */
+PyObject *core_enter_task(PyObject *module, PyObject *task);
 int core_telemetry_add(PyObject *module, struct core_state *state);
 int core_telemetry_traverse(struct core_state *state, visitproc visit, void *arg);
 void core_telemetry_clear(struct core_state *state);
@@ -56,6 +59,9 @@ struct core_entered {
 /** Makes a span current in the context that calls. */
 void core_enter_span(struct core_state *state, PyObject *span, struct core_entered *ret_entered);
 void core_leave_span(struct core_state *state, struct core_entered *entered);
+
+/** As above in the OpenTelemetry API's context only, if that is loaded, for good. */
+void core_attach_span(struct core_state *state, PyObject *span);
 
 /** True when spans of FastQueue's own go through a provider that the program has set with the OpenTelemetry API. */
 bool core_is_delegated(struct core_state *state);
@@ -95,8 +101,12 @@ struct core_span_start {
 };
 /** A started span; NULL with an exception only when out of memory. */
 span_object *core_span_start(struct core_state *state, const struct core_span_start *start);
-/** A view of a span that belongs to somebody else: takes a reference of its own. */
-span_object *core_span_wrap(struct core_state *state, otel_span *span, PyObject *name);
+/** A view of a span that belongs to somebody else: takes a reference of its own. `span` NULL: of one that has ended, of
+ *  which only `context` is left. */
+span_object *core_span_wrap(struct core_state *state, otel_span *span, const char *name,
+                            const struct otel_span_context *context);
+/** The SDK's span while it can still be changed, else NULL. */
+otel_span *core_span_live(span_object *self);
 /** exception.* event and, with `set_status`, ERROR and error.type; for whatever was raised. */
 void core_span_fail(struct core_state *state, span_object *self, PyObject *exception, bool record,
                     bool set_status);

@@ -140,7 +140,7 @@ class Loop:
         kwargs: dict[str, Any] | None,
     ) -> None:
         context = self.base.copy()
-        context.run(current.set, task)
+        context.run(_core.enter_task, task)
         steps = self.runner.steps(task, self._run(task, function, args, kwargs or {}))
         self.running[task.slot] = self.loop.create_task(steps, name=f"{task.name}-{task.id}", context=context)
 
@@ -265,7 +265,7 @@ def serve(runner: _core.Runner) -> None:
     runner.bind(
         functions=functions,
         copy_context=base.copy,
-        set_current=current.set,
+        set_current=_core.enter_task,
         scan_json=scan_json,
         decode=decode,
         encode=encode,
@@ -300,6 +300,10 @@ def main(argv: list[str] | None = None) -> int:
         faulthandler.enable()
     runner = _core.Runner()
     os.register_at_fork(after_in_child=runner.forked)
+    if _core.telemetry_is_on():
+        from .telemetry import lifecycle
+
+        lifecycle.started()
     if runner.config["allow_pickle"]:
         os.environ["FASTQUEUE_ALLOW_PICKLE"] = "1"
     trouble = load_all(modules)

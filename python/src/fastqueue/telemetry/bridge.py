@@ -54,6 +54,8 @@ def install(name: str) -> None:
         return
     if getattr(module, place) is None:
         setattr(module, place, provider(name))
+    if name == "opentelemetry.trace":
+        _core.attach_current()
 
 
 def is_delegated(name: str) -> bool:

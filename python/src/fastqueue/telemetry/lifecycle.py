@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 from typing import Any
 
 from .. import _core
 
-logger = logging.getLogger("fastqueue.telemetry")
-
-_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+_LEVELS = (10, 20, 30, 40)
+_LOGGER = "fastqueue.telemetry"
 _hooked = False
+
+
+class _Mark:
+    """Something to hang a hook of multiprocessing on."""
+
+
+_mark = _Mark()
 
 
 def started() -> None:
@@ -27,19 +32,19 @@ def started() -> None:
             before=_core.observe_fork_before, after_in_parent=_core.observe_fork_after, after_in_child=_forked
         )
     _flush_with_multiprocessing()
-    if _core.log_enabled():
-        from .logs import attach
-
-        attach()
     from .watch import watch
 
     watch()
-    logger.debug("OpenTelemetry tracer initialized")
+    logging: Any = sys.modules.get("logging")
+    if logging is not None: # else nobody has asked to see it
+        logging.getLogger(_LOGGER).debug("OpenTelemetry tracer initialized")
 
 
 def report(level: int, text: str) -> None:
     """A line of the SDK's."""
-    logger.log(_LEVELS[level] if 0 <= level < len(_LEVELS) else logging.WARNING, "%s", text)
+    import logging
+
+    logging.getLogger(_LOGGER).log(_LEVELS[level] if 0 <= level < len(_LEVELS) else 30, "%s", text)
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -65,7 +70,7 @@ def _forked() -> None:
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
         # Its children begin by forgetting what was to be done at their end, then call what is registered so.
-        util.register_after_fork(logger, _flush_at_end)
+        util.register_after_fork(_mark, _flush_at_end)
 
 
 def _flush_at_end(_: Any) -> None:

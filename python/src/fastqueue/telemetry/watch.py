@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices when a program loads the OpenTelemetry API, which is never loaded for its own sake: it costs memory and time."""
+"""Notices when a program loads the OpenTelemetry API, or logging: they are not loaded for our sake, for it costs memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 from importlib.machinery import ModuleSpec
 from typing import Any, Sequence
 
-_MODULES = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
+from .. import _core
+
+_MODULES = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs", "logging")
 
 
 class Watcher:
@@ -38,6 +40,12 @@ def _tell_after(loader: Any, name: str) -> None:
 
 
 def _loaded(name: str) -> None:
+    if name == "logging":
+        if _core.log_enabled():
+            from .logs import attach
+
+            attach()
+        return
     from .bridge import install
 
     install(name)
