@@ -9,7 +9,7 @@
 enum {
     ATTEMPTS_MAX = 5,
     BACKOFF_FIRST_MS = 1000,
-    BACKOFF_MAX_MS = 5000,
+    BACKOFF_GROWTH = 5,
     REQUEST_MAX = 64 * 1024 * 1024,
 };
 
@@ -28,7 +28,7 @@ struct delivery {
     char name[OTEL_HOST_MAX + 24]; // host:port for people
     enum otel_signal signal;
     const struct otel_runtime *runtime;
-    int64_t timeout_ms;
+    int64_t timeout_ms, backoff_ms;
     size_t request_max;
 
     pthread_mutex_t lock; // of all below
@@ -51,9 +51,9 @@ static const char *item_name(enum otel_signal signal) {
 }
 
 // --- the wait between attempts ---------------------------------------------------------------------------------------
-int64_t otel_delivery_backoff_ms(unsigned number, int64_t wish_ms, uint32_t random) {
-    int64_t wait = wish_ms > BACKOFF_FIRST_MS ? wish_ms : BACKOFF_FIRST_MS;
-    int64_t most = wish_ms > BACKOFF_MAX_MS ? wish_ms : BACKOFF_MAX_MS;
+int64_t otel_delivery_backoff_ms(unsigned number, int64_t first_ms, int64_t wish_ms, uint32_t random) {
+    int64_t wait = wish_ms > first_ms ? wish_ms : first_ms;
+    int64_t most = wish_ms > BACKOFF_GROWTH * first_ms ? wish_ms : BACKOFF_GROWTH * first_ms;
     for (unsigned i = 1; i < number && wait < most; i++)
         wait += wait / 2;
     wait = wait < most ? wait : most;
@@ -215,7 +215,9 @@ static unsigned try(struct delivery *delivery, struct export *export, const stru
             otel_endpoint_hold(delivery->endpoint, now, attempt->retry_ms);
         if (made == ATTEMPTS_MAX)
             return made;
-        until_ns = now + otel_delivery_backoff_ms(made, wish_ms, random_number(delivery->runtime)) * 1000000;
+        until_ns = now + otel_delivery_backoff_ms(made, delivery->backoff_ms, wish_ms,
+                                                  random_number(delivery->runtime)) *
+                             1000000;
     }
     return made;
 }
@@ -405,6 +407,7 @@ int otel_delivery_new(const struct otel_otlp_options *options, const struct otel
     delivery->signal = options->signal;
     delivery->runtime = options->runtime;
     delivery->timeout_ms = options->timeout_ms;
+    delivery->backoff_ms = options->backoff_ms > 0 ? options->backoff_ms : BACKOFF_FIRST_MS;
     delivery->request_max = options->request_max != 0 ? options->request_max : REQUEST_MAX;
     snprintf(delivery->name, sizeof delivery->name, "%s%s", target->is_unix ? "unix:" : "",
              target->is_unix ? target->path : target->authority);

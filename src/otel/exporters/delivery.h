@@ -42,8 +42,8 @@ int otel_delivery_new(const struct otel_otlp_options *options, const struct otel
                       void *transport, struct otel_endpoint *endpoint, const struct otel_target *target,
                       struct otel_exporter *ret_exporter);
 
-/** The wait before attempt `number` (1 = the first repetition): 1 s, times 1.5 each, at most 5 s, a fifth more or less by
- *  `random`; from the receiver's wish on if there is one, never less than that. Pure. */
-int64_t otel_delivery_backoff_ms(unsigned number, int64_t wish_ms, uint32_t random);
+/** The wait before attempt `number` (1 = the first repetition): `first_ms`, times 1.5 each, at most five times that, a fifth
+ *  more or less by `random`; from the receiver's wish on if there is one, never less than that. Pure. */
+int64_t otel_delivery_backoff_ms(unsigned number, int64_t first_ms, int64_t wish_ms, uint32_t random);
 
 #endif

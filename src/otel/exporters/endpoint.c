@@ -37,11 +37,16 @@ otel_otlp_pool *otel_otlp_pool_free(otel_otlp_pool *pool) {
 }
 
 // --- endpoints -------------------------------------------------------------------------------------------------------
+// HTTP: paths differ by signal and do not matter. A malformed endpoint is somebody else's to refuse.
 static char *key_of(const struct otel_otlp_options *options) {
     fq_buf key = {0};
+    struct otel_target target;
+    const char *reason;
     const char *const files[] = {options->ca_file, options->client_cert_file, options->client_key_file};
-    int result = fq_buf_printf(&key, "%d|%d|%s", options->protocol == OTEL_OTLP_GRPC, options->insecure,
-                               options->endpoint);
+    bool is_grpc = options->protocol == OTEL_OTLP_GRPC;
+    bool is_http = !is_grpc && otel_target_parse_http(options->endpoint, &target, &reason) == OTEL_OK;
+    int result = fq_buf_printf(&key, "%d|%d|%d|%s", is_grpc, options->insecure, is_http && target.is_tls,
+                               is_http ? target.authority : options->endpoint);
     for (size_t i = 0; i < sizeof files / sizeof files[0] && result == 0; i++)
         result = fq_buf_printf(&key, "|%s", files[i] != NULL ? files[i] : "");
     if (result == 0 && fq_buf_append_byte(&key, '\0') == 0)

@@ -28,6 +28,7 @@ struct otel_otlp_options {
     size_t header_count;
     bool gzip;
     int64_t timeout_ms;                 // of one batch with its retries; 0 = none
+    int64_t backoff_ms;                 // wait before the first repetition; 0 = 1,000, which grows to 5,000
     size_t request_max;                 // 0 = 64 MiB, before compression
     size_t response_max;                // 0 = 4 MiB, behind decompression
     const char *user_agent;             // whole
