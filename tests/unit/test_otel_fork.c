@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-enum { LINES_MAX = 256, TEXT_MAX = 4096 };
+enum { LINES_MAX = 1 << 16, TEXT_MAX = 4096 };
 
 struct fixture {
     char path[64];
