@@ -242,6 +242,7 @@ static void answer_metrics(struct exchange *exchange, unsigned roles) {
     struct fq_exposition page = {
         .core = http->config.core,
         .metrics = http->config.metrics,
+        .telemetry = http->config.telemetry,
         .server_id = http->config.server_id,
         .process = {.cpu_s = use.cpu_s,
                     .start_time_s = (double)http->config.started_us / FQ_US_PER_S,

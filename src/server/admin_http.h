@@ -6,6 +6,7 @@
 
 #include "net/address.h"
 #include "net/loop.h"
+#include "otel/sdk.h"
 #include "server/core.h"
 #include "server/credentials.h"
 #include "server/exposition.h"
@@ -17,6 +18,7 @@ struct fq_admin_http_config {
     fq_core *core;
     const fq_credentials *credentials; // borrowed; NULL or empty = everybody may do everything
     const fq_metrics *metrics;
+    const otel_sdk *telemetry; // NULL = off
     const char *server_id;
     uint64_t body_bytes_max;
     int64_t started_us; // wall

@@ -106,6 +106,14 @@ static int info_stats(struct fq_call *call, fq_buf *text) {
                          stats.expired_total, stats.evicted_total, stats.stale_total, stats.repeat_total);
 }
 
+static int info_telemetry(struct fq_call *call, fq_buf *text) {
+    const struct fq_core_telemetry *telemetry = &call->core->telemetry;
+    int rc = fq_buf_printf(text, "# Telemetry\r\n");
+    if (rc < 0 || telemetry->info == NULL)
+        return rc < 0 ? rc : fq_buf_printf(text, "telemetry_enabled:0\r\n");
+    return telemetry->info(telemetry->context, text);
+}
+
 static bool is_asked(const struct fq_call *call, const char *section) {
     if (call->arg_count == 1)
         return true;
@@ -127,7 +135,8 @@ int fq_command_info(struct fq_call *call) {
         {"clients",    info_clients   },
         {"durability", info_durability},
         {"queue",      info_queue     },
-        {"stats",      info_stats     }
+        {"stats",      info_stats     },
+        {"telemetry",  info_telemetry }
     };
     fq_buf *text = &call->core->scratch;
     fq_buf_clear(text);

@@ -135,6 +135,17 @@ static int refuse_full(struct fq_call *call) {
         "accepted: free disk space");
 }
 
+static int commit_submit(struct fq_call *call, struct fq_command *command) {
+    const struct fq_core_telemetry *telemetry = &call->core->telemetry;
+    if (telemetry->submitting == NULL)
+        return fq_commit_call(call, command);
+    telemetry->submitting(telemetry->context, &command->submit);
+    int rc = fq_commit_call(call, command);
+    bool is_new = rc == 0 && !fq_decision_is_repeat(call->core->decision);
+    telemetry->submitted(telemetry->context, &command->submit.id, rc, is_new);
+    return rc;
+}
+
 int fq_command_submit(struct fq_call *call) {
     fq_core *core = call->core;
     struct fq_command command;
@@ -150,7 +161,7 @@ int fq_command_submit(struct fq_call *call) {
                               "the server is shutting down; submit again when it is back");
     if (core->submits_blocked)
         return refuse_full(call);
-    rc = fq_commit_call(call, &command);
+    rc = commit_submit(call, &command);
     if (rc < 0)
         return rc;
     fq_uuid id = fq_decision_task_id(core->decision);

@@ -33,6 +33,7 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
     core->journal = config->journal;
     core->credentials = config->credentials;
     core->observer = config->observer;
+    core->telemetry = config->telemetry;
     core->server_id = config->server_id != NULL ? config->server_id : "fastqueue";
     core->seed = config->seed;
     core->reason = "";

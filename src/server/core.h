@@ -15,6 +15,7 @@
 #ifndef FQ_SERVER_CORE_H
 #define FQ_SERVER_CORE_H
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/engine.h"
@@ -46,6 +47,17 @@ struct fq_core_observer {
     void *context;
 };
 
+// What the core tells the owner's telemetry. All zero: nobody.
+struct fq_core_telemetry {
+    /** A submission is about to be decided; may add a context to its options, which must be valid until `submitted`. */
+    void (*submitting)(void *context, struct fq_submit *submit);
+    /** How that ended: 0 or the error; not new: the id was known, no task was made. */
+    void (*submitted)(void *context, const fq_uuid *id, int error, bool is_new);
+    /** Appends INFO's lines. */
+    int (*info)(void *context, fq_buf *out);
+    void *context;
+};
+
 struct fq_core_config {
     const struct fq_server_options *options; // borrowed for the core's life
     fq_engine *engine;                       // borrowed, recovered
@@ -53,6 +65,7 @@ struct fq_core_config {
     const fq_credentials *credentials;       // borrowed; NULL or empty = everybody has all roles
     uint64_t seed;                           // ids that the server makes, jitter, hash tables
     struct fq_core_observer observer;        // on_event NULL = none
+    struct fq_core_telemetry telemetry;
     const char *server_id; // borrowed; shown by HELLO, INFO and FQ.REGISTER; NULL = "fastqueue"
 };
 

@@ -32,6 +32,7 @@ struct fq_core {
     fq_journal *journal;
     const fq_credentials *credentials;
     struct fq_core_observer observer;
+    struct fq_core_telemetry telemetry;
     const char *server_id;
     uint64_t seed;
     uint32_t boot_epoch;

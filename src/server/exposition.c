@@ -237,6 +237,42 @@ static void write_server(writer *out, const struct fq_exposition *page) {
     otel_prometheus_sample_count(out, &version, 1, 1);
 }
 
+// --- what became of telemetry ----------------------------------------------------------------------------------------------
+struct telemetry_figure {
+    const char *name, *help;
+    enum otel_prometheus_type type;
+    size_t field; // offset in otel_signal_stats
+};
+
+static void write_telemetry(writer *out, const otel_sdk *sdk) {
+    static const char *const signals[OTEL_SIGNAL_COUNT] = {"traces", "metrics", "logs"};
+    static const struct telemetry_figure figures[] = {
+        {"fastqueue_telemetry_exported", "Spans, points and log records that a backend took.", COUNTER,
+         offsetof(struct otel_signal_stats, exported)},
+        {"fastqueue_telemetry_dropped_queue_full", "Records that found the export queue full.", COUNTER,
+         offsetof(struct otel_signal_stats, dropped_queue_full)},
+        {"fastqueue_telemetry_dropped_failed", "Records lost by exports that failed.", COUNTER,
+         offsetof(struct otel_signal_stats, dropped_failed)},
+        {"fastqueue_telemetry_dropped_rejected", "Records that a backend refused.", COUNTER,
+         offsetof(struct otel_signal_stats, dropped_rejected)},
+        {"fastqueue_telemetry_failed_exports", "Export calls that failed.", COUNTER,
+         offsetof(struct otel_signal_stats, export_failures)},
+        {"fastqueue_telemetry_queued", "Records that wait for export.", GAUGE,
+         offsetof(struct otel_signal_stats, queue_len)},
+    };
+    for (size_t i = 0; sdk != NULL && i < sizeof figures / sizeof figures[0]; i++) {
+        otel_prometheus_family(out, figures[i].name, figures[i].type, NULL, figures[i].help);
+        for (int signal = 0; signal < OTEL_SIGNAL_COUNT; signal++) {
+            struct otel_signal_stats stats;
+            uint64_t value;
+            otel_sdk_stats(sdk, (enum otel_signal)signal, &stats);
+            memcpy(&value, (const char *)&stats + figures[i].field, sizeof value);
+            label which = {"signal", fq_str_of(signals[signal])};
+            otel_prometheus_sample_count(out, &which, 1, value);
+        }
+    }
+}
+
 int fq_exposition_write(const struct fq_exposition *page, struct fq_now now,
                         enum otel_prometheus_format format, fq_buf *out_bytes) {
     writer out;
@@ -261,5 +297,6 @@ int fq_exposition_write(const struct fq_exposition *page, struct fq_now now,
     if (fq_core_journal(page->core) != NULL)
         write_journal(&out, fq_core_journal(page->core));
     write_server(&out, page);
+    write_telemetry(&out, page->telemetry);
     return otel_prometheus_end(&out);
 }

@@ -5,6 +5,7 @@
 #define FQ_SERVER_EXPOSITION_H
 
 #include "otel/prometheus_text.h"
+#include "otel/sdk.h"
 #include "server/core.h"
 #include "server/metrics.h"
 
@@ -16,6 +17,7 @@ struct fq_process_figures {
 struct fq_exposition {
     fq_core *core;
     const fq_metrics *metrics;
+    const otel_sdk *telemetry; // NULL = off
     const char *server_id; // worker_id of the queue's own series
     struct fq_process_figures process;
 };

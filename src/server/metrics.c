@@ -111,6 +111,7 @@ static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum 
     struct fq_metrics_cell *cell = new_cell(name, priority, worker);
     if (cell == NULL)
         return overflow_cell(metrics);
+    cell->began_us = now_us;
     metrics->cells[metrics->cell_count] = cell;
     put_in_table(metrics, metrics->cell_count++);
     return cell;

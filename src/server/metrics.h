@@ -26,6 +26,7 @@ struct fq_metrics_cell {
     fq_str worker; // "" : counts of what happens before a worker is known
     enum fq_priority priority;
     bool is_overflow;   // stands for all that found no cell; name and worker are empty
+    int64_t began_us;   // wall; from when it counts; 0 = since the process began
     int64_t touched_us; // wall
     uint64_t submitted, completed, failed, retried;
     uint64_t buckets[FQ_DURATION_BOUNDS + 1]; // of completed and failed

@@ -16,6 +16,7 @@
 #include "server/metrics.h"
 #include "server/own_worker.h"
 #include "server/store.h"
+#include "server/telemetry.h"
 #include "server/transport.h"
 
 #include <signal.h>
@@ -38,6 +39,7 @@ struct server {
     struct fq_store store;
     fq_core *core;
     fq_metrics *metrics;
+    fq_server_telemetry *telemetry; // NULL = off
     fq_transports *transports;
     fq_admin_http *http;
     fq_compactor_child *compactor;
@@ -87,6 +89,7 @@ static int64_t on_turn(void *context, struct fq_now now) {
     if (fq_core_failed(server->core))
         die_of_disk(server);
     fq_transports_flush(server->transports, now);
+    fq_server_telemetry_step(server->telemetry, now);
     int64_t at_us = earlier(fq_core_deadline(server->core, now), fq_transports_deadline(server->transports));
     if (server->http != NULL)
         at_us = earlier(at_us, fq_admin_http_turn(server->http, now));
@@ -188,10 +191,12 @@ static int open_core(struct server *server) {
                                     .credentials = server->access.credentials,
                                     .seed = seed,
                                     .observer = fq_metrics_observer(server->metrics),
+                                    .telemetry = fq_server_telemetry_hooks(server->telemetry),
                                     .server_id = server->server_id};
     server->core = fq_core_new(&config);
     if (server->core == NULL || fq_core_start(server->core, fq_loop_now(&server->loop)) < 0)
         return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    fq_server_telemetry_attach(server->telemetry, server->core, server->metrics, wake, &server->loop);
     return 0;
 }
 
@@ -229,6 +234,7 @@ static int open_http(struct server *server) {
                                           .core = server->core,
                                           .credentials = server->access.credentials,
                                           .metrics = server->metrics,
+                                          .telemetry = fq_server_telemetry_sdk(server->telemetry),
                                           .server_id = server->server_id,
                                           .body_bytes_max = server->options.payload_bytes_max * 2,
                                           .started_us = server->started_us,
@@ -347,6 +353,7 @@ static int start(struct server *server) {
 // --- end ----------------------------------------------------------------------------------------------------------------------
 
 static void close_all(struct server *server) {
+    fq_server_telemetry_detach(server->telemetry, fq_loop_now(&server->loop));
     server->own_worker = fq_own_worker_free(server->own_worker);
     server->compactor = fq_compactor_child_free(server->compactor);
     server->http = fq_admin_http_close(server->http);
@@ -367,32 +374,40 @@ static void close_all(struct server *server) {
     fq_access_done(&server->access);
 }
 
+static int run(struct server *server) {
+    unsigned char secret[32];
+    char error[1024];
+    server->started_us = fq_clock_now().wall_us;
+    uint64_t *seed = &server->options.engine.seed; // so that nobody can choose names that collide
+    if (uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
+        uv_random(NULL, NULL, seed, sizeof *seed, 0, NULL) < 0)
+        return refuse(server, FQ_SERVER_INTERNAL, "no randomness to be had");
+    if (fq_access_open(&server->options, secret, &server->access, error, sizeof error) < 0)
+        return refuse(server, FQ_SERVER_CONFIG, error);
+    if (fq_loop_init(&server->loop, on_turn, server) < 0) {
+        fq_access_done(&server->access);
+        return refuse(server, FQ_SERVER_INTERNAL, "the kernel gives no event loop");
+    }
+    start_signals(server);
+    int code = start(server);
+    if (code == 0) {
+        fq_loop_run(&server->loop);
+        code = server->exit_code;
+        fq_log_write(server->options.log, FQ_LOG_INFO, "server stopped");
+    }
+    close_all(server);
+    return code;
+}
+
 int fq_server_run(const struct fq_server_options *options) {
     struct server server = {.options = *options, .server_id = options->server_id};
     if (server.server_id == NULL)
         server.server_id = "control-plane";
     if (server.options.program == NULL)
         server.options.program = "/proc/self/exe";
-    unsigned char secret[32];
-    char error[1024];
-    server.started_us = fq_clock_now().wall_us;
-    uint64_t *seed = &server.options.engine.seed; // so that nobody can choose names that collide
-    if (uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
-        uv_random(NULL, NULL, seed, sizeof *seed, 0, NULL) < 0)
-        return refuse(&server, FQ_SERVER_INTERNAL, "no randomness to be had");
-    if (fq_access_open(&server.options, secret, &server.access, error, sizeof error) < 0)
-        return refuse(&server, FQ_SERVER_CONFIG, error);
-    if (fq_loop_init(&server.loop, on_turn, &server) < 0) {
-        fq_access_done(&server.access);
-        return refuse(&server, FQ_SERVER_INTERNAL, "the kernel gives no event loop");
-    }
-    start_signals(&server);
-    int code = start(&server);
-    if (code == 0) {
-        fq_loop_run(&server.loop);
-        code = server.exit_code;
-        fq_log_write(server.options.log, FQ_LOG_INFO, "server stopped");
-    }
-    close_all(&server);
+    server.telemetry = fq_server_telemetry_open(options->log, server.server_id, NULL, NULL);
+    server.options.log = fq_server_telemetry_log(server.telemetry, options->log);
+    int code = run(&server);
+    fq_server_telemetry_free(server.telemetry);
     return code;
 }

@@ -51,6 +51,7 @@
 #define FQ_METRIC_QUEUE     "fastqueue.queue.size"       // {task}
 #define FQ_METRIC_RETRIED   "fastqueue.tasks.retried"    // {task}
 #define FQ_METRIC_WAIT      "fastqueue.task.wait_time"   // s
+#define FQ_METRIC_TASKS     "fastqueue.tasks"            // {task}, by state
 #define FQ_METRIC_OLDEST    "fastqueue.queue.oldest_age" // s
 
 #endif
