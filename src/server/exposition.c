@@ -247,18 +247,18 @@ struct telemetry_figure {
 static void write_telemetry(writer *out, const otel_sdk *sdk) {
     static const char *const signals[OTEL_SIGNAL_COUNT] = {"traces", "metrics", "logs"};
     static const struct telemetry_figure figures[] = {
-        {"fastqueue_telemetry_exported", "Spans, points and log records that a backend took.", COUNTER,
-         offsetof(struct otel_signal_stats, exported)},
-        {"fastqueue_telemetry_dropped_queue_full", "Records that found the export queue full.", COUNTER,
+        {"fastqueue_telemetry_exported",           "Spans, points and log records that a backend took.", COUNTER,
+         offsetof(struct otel_signal_stats, exported)          },
+        {"fastqueue_telemetry_dropped_queue_full", "Records that found the export queue full.",          COUNTER,
          offsetof(struct otel_signal_stats, dropped_queue_full)},
-        {"fastqueue_telemetry_dropped_failed", "Records lost by exports that failed.", COUNTER,
-         offsetof(struct otel_signal_stats, dropped_failed)},
-        {"fastqueue_telemetry_dropped_rejected", "Records that a backend refused.", COUNTER,
-         offsetof(struct otel_signal_stats, dropped_rejected)},
-        {"fastqueue_telemetry_failed_exports", "Export calls that failed.", COUNTER,
-         offsetof(struct otel_signal_stats, export_failures)},
-        {"fastqueue_telemetry_queued", "Records that wait for export.", GAUGE,
-         offsetof(struct otel_signal_stats, queue_len)},
+        {"fastqueue_telemetry_dropped_failed",     "Records lost by exports that failed.",               COUNTER,
+         offsetof(struct otel_signal_stats, dropped_failed)    },
+        {"fastqueue_telemetry_dropped_rejected",   "Records that a backend refused.",                    COUNTER,
+         offsetof(struct otel_signal_stats, dropped_rejected)  },
+        {"fastqueue_telemetry_failed_exports",     "Export calls that failed.",                          COUNTER,
+         offsetof(struct otel_signal_stats, export_failures)   },
+        {"fastqueue_telemetry_queued",             "Records that wait for export.",                      GAUGE,
+         offsetof(struct otel_signal_stats, queue_len)         },
     };
     for (size_t i = 0; sdk != NULL && i < sizeof figures / sizeof figures[0]; i++) {
         otel_prometheus_family(out, figures[i].name, figures[i].type, NULL, figures[i].help);

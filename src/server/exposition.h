@@ -18,7 +18,7 @@ struct fq_exposition {
     fq_core *core;
     const fq_metrics *metrics;
     const otel_sdk *telemetry; // NULL = off
-    const char *server_id; // worker_id of the queue's own series
+    const char *server_id;     // worker_id of the queue's own series
     struct fq_process_figures process;
 };
 

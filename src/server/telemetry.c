@@ -102,8 +102,10 @@ static int write_info(void *context, fq_buf *out) {
 struct fq_core_telemetry fq_server_telemetry_hooks(fq_server_telemetry *telemetry) {
     if (telemetry == NULL)
         return (struct fq_core_telemetry){.context = NULL};
-    return (struct fq_core_telemetry){
-        .submitting = begin_submission, .submitted = end_submission, .info = write_info, .context = telemetry};
+    return (struct fq_core_telemetry){.submitting = begin_submission,
+                                      .submitted = end_submission,
+                                      .info = write_info,
+                                      .context = telemetry};
 }
 
 const otel_sdk *fq_server_telemetry_sdk(const fq_server_telemetry *telemetry) {
@@ -136,7 +138,8 @@ void fq_server_telemetry_step(fq_server_telemetry *telemetry, struct fq_now now)
 void fq_server_telemetry_detach(fq_server_telemetry *telemetry, struct fq_now now) {
     if (telemetry == NULL || telemetry->core == NULL)
         return;
-    while (pthread_mutex_trylock(&telemetry->collecting) != 0) { // a collection waits for figures, or reads them
+    while (pthread_mutex_trylock(&telemetry->collecting) !=
+           0) { // a collection waits for figures, or reads them
         fq_server_telemetry_step(telemetry, now);
         sched_yield();
     }
@@ -160,11 +163,13 @@ fq_server_telemetry *fq_server_telemetry_open(const fq_log *log, const char *ser
     telemetry->server_id = server_id;
     telemetry->began_unix_ns = fq_clock_now().wall_us * 1000;
     telemetry->below = log;
-    telemetry->log = (fq_log){
-        .level = log != NULL ? log->level : FQ_LOG_INFO, .sink = log_line, .context = telemetry};
-    const struct otel_metric_producer producer = {.produce = fq_server_telemetry_produce,
-                                                  .context = telemetry,
-                                                  .scope = {.name = FQ_TELEMETRY_SCOPE, .version = FQ_VERSION}};
+    telemetry->log =
+        (fq_log){.level = log != NULL ? log->level : FQ_LOG_INFO, .sink = log_line, .context = telemetry};
+    const struct otel_metric_producer producer = {
+        .produce = fq_server_telemetry_produce,
+        .context = telemetry,
+        .scope = {.name = FQ_TELEMETRY_SCOPE, .version = FQ_VERSION}
+    };
     const struct fq_telemetry_options options = {.variable = variable,
                                                  .variable_context = variable_context,
                                                  .log = log,

@@ -78,11 +78,11 @@ static void write_counter(const fq_server_telemetry *telemetry, otel_point_write
 
 static void write_counters(const fq_server_telemetry *telemetry, otel_point_writer *writer) {
     static const struct cell_counter counters[] = {
-        {FQ_METRIC_SUBMITTED, "Tasks submitted.", offsetof(struct fq_metrics_cell, submitted), false},
-        {FQ_METRIC_COMPLETED, "Tasks completed.", offsetof(struct fq_metrics_cell, completed), true},
-        {FQ_METRIC_FAILED, "Tasks failed for good.", offsetof(struct fq_metrics_cell, failed), true},
-        {FQ_METRIC_RETRIED, "Failed attempts that are tried again.",
-         offsetof(struct fq_metrics_cell, retried), true},
+        {FQ_METRIC_SUBMITTED, "Tasks submitted.",                      offsetof(struct fq_metrics_cell, submitted), false},
+        {FQ_METRIC_COMPLETED, "Tasks completed.",                      offsetof(struct fq_metrics_cell, completed), true },
+        {FQ_METRIC_FAILED,    "Tasks failed for good.",                offsetof(struct fq_metrics_cell, failed),    true },
+        {FQ_METRIC_RETRIED,   "Failed attempts that are tried again.",
+         offsetof(struct fq_metrics_cell,                                                               retried),   true },
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
         write_counter(telemetry, writer, &counters[i]);
@@ -117,7 +117,8 @@ static void write_durations(const fq_server_telemetry *telemetry, otel_point_wri
 
 static void write_waits(const fq_server_telemetry *telemetry, otel_point_writer *writer) {
     otel_point_metric(writer, OTEL_HISTOGRAM, FQ_METRIC_WAIT, "s",
-                      "Time that tasks waited for a worker, from being eligible.", OTEL_TEMPORALITY_CUMULATIVE);
+                      "Time that tasks waited for a worker, from being eligible.",
+                      OTEL_TEMPORALITY_CUMULATIVE);
     for (int priority = 0; priority < FQ_PRIORITY_COUNT; priority++) {
         const struct fq_metrics_wait *wait = &telemetry->figures.waits[priority];
         const struct otel_attribute attribute =
@@ -262,28 +263,28 @@ static void write_health(const fq_server_telemetry *telemetry, otel_point_writer
     const struct fq_core_stats *core = &telemetry->figures.core;
     const struct fq_journal_stats *journal = &telemetry->figures.journal;
     const struct figure figures[] = {
-        {OTEL_GAUGE, "fastqueue.connections", "{connection}", "Open connections.", (double)core->connections},
-        {OTEL_COUNTER, "fastqueue.commands", "{command}", "Commands executed.", (double)core->commands_total},
-        {OTEL_COUNTER, "fastqueue.command.errors", "{command}", "Commands answered with an error.",
-         (double)core->command_errors_total},
-        {OTEL_COUNTER, "fastqueue.auth.failures", "{login}", "Logins refused.",
-         (double)core->auth_failures_total},
-        {OTEL_GAUGE, "fastqueue.submits.blocked", "{state}", "1: journal space is low, submits are refused.",
-         core->submits_blocked ? 1 : 0},
-        {OTEL_COUNTER, "fastqueue.metrics.overflow", "{measurement}",
-         "Measurements counted without their attributes.", (double)telemetry->figures.overflowed},
-        // Of the journal:
-        {OTEL_COUNTER, "fastqueue.journal.syncs", "{sync}", "Syncs of the disk.", (double)journal->syncs_total},
-        {OTEL_COUNTER, "fastqueue.journal.written", "By", "Bytes written.", (double)journal->bytes_total},
-        {OTEL_GAUGE, "fastqueue.journal.sync_last", "s", "Latest hand-over until durable.",
-         (double)journal->sync_us_last / FQ_US_PER_S},
-        {OTEL_GAUGE, "fastqueue.journal.undurable_records", "{record}", "Records that are not durable yet.",
-         (double)telemetry->figures.undurable_records},
+        {OTEL_GAUGE,   "fastqueue.connections",               "{connection}",  "Open connections.",                             (double)core->connections            },
+        {OTEL_COUNTER, "fastqueue.commands",                  "{command}",     "Commands executed.",                            (double)core->commands_total         },
+        {OTEL_COUNTER, "fastqueue.command.errors",            "{command}",     "Commands answered with an error.",
+         (double)core->command_errors_total                                                                                                                          },
+        {OTEL_COUNTER, "fastqueue.auth.failures",             "{login}",       "Logins refused.",
+         (double)core->auth_failures_total                                                                                                                           },
+        {OTEL_GAUGE,   "fastqueue.submits.blocked",           "{state}",       "1: journal space is low, submits are refused.",
+         core->submits_blocked ? 1 : 0                                                                                                                               },
+        {OTEL_COUNTER, "fastqueue.metrics.overflow",          "{measurement}",
+         "Measurements counted without their attributes.",                                                                      (double)telemetry->figures.overflowed},
+ // Of the journal:
+        {OTEL_COUNTER, "fastqueue.journal.syncs",             "{sync}",        "Syncs of the disk.",
+         (double)journal->syncs_total                                                                                                                                },
+        {OTEL_COUNTER, "fastqueue.journal.written",           "By",            "Bytes written.",                                (double)journal->bytes_total         },
+        {OTEL_GAUGE,   "fastqueue.journal.sync_last",         "s",             "Latest hand-over until durable.",
+         (double)journal->sync_us_last / FQ_US_PER_S                                                                                                                 },
+        {OTEL_GAUGE,   "fastqueue.journal.undurable_records", "{record}",      "Records that are not durable yet.",
+         (double)telemetry->figures.undurable_records                                                                                                                },
     };
     enum { OF_JOURNAL = 4 };
     size_t count = sizeof figures / sizeof figures[0];
-    write_figures(telemetry, writer, figures,
-                  telemetry->figures.has_journal ? count : count - OF_JOURNAL);
+    write_figures(telemetry, writer, figures, telemetry->figures.has_journal ? count : count - OF_JOURNAL);
 }
 
 void fq_server_telemetry_produce(void *context, otel_point_writer *writer, int64_t now_unix_ns) {
