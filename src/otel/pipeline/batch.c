@@ -44,6 +44,7 @@ struct otel_batch {
     // Of whoever exports.
     struct otel_request request;
     struct otel_ring_record *records;
+    uint64_t dropped_said;
     // Statistics.
     atomic_uint_least64_t taken, dropped_full, exported, failed, exports, export_failures;
     atomic_int_least64_t last_success;
@@ -146,6 +147,20 @@ static uint32_t export_next(otel_batch *batch) {
     return built;
 }
 
+// Said by the exporter's side: writers only count.
+static void report_drops(otel_batch *batch) {
+    uint64_t dropped = atomic_load_explicit(&batch->dropped_full, memory_order_relaxed);
+    if (dropped == batch->dropped_said)
+        return;
+    uint32_t unsaid = 0;
+    if (!otel_report_allowed(&batch->full_limit, otel_monotonic_ns(batch->options.runtime), &unsaid))
+        return;
+    otel_report(batch->options.runtime, OTEL_LEVEL_WARN,
+                "the queue of %u %s was full: %llu have been dropped so far", batch->options.queue_max,
+                item_name(batch), (unsigned long long)dropped);
+    batch->dropped_said = dropped;
+}
+
 // --- the thread ------------------------------------------------------------------------------------------------------
 static uint32_t full_batch(const otel_batch *batch) {
     uint32_t half = batch->options.queue_max / 2;
@@ -159,37 +174,41 @@ static bool is_due(const otel_batch *batch) {
            (queued > 0 && atomic_load(&batch->flushes) > 0);
 }
 
-// Sleeps until a batch is full, somebody asks, or the delay since the first record is over. With nothing queued it sleeps
-// until there is. Writers are asked to knock before the queue is looked at, so that no record is missed.
-static void sleep_until_due(otel_batch *batch) {
-    bool has_some = otel_ring_count(&batch->ring) > 0;
+// Sleeps until a batch is full, somebody asks, or the delay is over. When a whole delay has brought nothing it sleeps until
+// there is a record, and waits for company then. Writers are asked to knock before the queue is looked at, so that none is
+// missed.
+static void sleep_until_due(otel_batch *batch, bool *is_idle) {
     for (;;) {
         uint32_t seen = otel_gate_number(&batch->knock);
-        atomic_store(&batch->wake_at, has_some ? full_batch(batch) : 1);
+        atomic_store(&batch->wake_at, *is_idle ? 1 : full_batch(batch));
         if (atomic_load(&batch->stop) || is_due(batch))
             return;
-        if (!has_some && otel_ring_count(&batch->ring) > 0) {
-            has_some = true;
-            continue;
+        bool has_some = otel_ring_count(&batch->ring) > 0;
+        if (*is_idle && !has_some) {
+            otel_gate_wait(&batch->knock, seen, -1);
+        } else if (*is_idle) {
+            *is_idle = false;
+        } else if (otel_gate_wait(&batch->knock, seen, batch->options.delay_ms * MS) ||
+                   otel_ring_count(&batch->ring) > 0) {
+            return;
+        } else {
+            *is_idle = true;
         }
-        bool knocked = otel_gate_wait(&batch->knock, seen, has_some ? batch->options.delay_ms * MS : -1);
-        if (!knocked)
-            return;
-        if (has_some)
-            return;
     }
 }
 
 static void *run(void *context) {
     otel_batch *batch = context;
+    bool is_idle = false;
     while (!atomic_load(&batch->stop)) {
-        sleep_until_due(batch);
+        sleep_until_due(batch, &is_idle);
         atomic_store(&batch->wake_at, AWAKE);
         uint32_t target = otel_ring_sequence(atomic_load(&batch->ring.tail));
         while (!atomic_load(&batch->stop) && (int32_t)(target - atomic_load(&batch->finished)) > 0) {
             if (export_next(batch) == 0)
                 otel_gate_wait(&batch->knock, otel_gate_number(&batch->knock), UNFINISHED_WAIT_NS);
         }
+        report_drops(batch);
     }
     atomic_store(&batch->is_gone, true);
     otel_gate_open(&batch->progress);
@@ -225,16 +244,9 @@ static void wake(otel_batch *batch) {
 
 static void note_full(otel_batch *batch) {
     count(&batch->dropped_full, 1);
-    if (atomic_load_explicit(&batch->is_closed, memory_order_relaxed))
-        return;
-    if (atomic_load(&batch->wake_at) != AWAKE)
+    uint32_t wake_at = atomic_load(&batch->wake_at);
+    if (wake_at != AWAKE && !atomic_load_explicit(&batch->is_closed, memory_order_relaxed))
         wake(batch);
-    uint32_t unsaid = 0;
-    if (otel_report_allowed(&batch->full_limit, otel_monotonic_ns(batch->options.runtime), &unsaid))
-        otel_report(batch->options.runtime, OTEL_LEVEL_WARN,
-                    "the queue of %u %s is full: new ones are dropped (%llu so far)",
-                    batch->options.queue_max, item_name(batch),
-                    (unsigned long long)atomic_load(&batch->dropped_full));
 }
 
 static void *reserve(void *context, enum otel_record_type type, uint32_t len) {

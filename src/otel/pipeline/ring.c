@@ -13,6 +13,11 @@ static uint64_t position(uint32_t sequence, uint32_t at) {
     return (uint64_t)sequence << 32 | at;
 }
 
+// A record and its head.
+static uint32_t units_of(uint32_t len) {
+    return (uint32_t)((sizeof(struct head) + (uint64_t)len + OTEL_RING_UNIT - 1) / OTEL_RING_UNIT);
+}
+
 static uint32_t power_of_two(uint32_t at_least) {
     uint32_t power = 1;
     while (power < at_least && power < UINT32_C(1) << 30)
@@ -69,7 +74,7 @@ static bool place(const struct otel_ring *ring, uint64_t head, uint64_t tail, ui
 }
 
 void *otel_ring_reserve(struct otel_ring *ring, uint32_t len) {
-    uint32_t need = (uint32_t)((sizeof(struct head) + (uint64_t)len + OTEL_RING_UNIT - 1) / OTEL_RING_UNIT);
+    uint32_t need = units_of(len);
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint32_t at;
     do {
@@ -109,11 +114,16 @@ static uint32_t distance(const struct otel_ring *ring, uint64_t head, uint64_t t
 uint32_t otel_ring_commit(struct otel_ring *ring, void *reserved, uint32_t *ret_bytes) {
     uint32_t sequence = ((const struct head *)reserved - 1)->sequence;
     struct otel_ring_slot *slot = &ring->slots[sequence & ring->slot_mask];
-    uint32_t at = slot->at;
+    uint32_t end = slot->at + units_of(slot->len);
     atomic_store_explicit(&slot->done, sequence + 1, memory_order_release);
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    *ret_bytes = distance(ring, head, position(sequence + 1, at));
-    return sequence + 1 - otel_ring_sequence(head);
+    uint32_t queued = sequence + 1 - otel_ring_sequence(head);
+    if ((int32_t)queued <= 0) { // the reader was faster
+        *ret_bytes = 0;
+        return 0;
+    }
+    *ret_bytes = distance(ring, head, position(sequence + 1, end));
+    return queued;
 }
 
 uint32_t otel_ring_bytes(const struct otel_ring *ring) {
@@ -136,7 +146,6 @@ void otel_ring_release(struct otel_ring *ring, uint32_t count) {
         return;
     uint32_t sequence = otel_ring_sequence(atomic_load_explicit(&ring->head, memory_order_relaxed)) + count;
     const struct otel_ring_slot *last = &ring->slots[(sequence - 1) & ring->slot_mask];
-    uint32_t units =
-        (uint32_t)((sizeof(struct head) + (uint64_t)last->len + OTEL_RING_UNIT - 1) / OTEL_RING_UNIT);
-    atomic_store_explicit(&ring->head, position(sequence, last->at + units), memory_order_release);
+    atomic_store_explicit(&ring->head, position(sequence, last->at + units_of(last->len)),
+                          memory_order_release);
 }

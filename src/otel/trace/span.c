@@ -194,35 +194,44 @@ static void start_recording(otel_span *span, struct otel_lane *lane, const char 
     span->start_ns = options->start_unix_ns != 0 ? options->start_unix_ns : now + span->unix_offset;
 }
 
-otel_span *otel_span_start(otel_tracer *tracer, const char *name, const struct otel_span_options *options) {
-    static const struct otel_span_options defaults;
-    if (tracer == NULL && options == NULL && otel_scope_current() == NULL)
-        return NULL;
-    if (options == NULL)
-        options = &defaults;
+static __attribute__((noinline)) otel_span *start_detached_child(const struct otel_span_options *options) {
     struct origin origin;
     origin_find(&origin, options);
-    if (!otel_tracer_enabled(tracer))
-        return start_detached(&origin);
+    return start_detached(&origin);
+}
+
+static __attribute__((noinline)) otel_span *start(otel_tracer *tracer, const char *name,
+                                                  const struct otel_span_options *options) {
+    struct origin origin;
+    origin_find(&origin, options);
     struct otel_lane *lane = otel_lane_here(&tracer->provider->lanes);
     otel_span *span = span_new(lane);
     if (span == NULL)
         return NULL;
     span->tracer = tracer;
     span->kind = (uint8_t)(options->kind != 0 ? options->kind : OTEL_SPAN_INTERNAL);
-    name = name != NULL ? name : "";
     set_identity(span, &origin);
     struct otel_sampling_result result;
     ask_sampler(span, &origin, name, options, &result);
     adopt_decision(span, &origin, &result);
-    otel_lane_count(lane, &lane->started[!origin.exists           ? 0
-                                         : span->parent_is_remote ? 2
-                                                                  : 1][span->decision]);
+    size_t parent = !origin.exists ? 0 : span->parent_is_remote ? 2 : 1;
+    otel_lane_count(lane, &lane->started[parent][span->decision]);
     if (span->decision != OTEL_DROP) {
         start_recording(span, lane, name, options, &result);
         tell_start(span, origin.context);
     }
     return span;
+}
+
+otel_span *otel_span_start(otel_tracer *tracer, const char *name, const struct otel_span_options *options) {
+    static const struct otel_span_options defaults;
+    if (tracer == NULL && otel_scope_current() == NULL && options == NULL)
+        return NULL;
+    if (options == NULL)
+        options = &defaults;
+    if (!otel_tracer_enabled(tracer))
+        return start_detached_child(options);
+    return start(tracer, name != NULL ? name : "", options);
 }
 
 // --- end -------------------------------------------------------------------------------------------------------------
@@ -300,7 +309,8 @@ void otel_span_end_at(otel_span *span, int64_t end_unix_ns) {
 }
 
 void otel_span_end(otel_span *span) {
-    otel_span_end_at(span, 0);
+    if (span != NULL)
+        otel_span_end_at(span, 0);
 }
 
 otel_span *otel_span_retain(otel_span *span) {

@@ -131,7 +131,7 @@ void otel_pb_value(struct otel_pb *pb, uint32_t field, const struct otel_value *
     write_value(pb, value, value_limit, 0);
 }
 
-// The common attribute, a text value, measured once.
+// A text value, measured once.
 static void write_text_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
                                  uint32_t limit) {
     const struct otel_value *value = &attribute->value;
@@ -146,10 +146,36 @@ static void write_text_attribute(struct otel_pb *pb, uint32_t field, const struc
     write_text(pb, VALUE_STRING, value->as.text.data, text);
 }
 
+// Room is asked for once, tags and lengths of one byte are written as they are. False if the attribute is not that simple:
+// long, not ASCII, or without room; then nothing has been written.
+static bool write_short_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
+                                  uint32_t limit) {
+    enum { KEY_MAX = 60, TEXT_MAX = 60, FIELD_MAX = 15, HEADS = 8 };
+    size_t key_len = strlen(attribute->key), len = attribute->value.as.text.len;
+    if (key_len > KEY_MAX || len > TEXT_MAX || len > limit || field > FIELD_MAX ||
+        (size_t)(pb->end - pb->at) < HEADS + key_len + len)
+        return false;
+    uint8_t *key = pb->at + 4, *value = key + key_len;
+    pb->at[0] = (uint8_t)(field << 3 | OTEL_PB_BYTES);
+    pb->at[1] = (uint8_t)(6 + key_len + len);
+    pb->at[2] = KEY_VALUE_KEY << 3 | OTEL_PB_BYTES;
+    pb->at[3] = (uint8_t)key_len;
+    value[0] = KEY_VALUE_VALUE << 3 | OTEL_PB_BYTES;
+    value[1] = (uint8_t)(2 + len);
+    value[2] = VALUE_STRING << 3 | OTEL_PB_BYTES;
+    value[3] = (uint8_t)len;
+    if (!otel_text_copy_ascii(key, attribute->key, key_len) ||
+        !otel_text_copy_ascii(value + 4, attribute->value.as.text.data, len))
+        return false;
+    pb->at = value + 4 + len;
+    return true;
+}
+
 void otel_pb_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
                        uint32_t value_limit) {
     if (attribute->value.type == OTEL_VALUE_STRING && attribute->key != NULL) {
-        write_text_attribute(pb, field, attribute, value_limit);
+        if (!write_short_attribute(pb, field, attribute, value_limit))
+            write_text_attribute(pb, field, attribute, value_limit);
         return;
     }
     otel_pb_tag(pb, field, OTEL_PB_BYTES);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct otel_text_measure {
     size_t in;  // bytes of the text that are used
@@ -16,5 +17,26 @@ struct otel_text_measure {
 struct otel_text_measure otel_text_measure(const char *text, size_t len, uint32_t limit);
 /** Writes what was measured: `measure.out` bytes. */
 void otel_text_write(uint8_t *out, const char *text, struct otel_text_measure measure);
+
+/** Copies the text if it is all ASCII. False if it is not: then `out` holds nothing of use. */
+static inline bool otel_text_copy_ascii(uint8_t *out, const char *text, size_t len) {
+    uint64_t word = 0, all = 0;
+    if (len < sizeof word) {
+        for (size_t i = 0; i < len; i++) {
+            out[i] = (uint8_t)text[i];
+            all |= out[i];
+        }
+        return all < 0x80;
+    }
+    // Whole words, the last one over the end of the one before it.
+    for (size_t at = 0; at < len - sizeof word; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        memcpy(out + at, &word, sizeof word);
+        all |= word;
+    }
+    memcpy(&word, text + len - sizeof word, sizeof word);
+    memcpy(out + len - sizeof word, &word, sizeof word);
+    return ((all | word) & UINT64_C(0x8080808080808080)) == 0;
+}
 
 #endif
