@@ -73,6 +73,52 @@ OTEL_API otel_sampler *otel_sampler_parent_based(otel_sampler *root, otel_sample
                                                  otel_sampler *local_not_sampled);
 /** What another one drops is recorded for processors, not exported. */
 OTEL_API otel_sampler *otel_sampler_always_record(otel_sampler *inner);
+
+/* Consistent probability sampling put together from parts. A part says which share of the traces it would keep, as a
+ * threshold for their randomness; the composite sampler decides once, at the top, and writes the tracestate. */
+enum { OTEL_RANDOMNESS_BITS = 56 };
+struct otel_sampling_intent {
+    bool keeps_some;    /* false: drops all */
+    uint64_t threshold; /* of 56 bits: 0 keeps all */
+    bool
+        count_is_reliable; /* the threshold says how many spans one stands for: it goes into the tracestate */
+    size_t attribute_count;                                        /* put on spans that are kept */
+    struct otel_attribute attributes[OTEL_SAMPLER_ATTRIBUTES_MAX]; /* as in otel_sampling_result */
+};
+typedef struct otel_composable otel_composable;
+struct otel_composable_ops {
+    /* *intent is all zero but attributes. Any thread. */
+    void (*intend)(void *self, const struct otel_sampling_request *request,
+                   struct otel_sampling_intent *intent);
+    void (*free)(void *self); /* NULL = nothing to free */
+};
+/* A rule: what it does not say matches everything. */
+struct otel_sampling_rule {
+    enum otel_span_kind kind; /* 0 = any */
+    bool roots_only;
+    const char *name;                           /* NULL = any */
+    const char *attribute_key, *attribute_text; /* a text attribute of this value; NULL = any */
+    bool (*matches)(void *context, const struct otel_sampling_request *request); /* NULL = any */
+    void *context;
+    otel_composable *then; /* taken over */
+};
+/** One of the program's own. Constructors take over the parts they are given, and give NULL when one is NULL or memory is
+ *  out. */
+OTEL_API otel_composable *otel_composable_new(const struct otel_composable_ops *ops, void *self,
+                                              const char *description);
+OTEL_API otel_composable *otel_composable_always_on(void);
+OTEL_API otel_composable *otel_composable_always_off(void);
+OTEL_API otel_composable *otel_composable_probability(double ratio);
+/** The parent's threshold; if it says none, its sampled flag; without a parent, `root`. */
+OTEL_API otel_composable *otel_composable_parent_threshold(otel_composable *root);
+/** The first rule that matches; if none does, nothing is kept. Copies the rules. */
+OTEL_API otel_composable *otel_composable_rule_based(const struct otel_sampling_rule *rules, size_t count);
+/** Adds attributes (copied) to what `inner` keeps. */
+OTEL_API otel_composable *otel_composable_annotating(otel_composable *inner,
+                                                     const struct otel_attribute *attributes, size_t count);
+OTEL_API otel_composable *otel_composable_free(otel_composable *composable);
+OTEL_API otel_sampler *otel_sampler_composite(otel_composable *top);
+
 OTEL_API const char *otel_sampler_description(const otel_sampler *sampler);
 OTEL_API void otel_sampler_sample(otel_sampler *sampler, const struct otel_sampling_request *request,
                                   struct otel_sampling_result *result);
