@@ -23,6 +23,7 @@ from collections import Counter, defaultdict
 
 from fastqueue import Client
 from plan import PRIORITIES, Job, make_plan
+from trace_tree import Receiver, tree
 
 HERE = pathlib.Path(__file__).resolve().parent
 STATES = ("success", "failure", "cancelled", "expired")
@@ -46,9 +47,10 @@ class Stage:
         self.control_plane: subprocess.Popen | None = None
         self.worker: subprocess.Popen | None = None
 
-    def _start(self, log: str, *words: str) -> subprocess.Popen:
+    def _start(self, log: str, *words: str, env: dict[str, str] | None = None) -> subprocess.Popen:
         with open(self.folder / log, "ab") as out:
-            return subprocess.Popen([self.program, *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=HERE)
+            return subprocess.Popen([self.program, *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=HERE,
+                                    env={**os.environ, **(env or {})})
 
     def start_control_plane(self) -> None:
         self.control_plane = self._start(
@@ -68,6 +70,11 @@ class Stage:
         self.worker = self._start(
             "worker.log", "subworker", "--control-plane-address", self.address, "--worker-id", "demo-worker",
             "--task-modules", *self.modules)
+
+    def start_traced_worker(self, env: dict[str, str]) -> subprocess.Popen:
+        return self._start(
+            "traced-worker.log", "subworker", "--control-plane-address", self.address, "--worker-id", "traced-worker",
+            "--concurrency", "1", "--task-modules", "shop", env=env)
 
     def kill_control_plane(self) -> None:
         self.control_plane.kill()
@@ -210,6 +217,26 @@ def check(jobs: list[Job], outcomes: list) -> dict[int, str]:
     return complaints
 
 
+def show_trace(stage: Stage) -> str | None:
+    """One task with telemetry on, its spans drawn as a tree. A complaint if they do not come."""
+    receiver = Receiver()
+    env = {"FASTQUEUE_TELEMETRY_ENABLED": "true", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+           "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    worker = stage.start_traced_worker({**env, "OTEL_SERVICE_NAME": "shop-worker"})
+    try:
+        subprocess.run([stage.program, "submit", "shop.checkout", "4711", "--control-plane-address", stage.address],
+                       env={**os.environ, **env, "OTEL_SERVICE_NAME": "shop"}, stdout=subprocess.DEVNULL, check=True)
+        arrived = receiver.wait_for("worker.execute_task", 2, 10) and receiver.wait_for("client.submit_task", 1, 5)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    if not arrived:
+        return f"of the traced task only these spans came: {[span['name'] for span in receiver.spans]}"
+    print("\nOne task as a trace, its first attempt failing (FASTQUEUE_TELEMETRY_ENABLED=true; drawn from the spans that were sent):\n")
+    print("\n".join("  " + line for line in tree(receiver.spans)))
+    return None
+
+
 def print_next(program: str, c_tasks: str) -> None:
     shown, module = os.path.relpath(program), os.path.relpath(c_tasks)
     print(f"""
@@ -238,6 +265,9 @@ def perform(stage: Stage) -> int:
     print_table(rows)
     print(f"throughput: {len(jobs) / seconds:.0f} tasks/s over {seconds:.1f} s, the restart included; each one was on disk "
           "before it was acknowledged")
+    untraced = show_trace(stage)
+    if untraced:
+        complaints[-1] = untraced
     if len(rows) != len(jobs):
         complaints[0] = f"the control plane holds {len(rows)} tasks instead of {len(jobs)}"
     problems = [*complaints.values(), *stage.stop()]
