@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +250,10 @@ static bool look_at_wishes(otlp_server *server) {
 
 static void *run(void *context) {
     otlp_server *server = context;
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE); // OpenSSL writes to clients that are gone
+    pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     while (look_at_wishes(server)) {
         struct pollfd fds[CONNECTIONS_MAX + 2] = {
             {.fd = server->options.is_deaf ? -1 : server->listener, .events = POLLIN},

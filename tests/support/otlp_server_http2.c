@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HUGE_HEADERS = 256 * 1024, BOMB_BYTES = 64 * 1024 * 1024 };
+enum { HUGE_HEADERS = 256 * 1024, BOMB_BYTES = 8 * 1024 * 1024 };
 
 struct stream {
     struct stream *next;
@@ -21,7 +21,7 @@ struct stream {
     fq_buf body, reply;
     struct otlp_answer answer;
     int64_t answer_at_ns; // of slow; 0 = none
-    bool is_answered;
+    bool is_answered, resets;
 };
 
 struct http2 {
@@ -141,8 +141,8 @@ static void answer_huge_headers(struct http2 *http2, struct stream *stream) {
     memset(value, 'x', sizeof value - 1);
     for (size_t i = 1; i <= FIELDS; i++)
         headers[i] = field("x-padding", value);
-    FQ_ASSERT(nghttp2_submit_response(http2->session, stream->id, headers, 15, NULL) == 0);
-    for (size_t at = 15; at + 14 < FIELDS; at += 14)
+    // As many blocks as it takes, each below what one may be.
+    for (size_t at = 0; at + 14 < FIELDS; at += 14)
         nghttp2_submit_headers(http2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, headers + at, 14, NULL);
 }
 
@@ -223,7 +223,7 @@ static void answer(struct otlp_connection *connection, struct stream *stream) {
         answer_body(http2, stream, strcmp(answer->name, "type") == 0 ? "text/html" : "application/grpc",
                     "identity");
         if (strcmp(answer->name, "goaway") == 0)
-            nghttp2_session_terminate_session2(http2->session, stream->id, NGHTTP2_NO_ERROR);
+            nghttp2_submit_goaway(http2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR, NULL, 0);
     }
 }
 
@@ -273,6 +273,7 @@ static void take_request(struct otlp_connection *connection, struct stream *stre
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
+    (void)session;
     struct otlp_connection *connection = context;
     struct stream *stream = find(connection->protocol, frame->hd.stream_id);
     if (stream == NULL || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
@@ -281,8 +282,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         stream->answer = otlp_next_answer(connection->server);
         if (strcmp(stream->answer.name, "early") == 0) {
             stream->is_answered = true;
+            stream->resets = true; // behind the answer, which a reset would take back if it were still here
             answer_status(connection->protocol, stream);
-            nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
         }
     }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && !stream->is_answered)
@@ -299,6 +300,8 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
         if (stream->id != id)
             continue;
         *at = stream->next;
+        if (strcmp(stream->answer.name, "goaway") == 0)
+            ((struct otlp_connection *)context)->closes = true;
         fq_buf_done(&stream->body);
         fq_buf_done(&stream->reply);
         free(stream);
@@ -330,6 +333,14 @@ static void collect(struct otlp_connection *connection) {
     ssize_t len;
     while (!connection->is_mute && (len = nghttp2_session_mem_send(http2->session, &bytes)) > 0)
         otlp_connection_put(connection, bytes, (size_t)len);
+    for (struct stream *stream = http2->streams; stream != NULL; stream = stream->next) {
+        if (!stream->resets)
+            continue;
+        stream->resets = false;
+        nghttp2_submit_rst_stream(http2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+        collect(connection);
+        return;
+    }
 }
 
 bool otlp_http2_receive(struct otlp_connection *connection, const void *bytes, size_t len) {

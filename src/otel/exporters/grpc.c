@@ -118,7 +118,7 @@ void otel_grpc_judge(const struct otel_grpc_call *call, size_t response_max,
     } else if (call->grpc_status == OTEL_GRPC_OK) {
         put(ret_attempt, OTEL_ATTEMPT_ACCEPTED, "", "");
         snprintf(ret_attempt->status, sizeof ret_attempt->status, "OK");
-        if (read_message(call, response_max, &ret_attempt->partial) < 0)
+        if (call->wrong_content_type || read_message(call, response_max, &ret_attempt->partial) < 0)
             put(ret_attempt, OTEL_ATTEMPT_REFUSED, "bad_response", "the answer is no OTLP response");
     } else if (call->grpc_status > 0) {
         put_error(call, call->grpc_status, "", ret_attempt);

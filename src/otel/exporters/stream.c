@@ -207,6 +207,7 @@ enum otel_wait_end otel_stream_open(const struct otel_dial *dial, struct otel_st
     if (end == OTEL_WAIT_READY && dial->target->is_tls)
         end = start_tls(dial, &stream, reason);
     if (end == OTEL_WAIT_READY) {
+        reason[0] = '\0';
         *ret_stream = stream;
         return end;
     }
