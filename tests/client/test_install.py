@@ -29,7 +29,8 @@ class Installed(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="fq-install-"))
         cls.prefix = cls.folder / "prefix"
-        for component in (f"libfastqueue{VERSION.split('.')[0]}", "libfastqueue-dev"):
+        major = VERSION.split(".")[0]
+        for component in (f"libfastqueue{major}", "libfastqueue-dev", f"libotel-c{major}", "libotel-c-dev"):
             call("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", component)
         cls.pc = next(cls.prefix.rglob("fastqueue.pc"))
         cls.shared_object = next(cls.prefix.rglob("libfastqueue.so"))
@@ -102,7 +103,13 @@ class Installed(unittest.TestCase):
             call("dpkg-deb", "-x", package, self.folder / "root")
             listing = call("dpkg-deb", "-c", package)
             files[package.name.split("_")[0]] = {line.split(" ./")[1] for line in listing.splitlines()}
-        self.assertEqual(sorted(files), ["fastqueue", "libfastqueue-dev", f"libfastqueue{VERSION.split('.')[0]}"])
+        major = VERSION.split(".")[0]
+        self.assertEqual(sorted(files), ["fastqueue", "libfastqueue-dev", f"libfastqueue{major}", "libotel-c-dev",
+                                         f"libotel-c{major}"])
+        self.assertIn("usr/include/otel/sdk.h", files["libotel-c-dev"])
+        self.assertTrue(any("libotel-c.so." in name for name in files[f"libotel-c{major}"]))
+        for package in folder.glob(f"libfastqueue{major}_*.deb"):
+            self.assertIn(f"libotel-c{major} (= {VERSION})", call("dpkg-deb", "-f", package, "Depends"))
         self.assertTrue({"usr/bin/fastqueue", "usr/lib/systemd/system/fastqueue.service"} <= files["fastqueue"])
         self.assertIn("usr/include/fastqueue/client.h", files["libfastqueue-dev"])
         self.assertIn(VERSION, call(self.folder / "root" / "usr" / "bin" / "fastqueue", "--version"))
