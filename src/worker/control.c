@@ -48,12 +48,12 @@ int fq_control_receive(int fd, char *ret_type, char *out, size_t *ret_len) {
 
 char *fq_runner_setup_encode(const struct fq_runner_setup *setup, size_t *ret_len) {
     json_t *root = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:b}", "version", setup->version,
-        "address", setup->address, "user", setup->user, "token", setup->token, "tls_ca", setup->tls_ca,
-        "tls_cert", setup->tls_cert, "tls_key", setup->tls_key, "worker_id", setup->worker_id, "instance",
-        setup->instance, "async_concurrency", (json_int_t)setup->async_concurrency, "max_tasks",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:b, s:b}", "version",
+        setup->version, "address", setup->address, "user", setup->user, "token", setup->token, "tls_ca",
+        setup->tls_ca, "tls_cert", setup->tls_cert, "tls_key", setup->tls_key, "worker_id", setup->worker_id,
+        "instance", setup->instance, "async_concurrency", (json_int_t)setup->async_concurrency, "max_tasks",
         (json_int_t)setup->max_tasks, "allow_pickle", (int)setup->allow_pickle, "telemetry",
-        (int)setup->telemetry, "logs", (int)setup->logs);
+        (int)setup->telemetry, "logs", (int)setup->logs, "traces", (int)setup->traces);
     if (root == NULL)
         return NULL;
     char *text = json_dumps(root, JSON_COMPACT);
@@ -98,6 +98,7 @@ int fq_runner_setup_decode(const char *bytes, size_t len, struct fq_runner_setup
         .max_tasks = json_integer_value(json_object_get(root, "max_tasks")),
         .allow_pickle = json_is_true(json_object_get(root, "allow_pickle")),
         .telemetry = json_is_true(json_object_get(root, "telemetry")),
+        .traces = json_is_true(json_object_get(root, "traces")),
         .logs = json_is_true(json_object_get(root, "logs")),
     };
     bool copied = copy_texts(root, &setup);

@@ -36,8 +36,8 @@ struct fq_runner_setup {
     int64_t async_concurrency;
     int64_t max_tasks; // 0 = no limit
     bool allow_pickle;
-    bool telemetry; // export what the runner records
-    bool logs;      // log records too
+    bool telemetry;    // export what the runner records
+    bool traces, logs; // who takes spans, who takes log records
 };
 /** The setup as a packet body; free() it. NULL when out of memory. */
 char *fq_runner_setup_encode(const struct fq_runner_setup *setup, size_t *ret_len);

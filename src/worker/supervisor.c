@@ -211,6 +211,20 @@ static void start_timer(struct fq_supervisor *supervisor, uv_timer_t *timer) {
     timer->data = supervisor;
 }
 
+static void do_nothing(uv_work_t *work) {
+    (void)work;
+}
+
+// Threads of libuv's pool start with the first work, and with the signals of who gives it: these are to stay deaf, or one of
+// them would die of a SIGTERM that comes when our handlers are gone and telemetry is being flushed.
+static void start_deaf_pool(struct fq_supervisor *supervisor) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    (void)uv_queue_work(&supervisor->loop, &supervisor->first_work, do_nothing, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static int set_up(struct fq_supervisor *supervisor) {
     if (supervisor->options->task_module_count == 0) {
         fq_log_write(supervisor->log, FQ_LOG_ERROR,
@@ -224,6 +238,7 @@ static int set_up(struct fq_supervisor *supervisor) {
         error = find_python(supervisor);
     if (error < 0)
         return error;
+    start_deaf_pool(supervisor);
     make_instance(supervisor);
     const struct fq_worker_telemetry_options telemetry = {.log = supervisor->log,
                                                           .worker_id = supervisor->options->worker_id,

@@ -12,6 +12,8 @@ enum {
     LAST_WORDS_US = 500 * FQ_US_PER_MS,
 };
 
+static const char DRAINED[] = "the worker drained before the task had finished; it was given back";
+
 struct autopsy {
     struct fq_child *child;
     const struct fq_process_end *end;
@@ -97,9 +99,7 @@ static void bury_doomed(const struct autopsy *autopsy, uint32_t slot, const stru
                  autopsy->running - 1);
         fail(autopsy, slot, view, "WorkerLost", "lost", message);
         return;
-    case FQ_KILL_DRAIN:
-        give_back(autopsy, slot, view, "the worker drained before the task had finished; it was given back");
-        return;
+    case FQ_KILL_DRAIN: give_back(autopsy, slot, view, DRAINED); return;
     case FQ_KILL_STALE: abandon(autopsy, slot, view, "its lease was over and its process was killed"); return;
     case FQ_KILL_NONE: return;
     }
@@ -109,7 +109,10 @@ static void bury_running(const struct autopsy *autopsy, uint32_t slot, const str
     bool is_charged = !autopsy->child->killed && (autopsy->running == 1 || autopsy->on_cpu == 0 ||
                                                   autopsy->on_cpu == (uint64_t)slot + 1);
     if (!is_charged) {
-        give_back(autopsy, slot, view, "its process died, not because of it; it was given back");
+        give_back(autopsy, slot, view,
+                  autopsy->child->cause == FQ_KILL_DRAIN
+                      ? DRAINED
+                      : "its process died, not because of it; it was given back");
         return;
     }
     char message[400];

@@ -42,6 +42,7 @@ static int send_setup(const struct fq_supervisor *supervisor, int control_fd) {
         .max_tasks = options->max_tasks_per_child > INT64_MAX ? 0 : (int64_t)options->max_tasks_per_child,
         .allow_pickle = options->allow_pickle,
         .telemetry = supervisor->telemetry != NULL,
+        .traces = fq_worker_telemetry_has_traces(supervisor->telemetry),
         .logs = fq_worker_telemetry_has_logs(supervisor->telemetry),
     };
     size_t len = 0;

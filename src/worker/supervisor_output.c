@@ -66,9 +66,9 @@ static void emit(void *context, int stream, fq_str line, const struct fq_output_
 
 static void take(struct stream *stream, const char *bytes, size_t len) {
     struct fq_child *child = stream->output->child;
-    // Marks behind these bytes are in the ring by now.
-    (void)fq_feed_read(child->supervisor->telemetry, &child->feed);
+    // In this order: who wrote these bytes is still on the processor, or its mark is in the ring by now.
     const struct fq_output_owner present = present_owner(child);
+    (void)fq_feed_read(child->supervisor->telemetry, &child->feed);
     fq_output_take(stream->output->lines, &child->feed.marks, stream->index, bytes, len, &present, emit,
                    child);
 }

@@ -156,6 +156,8 @@ void fq_execute_begin(struct fq_runner_telemetry *telemetry, uint32_t index, str
     const fq_runner *runner = telemetry->runner;
     const struct fq_runner_slot *slot = &runner->slots[index];
     const struct fq_runner_task *task = &slot->task;
+    if (telemetry->tracer == NULL)
+        return;
     struct before before = before_of(slot, now);
     struct fq_execute_task described = {.id = task->id,
                                         .name = task->name,

@@ -12,7 +12,8 @@
 // A forked child shares the board with its parent but is no runner: what it records goes nowhere.
 static void *reserve(void *context, enum otel_record_type type, uint32_t len) {
     const fq_runner *runner = context;
-    if (fq_runner_is_forked(runner) || len == 0 || len > FQ_RING_RECORD_MAX)
+    bool is_wanted = type == OTEL_RECORD_SPAN ? runner->setup.traces : runner->setup.logs;
+    if (!is_wanted || fq_runner_is_forked(runner) || len == 0 || len > FQ_RING_RECORD_MAX)
         return NULL;
     return fq_ring_reserve(&runner->board, (uint8_t)type, len);
 }
@@ -58,7 +59,8 @@ struct fq_runner_telemetry *fq_runner_telemetry_new(fq_runner *runner) {
         free(telemetry);
         return NULL;
     }
-    telemetry->tracer = otel_sdk_tracer(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL);
+    if (runner->setup.traces)
+        telemetry->tracer = otel_sdk_tracer(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL);
     telemetry->logs = runner->setup.logs;
     if (telemetry->logs)
         fq_output_open(telemetry);

@@ -65,7 +65,7 @@ struct fq_worker_telemetry *fq_worker_telemetry_open(const struct fq_worker_tele
         return NULL;
     }
     set_place(telemetry, options->address);
-    if (wants_logs())
+    if (wants_logs() && otel_sdk_has_exporter(telemetry->sdk, OTEL_SIGNAL_LOGS))
         telemetry->logger = otel_sdk_logger(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL);
     telemetry->lost_records =
         otel_counter(otel_sdk_meter(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL), METRIC_LOST, "{record}",
@@ -86,6 +86,10 @@ struct fq_worker_telemetry *fq_worker_telemetry_close(struct fq_worker_telemetry
     free(telemetry->worker_id);
     free(telemetry);
     return NULL;
+}
+
+bool fq_worker_telemetry_has_traces(const struct fq_worker_telemetry *telemetry) {
+    return telemetry != NULL && otel_sdk_has_exporter(telemetry->sdk, OTEL_SIGNAL_TRACES);
 }
 
 bool fq_worker_telemetry_has_logs(const struct fq_worker_telemetry *telemetry) {
@@ -155,8 +159,9 @@ static void account(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
 
 void fq_feed_attach(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed,
                     const struct fq_board *board) {
-    (void)telemetry;
     feed->board = board;
+    feed->area = otel_area_attach(otel_sdk_meter_provider(telemetry->sdk), fq_board_metrics(board),
+                                  FQ_BOARD_METRIC_BYTES);
 }
 
 // One record: 1, or 0 if there is none.
@@ -227,7 +232,7 @@ void fq_feed_finish(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
 void fq_feed_detach(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed) {
     if (feed->board == NULL)
         return;
-    (void)telemetry;
+    otel_area_detach(otel_sdk_meter_provider(telemetry->sdk), feed->area);
     *feed = (struct fq_runner_feed){.board = NULL};
 }
 

@@ -23,6 +23,8 @@ struct fq_worker_telemetry_options {
 struct fq_worker_telemetry *fq_worker_telemetry_open(const struct fq_worker_telemetry_options *options);
 /** Flushes within FASTQUEUE_TELEMETRY_EXIT_TIMEOUT, says what was lost. NULL is fine. Returns NULL. */
 struct fq_worker_telemetry *fq_worker_telemetry_close(struct fq_worker_telemetry *telemetry);
+/** Whether spans are exported. */
+bool fq_worker_telemetry_has_traces(const struct fq_worker_telemetry *telemetry);
 /** Whether log records are exported: then runners' output is read here. */
 bool fq_worker_telemetry_has_logs(const struct fq_worker_telemetry *telemetry);
 

@@ -84,8 +84,9 @@ static void a_setup_arrives_whole(void **state) {
     char texts[9][40];
     for (int i = 0; i < 9; i++)
         snprintf(texts[i], sizeof texts[i], "value %d \"quoted\" gr\xc3\xbcn", i);
-    struct fq_runner_setup setup = {texts[0], texts[1], texts[2], texts[3],  texts[4], texts[5], texts[6],
-                                    texts[7], texts[8], 100,      INT64_MAX, true,     true,     false};
+    struct fq_runner_setup setup = {texts[0],  texts[1], texts[2], texts[3], texts[4],
+                                    texts[5],  texts[6], texts[7], texts[8], 100,
+                                    INT64_MAX, true,     true,     true,     false};
     size_t len;
     char *packet = fq_runner_setup_encode(&setup, &len);
     assert_non_null(packet);
@@ -95,7 +96,7 @@ static void a_setup_arrives_whole(void **state) {
     assert_string_equal(back.token, texts[3]);
     assert_string_equal(back.instance, texts[8]);
     assert_true(back.async_concurrency == 100 && back.max_tasks == INT64_MAX && back.allow_pickle);
-    assert_true(back.telemetry && !back.logs);
+    assert_true(back.telemetry && back.traces && !back.logs);
     fq_runner_setup_done(&back);
     for (size_t cut = 0; cut < len; cut++)
         assert_int_equal(fq_runner_setup_decode(packet, cut, &back), FQ_EPROTOCOL);

@@ -39,6 +39,10 @@ int otel_sdk_add_span_processor(otel_sdk *sdk, struct otel_span_processor proces
     return otel_tracer_provider_add_processor(sdk->tracer_provider, processor);
 }
 
+bool otel_sdk_has_exporter(const otel_sdk *sdk, enum otel_signal signal) {
+    return sdk != NULL && sdk->pipe_count[signal] > 0;
+}
+
 int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len) {
     enum otel_signal signal = type == OTEL_RECORD_SPAN ? OTEL_SIGNAL_TRACES : OTEL_SIGNAL_LOGS;
     int result = OTEL_OK;
