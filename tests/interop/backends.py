@@ -24,7 +24,7 @@ from harness import free_port
 from signals import Record, Span, records_of, spans_of
 
 PROGRAMS = pathlib.Path(os.environ["FASTQUEUE_INTEROP"]) / "bin"
-LIMIT_S = 30
+LIMIT_S = float(os.environ.get("FASTQUEUE_INTEROP_LIMIT", "30"))
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
