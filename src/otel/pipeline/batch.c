@@ -2,6 +2,7 @@
 // The batch processor: writers put records into the ring, a thread takes them out.
 #include "otel/pipeline/batch.h"
 
+#include "otel/pipeline/check.h"
 #include "otel/pipeline/gate.h"
 #include "otel/pipeline/request.h"
 
@@ -316,7 +317,7 @@ struct otel_sink otel_batch_sink(otel_batch *batch) {
 }
 
 int otel_batch_put(otel_batch *batch, const void *record, size_t len) {
-    if (len > OTEL_RECORD_BYTES_MAX || !otel_record_is_whole(record, len))
+    if (len > OTEL_RECORD_BYTES_MAX || !otel_record_is_sound(batch->options.signal, record, len))
         return OTEL_FAILED;
     struct otel_sink sink = otel_batch_sink(batch);
     void *place = sink.reserve(batch, OTEL_RECORD_SPAN, (uint32_t)len);

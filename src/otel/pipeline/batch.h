@@ -30,7 +30,8 @@ otel_batch *otel_batch_new(const struct otel_batch_options *options);
 otel_batch *otel_batch_free(otel_batch *batch);
 /** To write records to; valid as long as the batch. */
 struct otel_sink otel_batch_sink(otel_batch *batch);
-/** A record by its bytes, checked for its form: 0, or OTEL_FAILED when malformed or dropped. */
+/** A record by its bytes, from another process perhaps, checked to the bottom (pipeline/check.h): 0, or OTEL_FAILED when
+ *  malformed or dropped. */
 int otel_batch_put(otel_batch *batch, const void *record, size_t len);
 int otel_batch_flush(otel_batch *batch, int64_t timeout_ms);
 int otel_batch_shutdown(otel_batch *batch, int64_t timeout_ms);
