@@ -81,10 +81,19 @@ int fq_verb_doctor(struct fq_cli *cli) {
     struct fq_doctor doctor = {.options = cli->options,
                                .as_json = fq_option_number(cli->options, FQ_OPTION_JSON) != 0,
                                .coloured = fq_output_is_coloured(stdout)};
-    fq_doctor_check_server(&doctor);
-    fq_doctor_check_data_dir(&doctor);
-    fq_doctor_check_limits(&doctor);
-    fq_doctor_check_modules(&doctor);
+    if (cli->options->operand_count > 0) {
+        if (strcmp(cli->options->operands[0], "telemetry") != 0) {
+            fprintf(stderr, "fastqueue doctor: unknown subject '%s'; there is: telemetry\n",
+                    cli->options->operands[0]);
+            return FQ_EXIT_USAGE;
+        }
+        fq_doctor_check_telemetry(&doctor);
+    } else {
+        fq_doctor_check_server(&doctor);
+        fq_doctor_check_data_dir(&doctor);
+        fq_doctor_check_limits(&doctor);
+        fq_doctor_check_modules(&doctor);
+    }
     if (!doctor.as_json)
         printf("\n%u ok, %u warning%s, %u failed\n", doctor.counts[FQ_CHECK_OK],
                doctor.counts[FQ_CHECK_WARNING], doctor.counts[FQ_CHECK_WARNING] == 1 ? "" : "s",

@@ -26,5 +26,7 @@ void fq_doctor_check_data_dir(struct fq_doctor *doctor);
 void fq_doctor_check_limits(struct fq_doctor *doctor);
 /** Loads each task module in a child. */
 void fq_doctor_check_modules(struct fq_doctor *doctor);
+/** Telemetry's configuration, and a test of its receivers. */
+void fq_doctor_check_telemetry(struct fq_doctor *doctor);
 
 #endif

@@ -2,6 +2,8 @@
 // docs/cli.md, docs/configuration.md and the configuration in force.
 #include "cli/manual.h"
 
+#include "otel/sdk.h"
+
 #include <string.h>
 
 // A table cell: '|' would end it.
@@ -145,6 +147,21 @@ static void print_variable_row(FILE *out, const struct fq_option_row *row) {
     fputs(" |\n", out);
 }
 
+static void print_otel_variables(FILE *out) {
+    struct otel_variable row;
+    fputs("\n## OpenTelemetry\n\n"
+          "Read when telemetry is on, by the rules of the OpenTelemetry specification: a boolean is true "
+          "only as `true`, "
+          "what makes\n"
+          "no sense is warned of and left out. FastQueue's own defaults: service name `fastqueue`, protocol "
+          "`grpc`.\n\n"
+          "| variable | type | meaning | default |\n|---|---|---|---|\n",
+          out);
+    for (size_t i = 0; otel_variable_at(i, &row); i++)
+        fprintf(out, "| `%s` | %s | %s | %s%s%s |\n", row.name, row.type, row.help,
+                row.default_value[0] ? "`" : "", row.default_value, row.default_value[0] ? "`" : "");
+}
+
 void fq_manual_configuration_document(FILE *out) {
     fputs("<!-- Printed by `fastqueue help --document configuration`; do not edit. -->\n# Configuration\n\n"
           "There is no configuration file: flags, environment variables, defaults, in this order. `fastqueue "
@@ -171,6 +188,7 @@ void fq_manual_configuration_document(FILE *out) {
 #define FQ_VARIABLE(name, meaning, fallback) fputs("| `" name "` | " meaning " | " fallback " |\n", out);
 #include "cli/variable.def"
 #undef FQ_VARIABLE
+    print_otel_variables(out);
 }
 
 // --- the configuration in force ---------------------------------------------------------------------------------------
