@@ -23,3 +23,6 @@ endif()
 # libcurl is loaded when OTLP over HTTP is asked for, not before: most processes never pay for it.
 add_library(PkgConfig::libcurl_headers INTERFACE IMPORTED)
 set_target_properties(PkgConfig::libcurl_headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${libcurl_INCLUDE_DIRS}")
+# So is libmicrohttpd in the SDK, for the Prometheus exporter.
+add_library(PkgConfig::libmicrohttpd_headers INTERFACE IMPORTED)
+set_target_properties(PkgConfig::libmicrohttpd_headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${libmicrohttpd_INCLUDE_DIRS}")

@@ -22,7 +22,7 @@ LAW = {
 SYSTEM_LAW = {
     "uv.h": {"net", "server", "worker", "client", "cli"},
     "openssl/": {"net", "otel", "client", "server", "cli"},
-    "microhttpd.h": {"server"},
+    "microhttpd.h": {"server", "otel"},
     "jansson.h": {"server", "client", "worker", "cli"},
     "sys/socket.h": {"net", "client", "worker", "otel"},
     "netdb.h": {"net", "client", "otel", "cli"},
@@ -43,6 +43,7 @@ OTEL_LAW = {
     "sys/socket.h": {"exporters", "system"},
     "netdb.h": {"exporters"},
     "yaml.h": {"config"},
+    "microhttpd.h": {"exporters"},
 }
 # Folders whose code must not know the time, files or sockets (design clause 2).
 PURE = {"base", "resp", "engine", "otel"}

@@ -4,7 +4,7 @@
 #ifndef FQ_SERVER_EXPOSITION_H
 #define FQ_SERVER_EXPOSITION_H
 
-#include "otel/prometheus_text.h"
+#include "otel/exporters/prometheus_text.h"
 #include "otel/sdk.h"
 #include "server/core.h"
 #include "server/metrics.h"

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "otel/prometheus_text.h"
+#include "otel/exporters/prometheus_text.h"
 
 static void write_all(fq_buf *out, enum otel_prometheus_format format) {
     static const double bounds[] = {0.5, 5, 10000};

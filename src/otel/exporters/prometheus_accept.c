@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which of the two text formats a scraper wants, from its Accept header.
-#include "otel/prometheus_text.h"
+#include "otel/exporters/prometheus_text.h"
 
 static fq_str trimmed(fq_str text) {
     while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))

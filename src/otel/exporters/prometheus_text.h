@@ -15,7 +15,13 @@
 #include <stdint.h>
 
 enum otel_prometheus_format { OTEL_PROMETHEUS_TEXT, OTEL_PROMETHEUS_OPENMETRICS };
-enum otel_prometheus_type { OTEL_PROMETHEUS_COUNTER, OTEL_PROMETHEUS_GAUGE, OTEL_PROMETHEUS_HISTOGRAM };
+enum otel_prometheus_type {
+    OTEL_PROMETHEUS_COUNTER,
+    OTEL_PROMETHEUS_GAUGE,
+    OTEL_PROMETHEUS_HISTOGRAM,
+    OTEL_PROMETHEUS_PLAIN_COUNTER, // without `_total`: OpenMetrics has none such, there its type is unknown
+    OTEL_PROMETHEUS_INFO,          // `_info`: a gauge in the older text
+};
 
 /** What an Accept header (empty = none) asks for: OpenMetrics only if it is preferred over text. */
 enum otel_prometheus_format otel_prometheus_negotiate(fq_str accept);
@@ -36,14 +42,14 @@ struct otel_prometheus_writer {
 };
 
 struct otel_prometheus_label {
-    const char *name; // valid as it is
+    const char *name; // in quotes if it is no plain one
     fq_str value;     // UTF-8, any length
 };
 
 struct otel_prometheus_exemplar {
     double value;
-    int64_t wall_us; // 0 = this one is empty
-    uint8_t trace_id[16];
+    int64_t wall_us;      // 0 = this one is empty
+    uint8_t trace_id[16]; // all zero = none
     uint8_t span_id[8];
 };
 
@@ -57,11 +63,15 @@ struct otel_prometheus_histogram {
 
 void otel_prometheus_begin(struct otel_prometheus_writer *writer, fq_buf *out,
                            enum otel_prometheus_format format);
-/** `name` without `_total`; `unit` NULL, or the last word of the name. */
+/** `name` without `_total` and `_info`, in quotes if it is no plain one; `unit` NULL, or the last word of the name. */
 void otel_prometheus_family(struct otel_prometheus_writer *writer, const char *name,
                             enum otel_prometheus_type type, const char *unit, const char *help);
 void otel_prometheus_sample(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
                             size_t label_count, double value);
+/** With an exemplar, NULL = none; only OpenMetrics' counters show it. */
+void otel_prometheus_sample_exemplar(struct otel_prometheus_writer *writer,
+                                     const struct otel_prometheus_label *labels, size_t label_count,
+                                     double value, const struct otel_prometheus_exemplar *exemplar);
 /** As above, exact above 2^53. */
 void otel_prometheus_sample_count(struct otel_prometheus_writer *writer,
                                   const struct otel_prometheus_label *labels, size_t label_count,

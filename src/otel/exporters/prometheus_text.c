@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "otel/prometheus_text.h"
+#include "otel/exporters/prometheus_text.h"
+
+#include "otel/exporters/prometheus_name.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -56,14 +58,36 @@ static void format_bound(const struct otel_prometheus_writer *writer, double bou
         strcat(text, ".0");
 }
 
-// The labels without the closing brace.
-static void append_open_labels(struct otel_prometheus_writer *writer,
+static void append_quoted(struct otel_prometheus_writer *writer, const char *text, const char *suffix) {
+    append_text(writer, "\"");
+    append_escaped(writer, fq_str_of(text), true);
+    append_text(writer, suffix);
+    append_text(writer, "\"");
+}
+
+static void append_name(struct otel_prometheus_writer *writer, const char *name, const char *suffix,
+                        bool is_metric) {
+    if (!otel_prometheus_name_is_plain(fq_str_of(name), is_metric)) {
+        append_quoted(writer, name, suffix);
+        return;
+    }
+    append_text(writer, name);
+    append_text(writer, suffix);
+}
+
+// `family_suffix{labels`, without the closing brace. A name in quotes stands inside the braces.
+static void append_open_labels(struct otel_prometheus_writer *writer, const char *suffix,
                                const struct otel_prometheus_label *labels, size_t label_count) {
+    bool is_plain = otel_prometheus_name_is_plain(fq_str_of(writer->family), true);
+    if (is_plain)
+        append_name(writer, writer->family, suffix, true);
     append_text(writer, "{");
+    if (!is_plain)
+        append_quoted(writer, writer->family, suffix);
     for (size_t i = 0; i < label_count; i++) {
-        if (i > 0)
+        if (i > 0 || !is_plain)
             append_text(writer, ",");
-        append_text(writer, labels[i].name);
+        append_name(writer, labels[i].name, "", false);
         append_text(writer, "=\"");
         append_escaped(writer, labels[i].value, true);
         append_text(writer, "\"");
@@ -73,11 +97,12 @@ static void append_open_labels(struct otel_prometheus_writer *writer,
 // `family_suffix{labels} `; the value follows.
 static void append_series(struct otel_prometheus_writer *writer, const char *suffix,
                           const struct otel_prometheus_label *labels, size_t label_count) {
-    append_text(writer, writer->family);
-    append_text(writer, suffix);
-    if (label_count > 0) {
-        append_open_labels(writer, labels, label_count);
+    if (label_count > 0 || !otel_prometheus_name_is_plain(fq_str_of(writer->family), true)) {
+        append_open_labels(writer, suffix, labels, label_count);
         append_text(writer, "}");
+    } else {
+        append_text(writer, writer->family);
+        append_text(writer, suffix);
     }
     append_text(writer, " ");
 }
@@ -111,11 +136,16 @@ static void append_exemplar(struct otel_prometheus_writer *writer,
     format_number(exemplar->value, value);
     snprintf(time, sizeof time, " %lld.%03d", (long long)(exemplar->wall_us / 1000000),
              (int)(exemplar->wall_us % 1000000 / 1000));
-    append_text(writer, " # {trace_id=\"");
-    append_hex(writer, exemplar->trace_id, sizeof exemplar->trace_id);
-    append_text(writer, "\",span_id=\"");
-    append_hex(writer, exemplar->span_id, sizeof exemplar->span_id);
-    append_text(writer, "\"} ");
+    static const uint8_t none[sizeof exemplar->trace_id];
+    append_text(writer, " # {");
+    if (memcmp(exemplar->trace_id, none, sizeof none) != 0) {
+        append_text(writer, "trace_id=\"");
+        append_hex(writer, exemplar->trace_id, sizeof exemplar->trace_id);
+        append_text(writer, "\",span_id=\"");
+        append_hex(writer, exemplar->span_id, sizeof exemplar->span_id);
+        append_text(writer, "\"");
+    }
+    append_text(writer, "} ");
     append_text(writer, value);
     append_text(writer, time);
 }
@@ -125,14 +155,20 @@ void otel_prometheus_begin(struct otel_prometheus_writer *writer, fq_buf *out,
     *writer = (struct otel_prometheus_writer){.out = out, .format = format, .family = ""};
 }
 
+static const char *sample_suffix(const struct otel_prometheus_writer *writer) {
+    return writer->type == OTEL_PROMETHEUS_COUNTER ? "_total"
+           : writer->type == OTEL_PROMETHEUS_INFO  ? "_info"
+                                                   : "";
+}
+
 static void append_comment(struct otel_prometheus_writer *writer, const char *word, const char *text,
                            bool is_help) {
     append_text(writer, "# ");
     append_text(writer, word);
     append_text(writer, " ");
-    append_text(writer, writer->family);
-    bool is_text_counter = writer->type == OTEL_PROMETHEUS_COUNTER && writer->format == OTEL_PROMETHEUS_TEXT;
-    append_text(writer, is_text_counter ? "_total " : " ");
+    bool is_text = writer->format == OTEL_PROMETHEUS_TEXT;
+    append_name(writer, writer->family, is_text ? sample_suffix(writer) : "", true);
+    append_text(writer, " ");
     if (is_help)
         append_escaped(writer, fq_str_of(text), writer->format == OTEL_PROMETHEUS_OPENMETRICS);
     else
@@ -142,23 +178,32 @@ static void append_comment(struct otel_prometheus_writer *writer, const char *wo
 
 void otel_prometheus_family(struct otel_prometheus_writer *writer, const char *name,
                             enum otel_prometheus_type type, const char *unit, const char *help) {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
+    static const char *const types[2][5] = {
+        {"counter", "gauge", "histogram", "counter", "gauge"},
+        {"counter", "gauge", "histogram", "unknown", "info" }
+    };
     writer->family = name;
     writer->type = type;
     append_comment(writer, "HELP", help, true);
-    append_comment(writer, "TYPE", types[type], false);
+    append_comment(writer, "TYPE", types[writer->format == OTEL_PROMETHEUS_OPENMETRICS][type], false);
     if (unit != NULL && writer->format == OTEL_PROMETHEUS_OPENMETRICS)
         append_comment(writer, "UNIT", unit, false);
 }
 
-static const char *sample_suffix(const struct otel_prometheus_writer *writer) {
-    return writer->type == OTEL_PROMETHEUS_COUNTER ? "_total" : "";
-}
-
 void otel_prometheus_sample(struct otel_prometheus_writer *writer, const struct otel_prometheus_label *labels,
                             size_t label_count, double value) {
+    otel_prometheus_sample_exemplar(writer, labels, label_count, value, NULL);
+}
+
+void otel_prometheus_sample_exemplar(struct otel_prometheus_writer *writer,
+                                     const struct otel_prometheus_label *labels, size_t label_count,
+                                     double value, const struct otel_prometheus_exemplar *exemplar) {
     append_series(writer, sample_suffix(writer), labels, label_count);
     append_number(writer, value);
+    bool is_counter =
+        writer->type == OTEL_PROMETHEUS_COUNTER && writer->format == OTEL_PROMETHEUS_OPENMETRICS;
+    if (is_counter && exemplar != NULL && exemplar->wall_us != 0)
+        append_exemplar(writer, exemplar);
     append_text(writer, "\n");
 }
 
@@ -208,10 +253,10 @@ static void write_buckets(struct otel_prometheus_writer *writer, const struct ot
     for (size_t i = 0; i <= histogram->bound_count; i++) {
         total += histogram->buckets[i];
         if (i == 0) {
-            append_text(writer, writer->family);
-            append_text(writer, "_bucket");
-            append_open_labels(writer, labels, label_count);
-            append_text(writer, label_count > 0 ? ",le=\"" : "le=\"");
+            append_open_labels(writer, "_bucket", labels, label_count);
+            bool is_first =
+                label_count == 0 && otel_prometheus_name_is_plain(fq_str_of(writer->family), true);
+            append_text(writer, is_first ? "le=\"" : ",le=\"");
             prefix = fq_buf_len(writer->out) - start;
         } else {
             append_again(writer, start, prefix);
