@@ -146,7 +146,7 @@ struct otel_span_view {
     uint32_t dropped_attributes, dropped_events, dropped_links;
     const otel_span *span; /* for the functions below */
 };
-/** Attribute `index`; values of arrays and maps are given as their type only. False behind the last. */
+/** Attribute `index`, whole; text is not NUL-terminated, keys are. False behind the last. */
 OTEL_API bool otel_span_view_attribute(const struct otel_span_view *view, size_t index,
                                        struct otel_attribute *ret_attribute);
 OTEL_API bool otel_span_view_event(const struct otel_span_view *view, size_t index,

@@ -54,7 +54,41 @@ void otel_span_hide(otel_span *span) {
 }
 
 // --- decoding the encoder's own bytes --------------------------------------------------------------------------------
-static void decode_value(struct otel_pb_reader reader, struct otel_value *value) {
+static size_t count_fields(struct otel_pb_reader reader, uint32_t number) {
+    struct otel_pb_field field;
+    size_t count = 0;
+    while (otel_pb_next(&reader, &field) == 1)
+        count += field.number == number;
+    return count;
+}
+
+static struct otel_attribute decode_attribute(struct otel_pool *memory, const struct otel_pb_field *pair);
+static void decode_value(struct otel_pool *memory, struct otel_pb_reader reader, struct otel_value *value);
+
+static struct otel_pb_reader inside(const struct otel_pb_field *field) {
+    return (struct otel_pb_reader){field->bytes, field->bytes + field->len};
+}
+
+// Items of an array or a map; as deep as the encoder went.
+static void decode_items(struct otel_pool *memory, struct otel_pb_reader reader, struct otel_value *value) {
+    size_t count = count_fields(reader, 1), at = 0;
+    struct otel_pb_field field;
+    if (value->type == OTEL_VALUE_ARRAY) {
+        struct otel_value *items = otel_pool_take(memory, (count + 1) * sizeof *items);
+        while (items != NULL && otel_pb_next(&reader, &field) == 1)
+            decode_value(memory, inside(&field), &items[at++]);
+        value->as.array.items = items;
+        value->as.array.count = at;
+        return;
+    }
+    struct otel_attribute *members = otel_pool_take(memory, (count + 1) * sizeof *members);
+    while (members != NULL && otel_pb_next(&reader, &field) == 1)
+        members[at++] = decode_attribute(memory, &field);
+    value->as.map.items = members;
+    value->as.map.count = at;
+}
+
+static void decode_value(struct otel_pool *memory, struct otel_pb_reader reader, struct otel_value *value) {
     static const enum otel_value_type types[] = {
         OTEL_VALUE_EMPTY,  OTEL_VALUE_STRING, OTEL_VALUE_BOOL, OTEL_VALUE_INT,
         OTEL_VALUE_DOUBLE, OTEL_VALUE_ARRAY,  OTEL_VALUE_MAP,  OTEL_VALUE_BYTES,
@@ -64,37 +98,32 @@ static void decode_value(struct otel_pb_reader reader, struct otel_value *value)
     if (otel_pb_next(&reader, &field) != 1 || field.number >= sizeof types / sizeof types[0])
         return;
     value->type = types[field.number];
-    if (value->type == OTEL_VALUE_STRING || value->type == OTEL_VALUE_BYTES) {
+    switch (value->type) {
+    case OTEL_VALUE_STRING:
+    case OTEL_VALUE_BYTES:
         value->as.text.data = (const char *)field.bytes;
         value->as.text.len = field.len;
-    } else if (value->type == OTEL_VALUE_BOOL) {
-        value->as.boolean = field.value != 0;
-    } else if (value->type == OTEL_VALUE_INT) {
-        value->as.integer = (int64_t)field.value;
-    } else if (value->type == OTEL_VALUE_DOUBLE) {
-        memcpy(&value->as.real, &field.value, sizeof value->as.real);
+        break;
+    case OTEL_VALUE_BOOL: value->as.boolean = field.value != 0; break;
+    case OTEL_VALUE_INT: value->as.integer = (int64_t)field.value; break;
+    case OTEL_VALUE_DOUBLE: memcpy(&value->as.real, &field.value, sizeof value->as.real); break;
+    case OTEL_VALUE_ARRAY:
+    case OTEL_VALUE_MAP: decode_items(memory, inside(&field), value); break;
+    case OTEL_VALUE_EMPTY: break;
     }
 }
 
 static struct otel_attribute decode_attribute(struct otel_pool *memory, const struct otel_pb_field *pair) {
     struct otel_attribute attribute = {0};
-    struct otel_pb_reader reader = {pair->bytes, pair->bytes + pair->len};
+    struct otel_pb_reader reader = inside(pair);
     struct otel_pb_field field;
     while (otel_pb_next(&reader, &field) == 1) {
         if (field.number == 1)
             attribute.key = otel_pool_text(memory, (const char *)field.bytes, field.len);
         else if (field.number == 2)
-            decode_value((struct otel_pb_reader){field.bytes, field.bytes + field.len}, &attribute.value);
+            decode_value(memory, inside(&field), &attribute.value);
     }
     return attribute;
-}
-
-static size_t count_fields(struct otel_pb_reader reader, uint32_t number) {
-    struct otel_pb_field field;
-    size_t count = 0;
-    while (otel_pb_next(&reader, &field) == 1)
-        count += field.number == number;
-    return count;
 }
 
 // All attributes among the fields of a message, or of a section.
