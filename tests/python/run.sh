@@ -20,5 +20,6 @@ fi
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \
     --config-settings=build-dir="$build/python-package" .
 export FASTQUEUE_BINARY="${FASTQUEUE_BINARY:-$build/bin/fastqueue}"
+export FASTQUEUE_BUILD="$build"
 cd tests/python
 exec "$python" -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider "$@" .
