@@ -6,108 +6,16 @@ usage: bench/figures.py BUILD_DIR [--quick]
 Every figure says in which durability mode it was taken. Rates depend on what else the machine does; the control plane's
 own CPU time per task, from its process accounting, depends on it least.
 """
-import contextlib
 import json
-import os
-import pathlib
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release").resolve()
+from stage import (BUILD, LOAD, Server, cpu_seconds, folder, free_port, load, python_site, resident_bytes, runner_pids, subworker,
+                   wait_until_done)
+
 QUICK = "--quick" in sys.argv
-BINARY = BUILD / "bin/fastqueue"
-LOAD = BUILD / "bench/load"
-TICKS = os.sysconf("SC_CLK_TCK")
 PAYLOAD = 100
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(port: int, process: subprocess.Popen, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise SystemExit(f"{process.args}: ended with code {process.returncode}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as link:
-            link.sendall(b"*1\r\n$4\r\nPING\r\n")
-            if link.recv(16).startswith(b"+PONG"):
-                return
-        time.sleep(0.005)
-    raise SystemExit("the server did not answer")
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def resident_bytes(pid: int) -> int:
-    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-class Server:
-    """A control plane on a free port; `mode` is sync, relaxed or none (memory only)."""
-
-    def __init__(self, mode: str, folder: str, *more: str):
-        self.mode, self.folder, self.more = mode, folder, more
-        self.port = free_port()
-        self.start()
-
-    def start(self) -> None:
-        where = ["--data-dir", "none"] if self.mode == "none" else ["--data-dir", self.folder, "--durability", self.mode]
-        self.process = subprocess.Popen(
-            [BINARY, "control-plane", "--base-address", f"tcp://127.0.0.1:{self.port}", "--http-address", "off",
-             "--log-level", "error", *where, *self.more], stdout=subprocess.DEVNULL)
-        wait_for(self.port, self.process)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(60)
-
-
-def load(mode: str, port: int, *args) -> dict:
-    done = subprocess.run([LOAD, mode, "127.0.0.1", str(port), *map(str, args)], stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout)
-
-
-@contextlib.contextmanager
-def folder():
-    base = os.environ.get("FASTQUEUE_BENCH_DIR", str(BUILD))
-    path = tempfile.mkdtemp(prefix="bench-", dir=base)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def subworker(port: int, *args: str, env: dict | None = None):
-    process = subprocess.Popen(
-        [BINARY, "subworker", "--control-plane-address", f"tcp://127.0.0.1:{port}", "--concurrency", "1",
-         "--log-level", "warning", *args], env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
 
 ROWS: list[tuple[str, str, str]] = []
 
@@ -147,37 +55,6 @@ def with_runner(mode: str, count: int, kind: str, module: str, env: dict | None 
     row(f"  control plane CPU in that run ({kind})", mode, f"{cpu / count * 1e6:.2f} s per million tasks")
     row(f"  submit to result, one at a time ({kind})", mode, f"p50 {alone['p50_us']:.0f} us, p99 {alone['p99_us']:.0f} us")
     row(f"  resident size of the {kind} runner", mode, f"{resident:.1f} MB")
-
-
-def runner_pids(supervisor: int) -> list[int]:
-    listing = pathlib.Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [int(pid) for pid in listing]
-
-
-def wait_until_done(port: int, count: int) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as link:
-        stream = link.makefile("rwb")
-        while True:
-            stream.write(b"*1\r\n$8\r\nFQ.STATS\r\n")
-            stream.flush()
-            values = read_flat(stream)
-            if int(values.get("completed", 0)) >= count:
-                return
-            time.sleep(0.002)
-
-
-def read_flat(stream) -> dict:
-    """A RESP2 map (array of pairs) as a dict of text; nested values are read and dropped."""
-    def value():
-        line = stream.readline().rstrip(b"\r\n")
-        kind, rest = line[:1], line[1:]
-        if kind in b"+:-,#":
-            return rest.decode()
-        if kind == b"$":
-            return None if rest == b"-1" else stream.read(int(rest) + 2)[:-2].decode()
-        return [value() for _ in range(int(rest))]
-    items = value()
-    return {items[i]: items[i + 1] for i in range(0, len(items) - 1, 2) if isinstance(items[i], str)}
 
 
 def backlog(count: int) -> None:
@@ -228,16 +105,6 @@ def runner_start(kind: str, module: str, env: dict | None = None) -> None:
             load("latency", server.port, 1, PAYLOAD)
             seconds = time.monotonic() - start
     row(f"start of a {kind} subworker until its first task ended", "none", f"{seconds * 1e3:.0f} ms")
-
-
-def python_site(folder: pathlib.Path) -> dict:
-    """The package as it would be installed, its sources and the extension side by side; the environment to find it by."""
-    extension = next((BUILD / "python/fastqueue").glob("_core*.so"), None)
-    if extension is None:
-        raise SystemExit(f"no Python extension in {BUILD}: configure with -DFQ_PYTHON=ON")
-    shutil.copytree(ROOT / "python/src/fastqueue", folder / "fastqueue", dirs_exist_ok=True)
-    shutil.copy(extension, folder / "fastqueue")
-    return {"PYTHONPATH": f"{folder}:{ROOT / 'bench'}", "FASTQUEUE_PYTHON": sys.executable, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def main() -> int:

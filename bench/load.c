@@ -4,6 +4,7 @@
 //   load submit  HOST PORT COUNT PAYLOAD_BYTES DEPTH     submit COUNT tasks, DEPTH in flight
 //   load work    HOST PORT COUNT BATCH                   fetch and complete COUNT tasks, BATCH at a time
 //   load latency HOST PORT COUNT PAYLOAD_BYTES           submit one, wait for its result, repeat
+//   load pace    HOST PORT COUNT PAYLOAD_BYTES RATE      submit COUNT tasks, RATE of them a second, in ticks of 2 ms
 //   load ack     HOST PORT COUNT PAYLOAD_BYTES           submit one, wait for its acknowledgement, repeat
 //   load alive   HOST PORT COUNT PAUSE_US                PING, wait PAUSE_US, repeat: how long the loop keeps others waiting
 //   load ping    HOST PORT COUNT BYTES                   send BYTES to an echo server and read them back, repeat
@@ -115,6 +116,12 @@ static fq_str payload_of(size_t bytes) {
     return (fq_str){text, (size_t)head + fill + strlen(tail)};
 }
 
+// LOAD_TASK names another task than the one that does nothing.
+static fq_str task_name(void) {
+    const char *name = getenv("LOAD_TASK");
+    return fq_str_of(name != NULL ? name : "bench.noop");
+}
+
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
@@ -138,7 +145,7 @@ static void print_latency(const char *mode, double *seconds, long count) {
 }
 
 static void submit(struct link *link, long count, size_t bytes, long depth) {
-    fq_str args[] = {FQ_STR("FQ.SUBMIT"), FQ_STR("bench.noop"), payload_of(bytes)};
+    fq_str args[] = {FQ_STR("FQ.SUBMIT"), task_name(), payload_of(bytes)};
     double start = now_s();
     long sent = 0, done = 0;
     while (done < count) {
@@ -187,7 +194,7 @@ static void work(struct link *link, long count, const char *batch) {
 
 static void latency(struct link *link, const char *mode, long count, size_t bytes) {
     bool wait = strcmp(mode, "latency") == 0;
-    fq_str args[] = {FQ_STR("FQ.SUBMIT"), FQ_STR("bench.noop"), payload_of(bytes)};
+    fq_str args[] = {FQ_STR("FQ.SUBMIT"), task_name(), payload_of(bytes)};
     double *seconds = calloc((size_t)count, sizeof *seconds);
     for (long i = 0; i < count; i++) {
         double start = now_s();
@@ -209,6 +216,23 @@ static void latency(struct link *link, const char *mode, long count, size_t byte
         seconds[i] = now_s() - start;
     }
     print_latency(mode, seconds, count);
+}
+
+// Offers tasks at a steady rate, whatever the server does with them; replies are taken as they come.
+static void pace(struct link *link, long count, size_t bytes, long rate) {
+    fq_str args[] = {FQ_STR("FQ.SUBMIT"), task_name(), payload_of(bytes)};
+    double start = now_s();
+    long sent = 0, answered = 0;
+    while (answered < count) {
+        long due = (long)((now_s() - start) * (double)rate);
+        for (due = due < count ? due : count; sent < due; sent++)
+            request(link, 3, args);
+        flush(link);
+        for (; answered < sent; answered++)
+            (void)reply(link);
+        usleep(2000);
+    }
+    print_rate("pace", count, now_s() - start);
 }
 
 static void alive(struct link *link, long count, long pause_us) {
@@ -282,7 +306,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (argc < 6) {
-        fputs("usage: load submit|work|latency|ack|alive|ping HOST PORT COUNT BYTES_OR_BATCH [DEPTH], load "
+        fputs("usage: load submit|pace|work|latency|ack|alive|ping HOST PORT COUNT BYTES_OR_BATCH [DEPTH], "
+              "load "
               "echo "
               "PORT\n",
               stderr);
@@ -297,6 +322,8 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "submit") == 0)
         submit(&link, count, bytes, argc > 6 ? atol(argv[6]) : 1);
+    else if (strcmp(argv[1], "pace") == 0)
+        pace(&link, count, bytes, argc > 6 ? atol(argv[6]) : 1000);
     else if (strcmp(argv[1], "work") == 0)
         work(&link, count, argv[5]);
     else if (strcmp(argv[1], "alive") == 0)

@@ -47,13 +47,15 @@ struct rig {
 
 static void open_rig(struct rig *rig, otel_sampler *sampler) {
     rig->runtime = (struct otel_runtime){.clock = otel_system_clock(), .ids = otel_system_ids()};
-    const struct otel_batch_options batch = {.signal = OTEL_SIGNAL_TRACES,
-                                             .runtime = &rig->runtime,
-                                             .exporter = {&discard_ops, NULL},
-                                             .queue_max = 2048,
-                                             .batch_max = BATCH,
-                                             .delay_ms = 5000,
-                                             .timeout_ms = 30000};
+    const struct otel_batch_options batch = {
+        .signal = OTEL_SIGNAL_TRACES,
+        .runtime = &rig->runtime,
+        .exporter = {&discard_ops, NULL},
+        .queue_max = 2048,
+        .batch_max = BATCH,
+        .delay_ms = 5000,
+        .timeout_ms = 30000
+    };
     rig->batch = otel_batch_new(&batch);
     const struct otel_sink sink = otel_batch_sink(rig->batch);
     const struct otel_tracer_provider_options options = {.runtime = &rig->runtime,
@@ -216,7 +218,8 @@ int main(void) {
     print_cost("telemetry off", off_one, off_two);
     measure_case("sampled out (always off)", otel_sampler_always_off(), bare_span);
     measure_case("sampled out (parent based, ratio 0)",
-                 otel_sampler_parent_based(otel_sampler_trace_id_ratio(0), NULL, NULL, NULL, NULL), bare_span);
+                 otel_sampler_parent_based(otel_sampler_trace_id_ratio(0), NULL, NULL, NULL, NULL),
+                 bare_span);
     measure_case("no attributes, batch, discarded", NULL, bare_span);
     measure_case("4 attributes, batch, discarded", NULL, one_span);
     measure_request();
