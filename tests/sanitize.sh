@@ -15,8 +15,8 @@ export FASTQUEUE_KILLS=12 FASTQUEUE_STORM_SECONDS=5
 case "$preset" in
 asan) ctest --test-dir build/asan -L 'unit|e2e' -E 'stock_clients|worker_fairness' --output-on-failure -j "$(nproc)" ;;
 tsan)
-    # The journal's thread, the board's two sides, and whole programs around them.
+    # The journal's thread, the board's two sides, telemetry's queue and spans, and whole programs around them.
     ctest --test-dir build/tsan --output-on-failure -j "$(nproc)" \
-        -R 'unit.test_(journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_kills)'
+        -R 'unit.test_(otel_batch|otel_trace_threads|journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_kills)'
     ;;
 esac
