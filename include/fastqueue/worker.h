@@ -12,6 +12,8 @@
  *             … work on tasks[i], then fq_lease_complete(client, &tasks[i].lease, "null", 4, NULL);
  *     }
  *
+ * With telemetry, and for exact times, each run is bracketed: fq_run_begin before the work, `report.run` when it is reported.
+ *
  * A task that crashes takes the program with it, and nobody else enforces time limits or heartbeats: where that matters,
  * write a task module (task.h) and let `fastqueue subworker` run it.
  *
@@ -68,8 +70,9 @@ struct fq_worker_task {
     uint32_t attempt;                          /* 1 = first */
     int64_t timeout_ms;                        /* of one run, for the worker to keep; 0 = none */
     int64_t submitted_at, eligible_at;
-    int64_t wait_us;  /* from eligible to fetched */
-    int64_t lease_ms; /* how long the lease lasts without a heartbeat */
+    int64_t wait_us;               /* from eligible to fetched */
+    int64_t lease_ms;              /* how long the lease lasts without a heartbeat */
+    fq_slice previous_traceparent; /* of the attempt before, if it told one */
 };
 
 /** Leases 1 to `count` tasks (above 1,000 counts as 1,000), waiting up to `wait_ms` for the first (0: not at all; negative: no limit).
@@ -78,6 +81,20 @@ struct fq_worker_task {
  *  retries allow. What was leased by an answer that got lost comes back, uncharged, when those leases end. */
 FQ_API FQ_MUST_USE int fq_worker_fetch(fq_worker *worker, uint32_t count, int64_t wait_ms,
                                        const struct fq_worker_task **ret_tasks, size_t *ret_count);
+
+/* --- runs ----------------------------------------------------------------------------------------------------------- */
+struct otel_span;
+/* One run of a task by this program; lives on the stack of who works it. */
+struct fq_run {
+    struct otel_span
+        *span; /* worker.execute_task, to be made current: otel_scope_enter_span(); NULL = telemetry is off */
+    const struct fq_worker_task *task;
+    int64_t started_unix_ms, began_us;
+    char traceparent[56]; /* of the span; "" = none */
+};
+/** The work begins: takes the time, and begins the span if the client has telemetry (client.h). Borrows the task until the
+ *  run is reported. */
+FQ_API void fq_run_begin(fq_worker *worker, const struct fq_worker_task *task, struct fq_run *ret_run);
 
 /* --- leases --------------------------------------------------------------------------------------------------------- */
 /* Each returns when the control plane has it on disk, and FQ_ESTALELEASE when the lease is no longer held: it ended, or the
@@ -93,6 +110,8 @@ struct fq_lease_report {
     const char *encoding;    /* of a result; NULL = "json" */
     const char *stack;       /* of a failure; NULL = none */
     bool no_retry;           /* of a failure: for good, whatever was submitted */
+    struct fq_run *
+        run; /* gives started, run time and traceparent where they are not set, and its span ends with the report */
 };
 FQ_API void fq_lease_report_init(struct fq_lease_report *report);
 

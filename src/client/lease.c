@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a lease's holder says of it. Every one may come twice: the second time the token proves nothing any more.
-#include "client/client_state.h"
-
-#include "fastqueue/worker.h"
+#include "client/worker_state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,6 +52,7 @@ static struct fq_lease_report take_report(const struct fq_lease_report *given) {
     fq_lease_report_init(&report);
     if (given != NULL)
         memcpy(&report, given, given->size < sizeof report ? given->size : sizeof report);
+    fq_run_fill(&report);
     return report;
 }
 
@@ -78,7 +77,9 @@ int fq_lease_complete(fq_client *client, const struct fq_lease *lease, const voi
     add(&verb, result, result_len);
     add_option(&verb, "ENCODING", report.encoding);
     add_run(&verb, &report);
-    return send_verb(client, &verb);
+    int rc = send_verb(client, &verb);
+    fq_run_end(client, report.run, NULL, NULL, NULL, report.run_us);
+    return rc;
 }
 
 int fq_lease_fail(fq_client *client, const struct fq_lease *lease, const char *type, const char *message,
@@ -92,7 +93,9 @@ int fq_lease_fail(fq_client *client, const struct fq_lease *lease, const char *t
     add_run(&verb, &report);
     if (report.no_retry)
         add_text(&verb, "NORETRY");
-    return send_verb(client, &verb);
+    int rc = send_verb(client, &verb);
+    fq_run_end(client, report.run, type, message, report.stack, report.run_us);
+    return rc;
 }
 
 int fq_lease_release(fq_client *client, const struct fq_lease *lease) {

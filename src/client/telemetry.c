@@ -28,6 +28,15 @@ void fq_client_telemetry_init(struct fq_client_telemetry *telemetry, otel_sdk *s
                                                  .description = "Tasks that were to be submitted.",
                                                  .integer = true};
     telemetry->sent = otel_instrument_new(meter, &sent);
+    const struct otel_instrument_options consumed = {.kind = OTEL_COUNTER,
+                                                     .name = FQ_METRIC_CONSUMED,
+                                                     .unit = "{message}",
+                                                     .description = "Tasks that were handed to a worker.",
+                                                     .integer = true};
+    telemetry->consumed = otel_instrument_new(meter, &consumed);
+    telemetry->process =
+        otel_histogram(meter, FQ_METRIC_PROCESS_DURATION, "s", "Run time of tasks.", operation_bounds_s,
+                       sizeof operation_bounds_s / sizeof operation_bounds_s[0]);
     telemetry->duration =
         otel_histogram(meter, FQ_METRIC_OPERATION, "s", "Time until a submission was answered.",
                        operation_bounds_s, sizeof operation_bounds_s / sizeof operation_bounds_s[0]);

@@ -13,7 +13,7 @@
 // All zero: off.
 struct fq_client_telemetry {
     otel_tracer *tracer;
-    otel_instrument *sent, *duration;
+    otel_instrument *sent, *duration, *consumed, *process;
 };
 /** Of an SDK that lives as long as this is used; NULL = off. */
 void fq_client_telemetry_init(struct fq_client_telemetry *telemetry, otel_sdk *sdk);

@@ -85,6 +85,7 @@ int fq_worker_open(fq_client *client, const struct fq_worker_options *given, fq_
     if (worker == NULL)
         return fq_client_fail_text(client, FQ_ENOMEM, "out of memory");
     worker->client = client;
+    fq_telemetry_settings_read(&worker->telemetry, NULL, NULL, NULL);
     int rc = put_registration(worker, &options);
     if (rc == 0)
         rc = list_args(worker);

@@ -8,11 +8,12 @@
 
 #include <stdlib.h>
 
-enum { TEXTS = 7 };
+enum { TEXTS = 8 };
 
 static void list_texts(struct fq_worker_task *task, fq_slice *texts[TEXTS]) {
-    fq_slice *all[TEXTS] = {&task->name,        &task->payload,    &task->encoding, &task->priority,
-                            &task->traceparent, &task->tracestate, &task->baggage};
+    fq_slice *all[TEXTS] = {
+        &task->name,        &task->payload,    &task->encoding, &task->priority,
+        &task->traceparent, &task->tracestate, &task->baggage,  &task->previous_traceparent};
     memcpy(texts, all, sizeof all);
 }
 
@@ -28,6 +29,7 @@ static int read_task(const struct fq_value *values, uint32_t at, struct fq_worke
         .traceparent = fq_value_text(values, at, "traceparent"),
         .tracestate = fq_value_text(values, at, "tracestate"),
         .baggage = fq_value_text(values, at, "baggage"),
+        .previous_traceparent = fq_value_text(values, at, "previous_traceparent"),
         .attempt = fq_value_count(values, at, "attempt"),
         .timeout_ms = fq_value_integer(values, at, "timeout"),
         .submitted_at = fq_value_integer(values, at, "submitted_at"),

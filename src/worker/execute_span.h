@@ -4,33 +4,16 @@
 #define FQ_WORKER_EXECUTE_SPAN_H
 
 #include "otel/trace.h"
+#include "telemetry/execute.h"
 #include "telemetry/names.h"
 #include "worker/board_span.h"
 #include "worker/runner.h"
 
 enum {
-    FQ_EXECUTE_ATTRIBUTES_MAX = 20,
     // Of what a failed task says as much goes into its span; the result has the rest.
     FQ_EXECUTE_MESSAGE_MAX = 4 * 1024,
     FQ_EXECUTE_STACK_MAX = 16 * 1024,
 };
-
-// Constant for a worker.
-struct fq_execute_place {
-    const char *worker_id;
-    const char *server_address; // "" = unknown
-    int64_t server_port;        // 0 = none
-};
-struct fq_execute_task {
-    const char *id; // 36 characters
-    fq_str name;
-    const char *priority;
-    uint32_t attempt;
-    int64_t delay_ms, wait_ms, transfer_ms; // -1 = unknown
-};
-/** Attributes known when the attempt begins; borrows. Returns their number. */
-size_t fq_execute_attributes(const struct fq_execute_place *place, const struct fq_execute_task *task,
-                             struct otel_attribute attributes[FQ_EXECUTE_ATTRIBUTES_MAX]);
 
 // How an attempt ended that did not succeed.
 struct fq_execute_failure {

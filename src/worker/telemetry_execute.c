@@ -50,41 +50,18 @@ static int64_t ms_between(int64_t from, int64_t to) {
 
 // --- parent and links -------------------------------------------------------------------------------------------------
 
-struct relations {
-    struct otel_span_context submitter, previous; // valid if has_…
-    bool has_submitter, has_previous, is_child;
-    struct otel_link links[FQ_SPAN_LINKS_MAX];
-    size_t link_count;
-};
-
 static void find_relations(const struct fq_runner_telemetry *telemetry, const struct fq_runner_task *task,
-                           const struct before *before, struct relations *relations) {
-    *relations = (struct relations){.link_count = 0};
-    relations->has_submitter =
-        task->traceparent.len > 0 &&
-        otel_traceparent_parse(task->traceparent.ptr, task->traceparent.len, &relations->submitter) == 0;
-    relations->submitter.remote = true;
-    relations->has_previous =
-        task->previous_traceparent.len > 0 &&
-        otel_traceparent_parse(task->previous_traceparent.ptr, task->previous_traceparent.len,
-                               &relations->previous) == 0;
-    relations->previous.remote = true;
-    const struct fq_telemetry_settings *settings = &telemetry->settings;
+                           const struct before *before, struct fq_execute_relations *relations) {
     int64_t submitted = ns_of(task->submitted_ms);
-    bool is_late = submitted > 0 && (before->started - submitted) / NS_PER_MS > settings->link_after_ms;
-    relations->is_child = relations->has_submitter && settings->propagation != FQ_TRACE_LINK &&
-                          !(settings->propagation == FQ_TRACE_AUTO && is_late);
-    if (relations->has_submitter && settings->propagation != FQ_TRACE_PARENT)
-        relations->links[relations->link_count++] =
-            (struct otel_link){.context = relations->submitter, .tracestate = task->tracestate.ptr};
-    if (relations->has_previous)
-        relations->links[relations->link_count++] = (struct otel_link){.context = relations->previous};
+    fq_execute_relate(&telemetry->settings, task->traceparent, task->tracestate.ptr,
+                      task->previous_traceparent,
+                      submitted > 0 ? (before->started - submitted) / NS_PER_MS : 0, relations);
 }
 
 // --- what lies on the board --------------------------------------------------------------------------------------------
 
 static void put_on_board(const struct fq_runner_telemetry *telemetry, uint32_t index, const otel_span *span,
-                         const struct relations *relations, const struct fq_execute_task *task,
+                         const struct fq_execute_relations *relations, const struct fq_execute_task *task,
                          int64_t start_unix_ns) {
     struct otel_span_context own = otel_span_context_of(span);
     struct fq_board_span entry = {.flags = own.flags,
@@ -126,7 +103,7 @@ static void show_part(const struct fq_runner_telemetry *telemetry, const struct 
 
 // Beside the attempt, under the submitter; where there is none, under the attempt itself.
 static void show_parts(const struct fq_runner_telemetry *telemetry, const struct fq_runner_task *task,
-                       const struct relations *relations, const struct before *before,
+                       const struct fq_execute_relations *relations, const struct before *before,
                        const struct otel_span_context *own) {
     const struct otel_attribute attributes[] = {
         otel_text_len(FQ_ATTR_TASK_ID, task->id, FQ_UUID_TEXT),
@@ -166,7 +143,7 @@ void fq_execute_begin(struct fq_runner_telemetry *telemetry, uint32_t index, str
                                         .delay_ms = ms_between(before.submitted, before.eligible),
                                         .wait_ms = ms_between(before.eligible, before.granted),
                                         .transfer_ms = ms_between(before.granted, before.started)};
-    struct relations relations;
+    struct fq_execute_relations relations;
     find_relations(telemetry, task, &before, &relations);
     struct fq_execute_place place = place_of(runner);
     struct otel_attribute attributes[FQ_EXECUTE_ATTRIBUTES_MAX];
