@@ -87,12 +87,19 @@ int fq_take_encoding(struct fq_call *call, fq_str text) {
     return 0;
 }
 
-int fq_take_header(struct fq_call *call, const char *what, fq_str text, size_t max) {
+static bool is_blank(char byte) {
+    return byte == ' ' || byte == '\t';
+}
+
+fq_str fq_usable_header(fq_str text, size_t max) {
+    for (; text.len > 0 && is_blank(text.ptr[0]); text.len--)
+        text.ptr++;
+    while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
+        text.len--;
     bool is_good = text.len <= max;
     for (size_t i = 0; i < text.len && is_good; i++)
-        is_good = text.ptr[i] >= ' ' && text.ptr[i] != 127;
-    return is_good ? 0
-                   : fq_call_refuse(call, FQ_EINVALID, "%s: printable ASCII of at most %zu bytes", what, max);
+        is_good = (text.ptr[i] >= ' ' && text.ptr[i] != 127) || text.ptr[i] == '\t';
+    return is_good ? text : FQ_STR("");
 }
 
 static int refuse_word(struct fq_call *call, const struct fq_option_word *words, size_t count, fq_str word) {

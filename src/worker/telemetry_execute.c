@@ -187,12 +187,18 @@ void fq_execute_identify(const struct fq_runner_telemetry *telemetry, uint32_t i
     outcome->traceparent = (fq_str){text, OTEL_TRACEPARENT_TEXT};
 }
 
-static void say_failure(otel_span *span, const struct fq_execute_failure *failure) {
+// The exception happened when the attempt ended, not when it is told of: the span ends by the task's own clock.
+static void say_failure(otel_span *span, const struct fq_execute_failure *failure, int64_t end_ns) {
     char type[256], message[FQ_EXECUTE_MESSAGE_MAX + 1], stack[FQ_EXECUTE_STACK_MAX + 1];
     snprintf(type, sizeof type, "%.*s", (int)failure->type.len, failure->type.ptr);
     snprintf(message, sizeof message, "%.*s", (int)failure->message.len, failure->message.ptr);
     snprintf(stack, sizeof stack, "%.*s", (int)failure->stack.len, failure->stack.ptr);
-    otel_span_record_exception(span, type, message, failure->stack.len > 0 ? stack : NULL, NULL, 0);
+    const struct otel_attribute event[] = {
+        otel_text("exception.type", type),
+        otel_text("exception.message", message),
+        otel_text("exception.stacktrace", failure->stack.len > 0 ? stack : NULL),
+    };
+    otel_span_add_event(span, "exception", end_ns, event, failure->stack.len > 0 ? 3 : 2);
     const struct otel_attribute attributes[] = {
         otel_text("exception.type", type),
         otel_text("exception.message", message),
@@ -230,16 +236,17 @@ void fq_execute_end(struct fq_runner_telemetry *telemetry, uint32_t index,
     const struct fq_runner_slot *slot = &runner->slots[index];
     otel_span *span = telemetry->spans[index];
     struct otel_span_context own = otel_span_context_of(span);
+    int64_t end_ns = (slot->begun_wall_us + run_us) * NS_PER_US;
     struct fq_execute_failure failure;
     if (!outcome->ok) {
         failure = fq_execute_failure_of(outcome, fq_runner_wish(runner, index));
-        say_failure(span, &failure);
+        say_failure(span, &failure, end_ns);
     } else {
         otel_span_set_attribute(span, otel_text(FQ_ATTR_STATE, "success"));
     }
     measure(telemetry, slot, outcome->ok ? NULL : &failure, run_us,
             otel_span_context_is_valid(&own) ? &own : NULL);
-    otel_span_end_at(span, (slot->begun_wall_us + run_us) * NS_PER_US);
+    otel_span_end_at(span, end_ns);
     telemetry->spans[index] = NULL;
     fq_board_span_clear(&runner->board, index);
 }

@@ -125,7 +125,7 @@ class Collector(Program):
         if self.certificates:
             receivers["otlp/tls"] = self._protocols("-tls", {"cert_file": self.certificates["cert"],
                                                              "key_file": self.certificates["key"]})
-        files = {f"file/{signal}": {"path": str(self._file(signal)), "flush_interval": "50ms"}
+        files = {f"file/{signal}": {"path": str(self._file(signal)), "flush_interval": "50ms", "append": True}
                  for signal in ("traces", "metrics", "logs")}
         pipelines = {signal: {"receivers": list(receivers), "exporters": [f"file/{signal}"]}
                      for signal in ("traces", "metrics", "logs")}

@@ -58,6 +58,7 @@ def test_sum_and_zero_follow_start_stop_and_kill(watched):
         # The one that is left dies without a word.
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
+        first.link.close()
         settled(0, NOTICED_S + CHANGE_S)
         first.start()
         settled(1)

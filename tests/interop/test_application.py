@@ -21,7 +21,7 @@ async def main():
     await client.start()
     with trace.get_tracer("shop").start_as_current_span("checkout"):
         print(await client.delay("process_data", {"a": 1}))
-    await client.stop()
+    client.stop()
 asyncio.run(main())
 provider.shutdown()
 """
@@ -40,7 +40,7 @@ async def main():
                                                    schedule_delay_millis=100))
     with trace.get_tracer("shop").start_as_current_span("checkout"):
         print("id:", await client.delay("process_data", {"a": 1}))
-    await client.stop()
+    client.stop()
     provider.force_flush()
 asyncio.run(main())
 """

@@ -67,14 +67,14 @@ class Composition:
                 "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint, **more}
 
     def start(self, name: str, command: str, service: str, **more: str) -> subprocess.Popen:
-        with open(self.folder / name, "wb") as log:
+        with open(self.folder / f"{name}.log", "wb") as log:
             process = subprocess.Popen(command.split(), cwd=self.folder / "app", env=self.environment(service, **more),
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes.append(process)
         return process
 
     def log(self, name: str) -> str:
-        return (self.folder / name).read_text(errors="replace")
+        return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def stop(self) -> None:
         for process in reversed(self.processes):

@@ -17,7 +17,7 @@ async def main():
     await client.start()
     for start in range(0, {count}, 100):
         print("\\n".join(await asyncio.gather(*(client.delay("noop") for _ in range(100)))))
-    await client.stop()
+    client.stop()
 asyncio.run(main())
 """).split()
 
