@@ -153,7 +153,6 @@ static void *change_span(void *context) {
         otel_span_add_event(shared->span, "event", 0, NULL, 0);
         otel_span_update_name(shared->span, key);
         otel_span_set_status(shared->span, OTEL_STATUS_ERROR, key);
-        assert_true(otel_span_is_recording(shared->span) || i > 0);
     }
     otel_span_end(shared->span); // one of them ends it, the others go on
     return NULL;

@@ -175,24 +175,23 @@ static bool is_due(const otel_batch *batch) {
            (queued > 0 && atomic_load(&batch->flushes) > 0);
 }
 
-// Sleeps until a batch is full, somebody asks, or the delay is over. When a whole delay has brought nothing it sleeps until
-// there is a record, and waits for company then. Writers are asked to knock before the queue is looked at, so that none is
-// missed.
-static void sleep_until_due(otel_batch *batch, bool *is_idle) {
+// Sleeps until a batch is full, somebody asks, or the delay is over: then true, everything is to go. When a whole delay has
+// brought nothing it sleeps until there is a record, and waits for company then. Writers are asked to knock before the queue
+// is looked at, so that none is missed.
+static bool sleep_until_due(otel_batch *batch, bool *is_idle) {
     for (;;) {
         uint32_t seen = otel_gate_number(&batch->knock);
         atomic_store(&batch->wake_at, *is_idle ? 1 : full_batch(batch));
         if (atomic_load(&batch->stop) || is_due(batch))
-            return;
+            return atomic_load(&batch->flushes) > 0;
         bool has_some = otel_ring_count(&batch->ring) > 0;
         if (*is_idle && !has_some) {
             otel_gate_wait(&batch->knock, seen, -1);
         } else if (*is_idle) {
             *is_idle = false;
-        } else if (otel_gate_wait(&batch->knock, seen, batch->options.delay_ms * MS) ||
-                   otel_ring_count(&batch->ring) > 0) {
-            return;
-        } else {
+        } else if (!otel_gate_wait(&batch->knock, seen, batch->options.delay_ms * MS)) {
+            if (otel_ring_count(&batch->ring) > 0)
+                return true;
             *is_idle = true;
         }
     }
@@ -202,10 +201,12 @@ static void *run(void *context) {
     otel_batch *batch = context;
     bool is_idle = false;
     while (!atomic_load(&batch->stop)) {
-        sleep_until_due(batch, &is_idle);
+        bool everything = sleep_until_due(batch, &is_idle);
         atomic_store(&batch->wake_at, AWAKE);
-        uint32_t target = otel_ring_sequence(atomic_load(&batch->ring.tail));
-        while (!atomic_load(&batch->stop) && (int32_t)(target - atomic_load(&batch->finished)) > 0) {
+        uint32_t target =
+            everything ? otel_ring_sequence(atomic_load(&batch->ring.tail)) : atomic_load(&batch->finished);
+        while (!atomic_load(&batch->stop) &&
+               (is_due(batch) || (int32_t)(target - atomic_load(&batch->finished)) > 0)) {
             if (export_next(batch) == 0)
                 otel_gate_wait(&batch->knock, otel_gate_number(&batch->knock), UNFINISHED_WAIT_NS);
         }
