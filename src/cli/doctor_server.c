@@ -141,6 +141,42 @@ static void check_clock(struct fq_doctor *doctor, const struct fq_value *stats, 
                      "the control plane's is %+" PRId64 " ms from ours", skew_ms);
 }
 
+// The sum of what INFO tells of records that were lost: `telemetry_traces:created=1,dropped_failed=2,…`.
+static uint64_t dropped_of(fq_slice line) {
+    static const char mark[] = "dropped_";
+    uint64_t sum = 0;
+    for (size_t i = 0; i + sizeof mark < line.len; i++) {
+        if (memcmp(line.ptr + i, mark, sizeof mark - 1) != 0)
+            continue;
+        uint64_t number = 0;
+        while (i < line.len && line.ptr[i] != '=')
+            i++;
+        for (i++; i < line.len && line.ptr[i] >= '0' && line.ptr[i] <= '9'; i++)
+            number = number * 10 + (uint64_t)(line.ptr[i] - '0');
+        sum += number;
+    }
+    return sum;
+}
+
+static void check_telemetry(struct fq_doctor *doctor, fq_client *client) {
+    static const char on[] = "telemetry_enabled:1";
+    const struct fq_value *values;
+    if (ask(client, "INFO", "telemetry", &values) != 0 || values[0].type != FQ_VALUE_TEXT)
+        return;
+    fq_slice text = values[0].text;
+    if (memmem(text.ptr, text.len, on, sizeof on - 1) == NULL) {
+        fq_doctor_report(doctor, "telemetry", FQ_CHECK_OK, NULL,
+                         "off at the control plane (FASTQUEUE_TELEMETRY_ENABLED)");
+        return;
+    }
+    uint64_t dropped = dropped_of(text);
+    fq_doctor_report(
+        doctor, "telemetry", dropped > 0 ? FQ_CHECK_WARNING : FQ_CHECK_OK,
+        dropped > 0 ? "run 'fastqueue doctor telemetry' where the control plane runs; its log names the cause"
+                    : NULL,
+        "on at the control plane, %" PRIu64 " records dropped", dropped);
+}
+
 void fq_doctor_check_server(struct fq_doctor *doctor) {
     struct fq_address address;
     const char *reason = "", *text = fq_option_text(doctor->options, FQ_OPTION_CONTROL_PLANE_ADDRESS);
@@ -169,5 +205,6 @@ void fq_doctor_check_server(struct fq_doctor *doctor) {
         check_version(doctor, stats);
         check_clock(doctor, stats, before);
     }
+    check_telemetry(doctor, client);
     fq_client_close(client);
 }

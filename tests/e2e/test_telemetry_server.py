@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control plane's own telemetry: the queue's metrics, roots of tasks that bring no context, log records."""
+import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
 import time
 import unittest
 
-from harness import RespError, Server
+from harness import PROGRAM, RespError, Server
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support_py"))
 from collector import Collector  # noqa: E402
@@ -191,6 +194,11 @@ class Logs(unittest.TestCase):
             self.assertIn("server ready", server.log())  # and where they always went
         self.assertTrue(any("server stopped" in r.body for r in collector.logs()))
 
+    def test_log_lines_leave_over_http(self):
+        with Collector("http") as collector, Server(environment=collector.environment()):
+            collector.wait(lambda: [r for r in collector.logs() if "ready" in r.body])
+        self.assertTrue(all(r.path == "/v1/logs" for r in collector.requests if r.signal == "logs"))
+
     def test_no_records_without_a_logs_exporter(self):
         with Collector() as collector:
             with Server(environment=collector.environment(OTEL_LOGS_EXPORTER="none")):
@@ -229,6 +237,11 @@ class NeverInTheWay(unittest.TestCase):
                     return int(found.group(1))
 
                 collector.wait(lambda: dropped() == 1, what="the drop in INFO")
+            found = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True, text=True, env={
+                **os.environ, "FASTQUEUE_CONTROL_PLANE_ADDRESS": f"tcp://127.0.0.1:{server.port}"}).stdout
+            told = [line for line in map(json.loads, found.splitlines()) if line["check"] == "telemetry"][0]
+            self.assertEqual(told["verdict"], "warning")
+            self.assertRegex(told["found"], r"on at the control plane, [1-9]\d* records dropped")
             page = server.http("GET", "/metrics")[-1]
             text = page if isinstance(page, str) else page.decode()
             self.assertIn('fastqueue_telemetry_dropped_failed_total{signal="traces"} 1', text)

@@ -431,6 +431,78 @@ static void test_log_provider_shutdown(void **state) {
     close_fixture(&fixture);
 }
 
+// --- exporters ------------------------------------------------------------------------------------------------------------
+static size_t taken;
+static int take_batch(void *self, const struct otel_export_batch *batch) {
+    assert_ptr_equal(self, &taken);
+    assert_int_equal(batch->signal, OTEL_SIGNAL_LOGS);
+    taken += batch->item_count;
+    return OTEL_OK;
+}
+
+static void test_log_exporter_of_the_programs_own(void **state) {
+    (void)state;
+    static const struct otel_exporter_ops ops = {.component_type = "own_log_exporter",
+                                                 .export_batch = take_batch};
+    struct fixture fixture;
+    open_simple(&fixture); // for its runtime
+    taken = 0;
+    const struct otel_batch_options options = {
+        .signal = OTEL_SIGNAL_LOGS,
+        .runtime = &fixture.runtime,
+        .exporter = {&ops, &taken},
+        .queue_max = 64,
+        .batch_max = 16,
+        .delay_ms = 60000,
+        .timeout_ms = 1000
+    };
+    otel_batch *batch = otel_batch_new(&options);
+    const struct otel_sink sink = otel_batch_sink(batch);
+    const struct otel_logger_provider_options own = {
+        .runtime = &fixture.runtime, .limits = OTEL_LIMITS_DEFAULT, .sinks = &sink, .sink_count = 1};
+    otel_logger_provider *provider = otel_logger_provider_new(&own);
+    otel_logger *logger = otel_logger_get(provider, NULL);
+    for (int i = 0; i < 20; i++)
+        otel_log(logger, OTEL_SEVERITY_INFO, "%d", i);
+    assert_int_equal(otel_batch_flush(batch, 10000), OTEL_OK);
+    assert_int_equal(taken, 20);
+    otel_logger_provider_free(provider);
+    otel_batch_free(batch);
+    close_fixture(&fixture);
+}
+
+static void test_log_records_as_otlp_lines_in_a_file(void **state) {
+    (void)state;
+    struct fixture fixture;
+    char text[4096];
+    FILE *file = tmpfile();
+    open_simple(&fixture);
+    struct otel_batch_options options = {.signal = OTEL_SIGNAL_LOGS,
+                                         .runtime = &fixture.runtime,
+                                         .queue_max = 64,
+                                         .batch_max = 16,
+                                         .delay_ms = 60000,
+                                         .timeout_ms = 1000};
+    assert_int_equal(otel_json_lines_exporter_new(OTEL_SIGNAL_LOGS, fileno(file), &options.exporter), 0);
+    otel_batch *batch = otel_batch_new(&options);
+    const struct otel_sink sink = otel_batch_sink(batch);
+    const struct otel_logger_provider_options own = {
+        .runtime = &fixture.runtime, .limits = OTEL_LIMITS_DEFAULT, .sinks = &sink, .sink_count = 1};
+    otel_logger_provider *provider = otel_logger_provider_new(&own);
+    otel_log(otel_logger_get(provider, NULL), OTEL_SEVERITY_WARN, "to a file");
+    assert_int_equal(otel_batch_flush(batch, 10000), OTEL_OK);
+    rewind(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    assert_has(text, "{\"resourceLogs\":[");
+    assert_has(text, "\"body\":{\"stringValue\":\"to a file\"}");
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    assert_null(fgets(text, sizeof text, file));
+    otel_logger_provider_free(provider);
+    otel_batch_free(batch);
+    close_fixture(&fixture);
+    fclose(file);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_provider_gives_loggers),
@@ -448,6 +520,8 @@ int main(void) {
         cmocka_unit_test(test_logger_enabled),
         cmocka_unit_test(test_log_provider_force_flush),
         cmocka_unit_test(test_log_provider_shutdown),
+        cmocka_unit_test(test_log_exporter_of_the_programs_own),
+        cmocka_unit_test(test_log_records_as_otlp_lines_in_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
