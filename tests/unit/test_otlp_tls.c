@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS of both protocols, several calls at once, and what a forked child does with the connection.
+// TLS of both protocols, and several calls at once.
 #include "support/certificates.h"
 #include "support/otlp_rig.h"
 
@@ -7,8 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -213,60 +211,6 @@ static void otlp_a_hanging_call_does_not_hold_up_another_signal(void **state) {
     stop(&traces, server);
 }
 
-// --- fork ------------------------------------------------------------------------------------------------------------
-static void fork_and_export(struct otlp_rig *rig) {
-    pid_t pid = fork();
-    if (pid == 0) {
-        rig->exporter.ops->after_fork(rig->exporter.self);
-        int ok = 0;
-        for (int i = 0; i < 3; i++)
-            ok += otlp_rig_export(rig, 0) == OTEL_OK;
-        rig->exporter.ops->free(rig->exporter.self);
-        _exit(ok == 3 ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void otlp_forked_child_opens_its_own_connection(void **state) {
-    const struct identities *made = *state;
-    for (int is_http = 0; is_http < 2; is_http++) {
-        struct otlp_rig rig;
-        otlp_server *server = start(&rig, &made->server, NULL, is_http);
-        rig.options.ca_file = made->authority.cert;
-        otlp_rig_open(&rig);
-        assert_int_equal(otlp_rig_export(&rig, 0), OTEL_OK);
-        fork_and_export(&rig);
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(otlp_rig_export(&rig, 0), OTEL_OK);
-        // The parent's connection was not disturbed by the child's end.
-        assert_int_equal(otlp_server_connections(server), 2);
-        assert_int_equal(otlp_server_wait(server, 7), 7);
-        assert_int_equal(otlp_server_request(server, 6)->connection, 1);
-        stop(&rig, server);
-    }
-}
-
-static void otlp_fork_during_a_call_leaves_the_child_working(void **state) {
-    const struct identities *made = *state;
-    for (int is_http = 0; is_http < 2; is_http++) {
-        struct otlp_rig rig;
-        otlp_server *server = start(&rig, &made->server, NULL, is_http);
-        rig.options.ca_file = made->authority.cert;
-        otlp_rig_open(&rig);
-        otlp_server_set_script(server, "slow:150 ok");
-        pthread_t thread;
-        void *result;
-        pthread_create(&thread, NULL, export_one, &rig);
-        assert_int_equal(otlp_server_wait(server, 1), 1);
-        fork_and_export(&rig);
-        pthread_join(thread, &result);
-        assert_int_equal((intptr_t)result, OTEL_OK);
-        stop(&rig, server);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(otlp_tls_verifies_by_the_given_authority),
@@ -277,8 +221,6 @@ int main(void) {
         cmocka_unit_test(otlp_tls_to_a_plain_port_is_explained),
         cmocka_unit_test(otlp_concurrent_calls_share_one_connection),
         cmocka_unit_test(otlp_a_hanging_call_does_not_hold_up_another_signal),
-        cmocka_unit_test(otlp_forked_child_opens_its_own_connection),
-        cmocka_unit_test(otlp_fork_during_a_call_leaves_the_child_working),
     };
     return cmocka_run_group_tests_name("otlp_tls", tests, make_identities, remove_identities);
 }
