@@ -214,6 +214,6 @@ const char *otel_span_tracestate(const otel_span *span, size_t *ret_len) {
 }
 
 bool otel_span_is_recording(const otel_span *span) {
-    return span != NULL && span->decision != OTEL_DROP &&
+    return span != NULL && span->decision != OTEL_DROP && !otel_span_is_foreign(span) &&
            !atomic_load_explicit(&span->ended, memory_order_relaxed);
 }

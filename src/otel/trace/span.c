@@ -236,7 +236,8 @@ otel_span *otel_span_start(otel_tracer *tracer, const char *name, const struct o
 
 // --- end -------------------------------------------------------------------------------------------------------------
 bool otel_span_lock(otel_span *span) {
-    if (span == NULL || span->decision == OTEL_DROP)
+    // A span of the parent process may have been locked by a thread that is not here.
+    if (span == NULL || span->decision == OTEL_DROP || otel_span_is_foreign(span))
         return false;
     while (atomic_exchange_explicit(&span->lock, true, memory_order_acquire))
         sched_yield();
@@ -286,14 +287,12 @@ static void tell_end(otel_span *span) {
 
 static void finish(otel_span *span, int64_t end_unix_ns) {
     otel_tracer_provider *provider = span->tracer->provider;
-    if (!claim_end(span))
+    if (otel_span_is_foreign(span) || !claim_end(span))
         return;
     span->end_ns = end_unix_ns != 0 ? end_unix_ns : otel_monotonic_ns(&provider->runtime) + span->unix_offset;
     bool is_shared = atomic_load_explicit(&span->references, memory_order_acquire) != 1;
     if (is_shared || atomic_load_explicit(&provider->processor_count, memory_order_relaxed) > 0)
         tell_end(span);
-    if (span->generation != provider->generation)
-        return; // of the parent process
     if (span->decision == OTEL_RECORD_AND_SAMPLE)
         otel_span_write(span);
     struct otel_lane *lane = otel_lane_here(&provider->lanes);

@@ -86,6 +86,10 @@ struct otel_span {
     uint8_t room[];
 };
 
+/** A recording span that was open when this process was forked: its parent process sends it. */
+static inline bool otel_span_is_foreign(const otel_span *span) {
+    return span->generation != span->tracer->provider->generation;
+}
 /** Takes the span for a change; false if it records nothing (any more), then nothing is locked. */
 bool otel_span_lock(otel_span *span);
 static inline void otel_span_unlock(otel_span *span) {
