@@ -69,6 +69,7 @@ def test_the_task_carries_the_context(shared_server: ControlPlane, on: bool) -> 
             print(format(caller.get_span_context().trace_id, "032x"), format(caller.get_span_context().span_id, "016x"))
             client.delay("carries")
         lease = client.command("FQ.FETCH", "WORKER", "w", "TASKS", "carries", "COUNT", 1)[0]
+        client.command("FQ.COMPLETE", lease["id"], lease["token"], "null")
         print(lease["traceparent"], lease["baggage"])
         """,
         {**ON, "FASTQUEUE_TELEMETRY_ENABLED": str(on).lower(), "FASTQUEUE_TELEMETRY_PIPELINE": "native"},
@@ -138,6 +139,38 @@ def test_a_batch_has_a_span_for_each_task(shared_server: ControlPlane) -> None:
     spans = [span for span in done.spans if span.name == "client.submit_task"]
     assert [span.attributes["task.id"] for span in spans] == done.lines[0].split()
     assert {span.parent for span in spans} == {done.span("request").id}
+
+
+def test_a_submit_goes_through_the_provider_of_the_program(shared_server: ControlPlane) -> None:
+    done = run(
+        f"""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        memory = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(memory))
+        trace.set_tracer_provider(provider)
+        from fastqueue import FastQueueError, SyncClient
+        client = SyncClient({shared_server.address!r})
+        with trace.get_tracer("app").start_as_current_span("caller") as caller:
+            task_id = client.delay("delegated", 1)
+            try:
+                client.submit("x" * 10_000)
+            except FastQueueError:
+                pass
+        sent, refused, _ = memory.get_finished_spans()
+        assert sent.name == refused.name == "client.submit_task" and sent.kind is trace.SpanKind.PRODUCER
+        assert sent.parent.span_id == caller.get_span_context().span_id
+        assert sent.attributes["task.id"] == task_id and sent.attributes["server.port"] == {shared_server.port}
+        assert refused.status.status_code is trace.StatusCode.ERROR and refused.events[0].name == "exception"
+        lease = client.command("FQ.FETCH", "WORKER", "w", "TASKS", "delegated", "COUNT", 1)[0]
+        client.command("FQ.COMPLETE", lease["id"], lease["token"], "null")
+        print(lease["traceparent"].split("-")[2] == format(sent.context.span_id, "016x"))
+        """,
+    )
+    assert done.lines == ["True"] and done.spans == []
 
 
 EXIT = """

@@ -142,3 +142,18 @@ def test_with_telemetry_off_the_trace_still_travels(server: ControlPlane, tmp_pa
     finally:
         assert worker.stop() == 0
     assert "resourceSpans" not in worker.log()
+
+
+def test_a_provider_that_a_task_module_sets_works_in_its_process(server: ControlPlane, tmp_path: Path) -> None:
+    file = tmp_path / "spans"
+    env = {**FAST, "SPANS_FILE": str(file)}
+    worker = Worker(server, "provider_tasks", options=("--concurrency", "1"), env=env).wait_active(server)
+    with SyncClient(server.address) as client:
+        trace = client.submit_task("provided.plain").result
+    output = Exported(worker).names("worker.execute_task")
+    assert worker.stop() == 0
+    rows = {words[0]: words for words in (line.split() for line in file.read_text().splitlines())}
+    attempt = execution(output, "provided.plain")
+    assert set(rows) == {"task.plain", "by_the_api", "by_fastqueue"} and {row[1] for row in rows.values()} == {trace}
+    assert rows["task.plain"][3] == attempt.id and rows["by_the_api"][3] == rows["task.plain"][2]
+    assert attempt.trace == trace and {span.name for span in output.spans} & set(rows) == set(), "each goes one way"

@@ -6,8 +6,20 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, Generator
 
+from .span_context import SpanContext
+
 
 class NoOpSpan:
+    name = ""
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+    def get_span_context(self) -> SpanContext:
+        return SpanContext(0, 0, False, 0)
+
+    def add_link(self, context: Any, attributes: Any = None) -> None:
+        pass
+
     def set_attribute(self, key: str, value: Any) -> None:
         pass
 
@@ -62,6 +74,11 @@ class NoOpHistogram:
         pass
 
 
+class NoOpGauge:
+    def set(self, amount: float, attributes: Any = None, context: Any = None) -> None:
+        pass
+
+
 class NoOpMeter:
     def create_counter(self, name: str, unit: str = "", description: str = "") -> NoOpCounter:
         return NoOpCounter()
@@ -71,3 +88,11 @@ class NoOpMeter:
 
     def create_histogram(self, name: str, unit: str = "", description: str = "", **kwargs: Any) -> NoOpHistogram:
         return NoOpHistogram()
+
+    def create_gauge(self, name: str, unit: str = "", description: str = "") -> NoOpGauge:
+        return NoOpGauge()
+
+    def create_observable_counter(self, name: str, callbacks: Any = None, unit: str = "", description: str = "") -> None:
+        pass
+
+    create_observable_up_down_counter = create_observable_gauge = create_observable_counter

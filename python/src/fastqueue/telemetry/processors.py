@@ -104,7 +104,7 @@ def _event(row: tuple[Any, ...], end: int) -> Any:
 
 
 def _links(mirror: dict[str, Any]) -> tuple[Any, ...]:
-    links = list(mirror.get("links") or ())
+    links: list[Any] = list(mirror.get("links") or ())
     for context, attributes in mirror.get("added_links", ()):
         try:
             from opentelemetry.trace import Link as ApiLink
