@@ -52,9 +52,18 @@ static int make_room(struct fq_figures *figures, const struct needs *needs) {
     return rc;
 }
 
+// The cells that count, then those that have ended. `at`: how many were visited; NULL behind the last.
+static const struct fq_metrics_cell *next_cell(const fq_metrics *metrics, size_t at,
+                                               const struct fq_metrics_cell *before) {
+    const struct fq_metrics_cell *cell = fq_metrics_cell_at(metrics, at);
+    if (cell != NULL)
+        return cell;
+    return before != NULL && before->ended_left > 0 ? before->next_ended : fq_metrics_first_ended(metrics);
+}
+
 static void measure_cells(const fq_metrics *metrics, struct needs *needs) {
-    const struct fq_metrics_cell *cell;
-    while ((cell = fq_metrics_cell_at(metrics, needs->cells)) != NULL) {
+    const struct fq_metrics_cell *cell = NULL;
+    while ((cell = next_cell(metrics, needs->cells, cell)) != NULL) {
         needs->text += cell->name.len + cell->worker.len + 2;
         needs->exemplars += cell->exemplars != NULL ? EXEMPLARS : 0;
         needs->cells++;
@@ -79,8 +88,8 @@ static fq_str keep(char **at, fq_str text) {
 
 static void copy_cells(struct fq_figures *figures, const fq_metrics *metrics, char **text) {
     struct fq_metrics_exemplar *exemplars = figures->exemplars;
-    const struct fq_metrics_cell *from;
-    for (size_t i = 0; (from = fq_metrics_cell_at(metrics, i)) != NULL; i++) {
+    const struct fq_metrics_cell *from = NULL;
+    for (size_t i = 0; (from = next_cell(metrics, i, from)) != NULL; i++) {
         struct fq_metrics_cell *cell = &figures->cells[i];
         *cell = *from;
         cell->name = keep(text, from->name);
@@ -119,7 +128,7 @@ static void copy_worker(void *context, fq_str id) {
     copy->figures->workers[copy->figures->worker_count++] = keep(&copy->text, id);
 }
 
-int fq_figures_take(struct fq_figures *figures, fq_core *core, const fq_metrics *metrics, struct fq_now now) {
+int fq_figures_take(struct fq_figures *figures, fq_core *core, fq_metrics *metrics, struct fq_now now) {
     const fq_engine *engine = fq_core_engine(core);
     struct needs needs = {0};
     figures->taken = now;
@@ -134,6 +143,7 @@ int fq_figures_take(struct fq_figures *figures, fq_core *core, const fq_metrics 
     copy_cells(figures, metrics, &copy.text);
     each_worker(engine, now, copy_worker, &copy);
     copy_stats(figures, core, metrics);
+    fq_metrics_ended_told(metrics);
     return 0;
 }
 

@@ -11,8 +11,8 @@
 struct fq_figures {
     struct fq_now taken;
     size_t cell_count, worker_count;
-    struct fq_metrics_cell *cells;
-    fq_str *workers; // ids of the active ones, each followed by a NUL
+    struct fq_metrics_cell *cells; // those that have ended, too: ended_left
+    fq_str *workers;               // ids of the active ones, each followed by a NUL
     struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
     struct fq_engine_stats engine;
     struct fq_core_stats core;
@@ -25,8 +25,8 @@ struct fq_figures {
     struct fq_metrics_exemplar *exemplars;
 };
 
-/** Replaces what it held. 0 or FQ_ENOMEM (then it is empty). About a millisecond for 2,000 cells. */
-FQ_MUST_USE int fq_figures_take(struct fq_figures *figures, fq_core *core, const fq_metrics *metrics,
+/** Replaces what it held; the ended cells count as told. 0 or FQ_ENOMEM (then it is empty). About a millisecond for 2,000 cells. */
+FQ_MUST_USE int fq_figures_take(struct fq_figures *figures, fq_core *core, fq_metrics *metrics,
                                 struct fq_now now);
 void fq_figures_done(struct fq_figures *figures);
 

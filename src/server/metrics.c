@@ -21,6 +21,8 @@ struct fq_metrics {
     struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
     uint64_t overflowed;
     int64_t recycled_us;
+    struct fq_metrics_cell *ended;
+    int ended_times;
 };
 
 static uint64_t hash_bytes(uint64_t hash, fq_str text) {
@@ -72,6 +74,52 @@ static struct fq_metrics_cell *free_cell(struct fq_metrics_cell *cell) {
     return NULL;
 }
 
+static void end_cell(fq_metrics *metrics, struct fq_metrics_cell *cell) {
+    if (metrics->ended_times == 0) {
+        free_cell(cell);
+        return;
+    }
+    cell->ended_left = metrics->ended_times;
+    cell->next_ended = metrics->ended;
+    metrics->ended = cell;
+}
+
+// Of the ended cells those that `is_over` says are forgotten.
+static void forget_ended(fq_metrics *metrics, bool (*is_over)(struct fq_metrics_cell *cell, const void *like),
+                         const void *like) {
+    struct fq_metrics_cell **link = &metrics->ended, *cell;
+    while ((cell = *link) != NULL) {
+        if (is_over(cell, like)) {
+            *link = cell->next_ended;
+            free_cell(cell);
+        } else {
+            link = &cell->next_ended;
+        }
+    }
+}
+
+static bool is_same(struct fq_metrics_cell *cell, const void *like) {
+    const struct fq_metrics_cell *other = like;
+    return is_cell_of(cell, other->name, other->priority, other->worker);
+}
+
+static bool is_told(struct fq_metrics_cell *cell, const void *like) {
+    (void)like;
+    return --cell->ended_left <= 0;
+}
+
+void fq_metrics_keep_ended(fq_metrics *metrics, int times) {
+    metrics->ended_times = times;
+}
+
+const struct fq_metrics_cell *fq_metrics_first_ended(const fq_metrics *metrics) {
+    return metrics->ended;
+}
+
+void fq_metrics_ended_told(fq_metrics *metrics) {
+    forget_ended(metrics, is_told, NULL);
+}
+
 // Series of workers that left would else fill the table for good.
 static void recycle(fq_metrics *metrics, int64_t now_us) {
     if (now_us - metrics->recycled_us < (int64_t)RECYCLE_INTERVAL_S * FQ_US_PER_S)
@@ -81,7 +129,7 @@ static void recycle(fq_metrics *metrics, int64_t now_us) {
     for (size_t i = 1; i < metrics->cell_count; i++) {
         struct fq_metrics_cell *cell = metrics->cells[i];
         if (now_us - cell->touched_us > (int64_t)IDLE_BEFORE_RECYCLING_S * FQ_US_PER_S)
-            free_cell(cell);
+            end_cell(metrics, cell);
         else
             metrics->cells[kept++] = cell;
     }
@@ -112,6 +160,7 @@ static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum 
     if (cell == NULL)
         return overflow_cell(metrics);
     cell->began_us = now_us;
+    forget_ended(metrics, is_same, cell); // the series goes on, from zero
     metrics->cells[metrics->cell_count] = cell;
     put_in_table(metrics, metrics->cell_count++);
     return cell;
@@ -235,6 +284,11 @@ fq_metrics *fq_metrics_free(fq_metrics *metrics) {
         return NULL;
     for (size_t i = 0; i < metrics->cell_count; i++)
         free_cell(metrics->cells[i]);
+    while (metrics->ended != NULL) {
+        struct fq_metrics_cell *next = metrics->ended->next_ended;
+        free_cell(metrics->ended);
+        metrics->ended = next;
+    }
     free(metrics->cells);
     free(metrics->table);
     free(metrics);

@@ -32,6 +32,8 @@ struct fq_metrics_cell {
     uint64_t buckets[FQ_DURATION_BOUNDS + 1]; // of completed and failed
     double sum_ms;
     struct fq_metrics_exemplar *exemplars; // one a bucket; NULL until a trace is seen
+    struct fq_metrics_cell *next_ended;
+    int ended_left; // made room for others: how often that is still to be told; 0 = it counts
 };
 
 struct fq_metrics_wait {
@@ -51,6 +53,12 @@ void fq_metrics_count(fq_metrics *metrics, enum fq_event_type type, const struct
 
 /** Cell `index`, NULL past the last. A cell with worker "" and one with a worker may share name and priority. */
 const struct fq_metrics_cell *fq_metrics_cell_at(const fq_metrics *metrics, size_t index);
+/** From now on cells that made room are kept until their end was told `times` times; 0 (the default) = they are not. */
+void fq_metrics_keep_ended(fq_metrics *metrics, int times);
+/** The first of them, NULL if there is none; the others by `next_ended`. */
+const struct fq_metrics_cell *fq_metrics_first_ended(const fq_metrics *metrics);
+/** Their end was told once. */
+void fq_metrics_ended_told(fq_metrics *metrics);
 /** Time between eligible and granted. */
 const struct fq_metrics_wait *fq_metrics_wait_of(const fq_metrics *metrics, enum fq_priority priority);
 /** Measurements that went into the overflow cell. */

@@ -18,6 +18,7 @@
 #include "server/store.h"
 #include "server/telemetry.h"
 #include "server/transport.h"
+#include "telemetry/telemetry.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -182,7 +183,9 @@ static int open_core(struct server *server) {
     uint64_t seed;
     if (uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL) < 0)
         return refuse(server, FQ_SERVER_INTERNAL, "no randomness to be had");
-    server->metrics = fq_metrics_new(FQ_METRICS_CELLS_DEFAULT);
+    struct fq_telemetry_settings settings;
+    fq_telemetry_settings_read(&settings, NULL, NULL, NULL);
+    server->metrics = fq_metrics_new((uint32_t)settings.cardinality_limit);
     if (server->metrics == NULL)
         return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
     struct fq_core_config config = {.options = &server->options,

@@ -113,12 +113,13 @@ const otel_sdk *fq_server_telemetry_sdk(const fq_server_telemetry *telemetry) {
 }
 
 // --- handing over figures ---------------------------------------------------------------------------------------------------
-void fq_server_telemetry_attach(fq_server_telemetry *telemetry, fq_core *core, const fq_metrics *metrics,
+void fq_server_telemetry_attach(fq_server_telemetry *telemetry, fq_core *core, fq_metrics *metrics,
                                 void (*wake)(void *context), void *wake_context) {
     if (telemetry == NULL)
         return;
     telemetry->core = core;
     telemetry->metrics = metrics;
+    fq_metrics_keep_ended(metrics, FQ_ENDED_COLLECTIONS);
     telemetry->wake = wake;
     telemetry->wake_context = wake_context;
     atomic_store(&telemetry->is_attached, true);

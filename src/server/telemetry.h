@@ -30,7 +30,7 @@ struct fq_core_telemetry fq_server_telemetry_hooks(fq_server_telemetry *telemetr
 const otel_sdk *fq_server_telemetry_sdk(const fq_server_telemetry *telemetry);
 
 /** `wake(wake_context)` makes a turn happen soon, from any thread. */
-void fq_server_telemetry_attach(fq_server_telemetry *telemetry, fq_core *core, const fq_metrics *metrics,
+void fq_server_telemetry_attach(fq_server_telemetry *telemetry, fq_core *core, fq_metrics *metrics,
                                 void (*wake)(void *context), void *wake_context);
 void fq_server_telemetry_step(fq_server_telemetry *telemetry, struct fq_now now);
 void fq_server_telemetry_detach(fq_server_telemetry *telemetry, struct fq_now now);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { HANDOVER_LIMIT_S = 2, ENDED_COLLECTIONS = 2 };
+enum { HANDOVER_LIMIT_S = 2 };
 
 // --- getting the figures ------------------------------------------------------------------------------------------------
 static bool wait_for_loop(fq_server_telemetry *telemetry) {
@@ -72,7 +72,10 @@ static void write_counter(const fq_server_telemetry *telemetry, otel_point_write
         if (value == 0)
             continue;
         size_t count = cell_attributes(cell, counter->with_worker, attributes);
-        otel_point_int(writer, attributes, count, start_of(telemetry, cell), (int64_t)value);
+        if (cell->ended_left > 0)
+            otel_point_ended(writer, attributes, count);
+        else
+            otel_point_int(writer, attributes, count, start_of(telemetry, cell), (int64_t)value);
     }
 }
 
@@ -111,7 +114,10 @@ static void write_durations(const fq_server_telemetry *telemetry, otel_point_wri
                                                        .sum = cell->sum_ms,
                                                        .exemplars = exemplars};
         size_t count = cell_attributes(cell, true, attributes);
-        otel_point_histogram(writer, attributes, count, start_of(telemetry, cell), &histogram);
+        if (cell->ended_left > 0)
+            otel_point_ended(writer, attributes, count);
+        else
+            otel_point_histogram(writer, attributes, count, start_of(telemetry, cell), &histogram);
     }
 }
 
@@ -150,7 +156,7 @@ static void find_ended(fq_server_telemetry *telemetry) {
         if (series == NULL)
             continue;
         strcpy(series->worker, worker);
-        series->left = ENDED_COLLECTIONS;
+        series->left = FQ_ENDED_COLLECTIONS;
         series->next = telemetry->ended;
         telemetry->ended = series;
     }

@@ -15,7 +15,10 @@
 // the collection; one whose loop does not come in time goes from WANTED back to IDLE without any.
 enum fq_handover { FQ_HANDOVER_IDLE, FQ_HANDOVER_WANTED, FQ_HANDOVER_TAKING, FQ_HANDOVER_READY };
 
-// A series of fastqueue.workers.active that has ended: it is said to have no value in that many collections more.
+// A series that has ended is said to have no value in that many collections more.
+enum { FQ_ENDED_COLLECTIONS = 2 };
+
+// A series of fastqueue.workers.active that has ended.
 struct fq_ended_series {
     struct fq_ended_series *next;
     int left;
@@ -35,7 +38,7 @@ struct fq_server_telemetry {
 
     // The loop's side.
     fq_core *core;
-    const fq_metrics *metrics;
+    fq_metrics *metrics;
     void (*wake)(void *context);
     void *wake_context;
     // Both sides'.

@@ -134,8 +134,39 @@ static void cardinality_is_bounded_and_nothing_is_lost(void **state) {
     fq_metrics_free(metrics);
 }
 
+static void cells_that_made_room_end(void **state) {
+    (void)state;
+    fq_metrics *metrics = fq_metrics_new(2);
+    fq_metrics_keep_ended(metrics, 2);
+    struct fq_task_view one = task("one", FQ_PRIORITY_NORMAL, "w", 1000),
+                        two = task("two", FQ_PRIORITY_NORMAL, "w", 1),
+                        late = task("late", FQ_PRIORITY_NORMAL, "w", 1000);
+    fq_metrics_count(metrics, FQ_EVENT_COMPLETED, &one);
+    fq_metrics_count(metrics, FQ_EVENT_COMPLETED, &two);
+    assert_null(fq_metrics_first_ended(metrics));
+    late.completed_us = noon_us + 7200LL * 1000 * 1000;
+    fq_metrics_count(metrics, FQ_EVENT_COMPLETED, &late);
+    const struct fq_metrics_cell *ended = fq_metrics_first_ended(metrics);
+    assert_int_equal(ended->completed, 1);
+    assert_non_null(ended->next_ended);
+    assert_null(ended->next_ended->next_ended);
+    // One of them counts again: from zero, and it is not told as ended any more.
+    one.completed_us = late.completed_us + 1;
+    fq_metrics_count(metrics, FQ_EVENT_COMPLETED, &one);
+    ended = fq_metrics_first_ended(metrics);
+    assert_true(fq_str_equal(ended->name, FQ_STR("two")));
+    assert_null(ended->next_ended);
+    assert_true(cell_of(metrics, "one", "w")->began_us == one.completed_us);
+    fq_metrics_ended_told(metrics);
+    assert_int_equal(fq_metrics_first_ended(metrics)->ended_left, 1);
+    fq_metrics_ended_told(metrics);
+    assert_null(fq_metrics_first_ended(metrics));
+    fq_metrics_free(metrics);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cells_that_made_room_end),
         cmocka_unit_test(transitions_land_in_their_cells),
         cmocka_unit_test(a_bound_belongs_to_its_bucket),
         cmocka_unit_test(waits_are_kept_by_priority),
