@@ -138,6 +138,8 @@ OTEL_API int otel_sdk_shutdown(otel_sdk *sdk, int64_t timeout_ms);
 OTEL_API int otel_sdk_add_span_processor(otel_sdk *sdk, struct otel_span_processor processor);
 /** Whether records of this signal leave through an exporter of this SDK: what otel_sdk_put_record needs. */
 OTEL_API bool otel_sdk_has_exporter(const otel_sdk *sdk, enum otel_signal signal);
+/** Whether otel_sdk_put_record would be taken now, of any size. A reader that can wait asks first. Cheap. */
+OTEL_API bool otel_sdk_has_room(const otel_sdk *sdk, enum otel_signal signal);
 /** A finished span or log record from elsewhere (a sink's reader): checked for its outer form, exported like one's own. */
 OTEL_API int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len);
 

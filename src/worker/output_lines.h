@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FQ_OUTPUT_STREAMS = 2, FQ_OUTPUT_LINE_MAX = 8 * 1024, FQ_OUTPUT_MARKS_MAX = 128 };
+enum { FQ_OUTPUT_STREAMS = 2, FQ_OUTPUT_LINE_MAX = 8 * 1024, FQ_OUTPUT_MARKS_MAX = 8192 };
 
 // A task as far as its log records name it. No bool: it comes out of shared memory.
 struct fq_output_owner {
@@ -26,7 +26,7 @@ struct fq_output_mark {
     struct fq_output_owner owner;
 };
 
-// The marks of one runner that are still ahead of what was read.
+// The marks of one runner that are still ahead of what was read: of as many tasks as may print into a pipe that is not read.
 struct fq_output_marks {
     uint32_t begin, count;
     struct fq_output_mark marks[FQ_OUTPUT_MARKS_MAX];

@@ -133,3 +133,7 @@ int fq_ring_read(const struct fq_board *board, struct fq_ring_reader *reader, bo
             return 1;
     }
 }
+
+bool fq_ring_is_empty(const struct fq_board *board, const struct fq_ring_reader *reader) {
+    return fq_board_get(board, FQ_BOARD_RING_HEAD) == reader->tail;
+}

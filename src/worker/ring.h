@@ -38,4 +38,7 @@ struct fq_ring_reader {
 FQ_MUST_USE int fq_ring_read(const struct fq_board *board, struct fq_ring_reader *reader, bool writer_is_gone,
                              void *out, size_t out_size, uint8_t *ret_type, uint32_t *ret_len);
 
+/** Nothing was written that has not been read. */
+bool fq_ring_is_empty(const struct fq_board *board, const struct fq_ring_reader *reader);
+
 #endif

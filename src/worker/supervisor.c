@@ -248,6 +248,7 @@ static int set_up(struct fq_supervisor *supervisor) {
     start_timer(supervisor, &supervisor->register_timer);
     start_timer(supervisor, &supervisor->beat_timer);
     start_timer(supervisor, &supervisor->plan_timer);
+    start_timer(supervisor, &supervisor->feed_timer);
     start_signal(supervisor, &supervisor->on_term, on_stop_signal, SIGTERM);
     start_signal(supervisor, &supervisor->on_int, on_stop_signal, SIGINT);
     start_signal(supervisor, &supervisor->on_child, on_child_signal, SIGCHLD);

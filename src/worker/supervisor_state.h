@@ -107,7 +107,7 @@ struct fq_supervisor {
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_child;
     uv_work_t first_work;
-    uv_timer_t tick, register_timer, beat_timer, plan_timer;
+    uv_timer_t tick, register_timer, beat_timer, plan_timer, feed_timer;
     fq_uv_driver *driver; // NULL only while setting up and tearing down
     bool said_lost;
 

@@ -4,12 +4,24 @@
 
 #include <stdlib.h>
 
+// An exporter that keeps up makes room sooner than the watch comes by.
+enum { HELD_RETRY_MS = 1 };
+
+static void on_feed_timer(uv_timer_t *timer) {
+    (void)fq_supervisor_read_feeds(timer->data);
+}
+
 bool fq_supervisor_read_feeds(struct fq_supervisor *supervisor) {
-    bool any = false;
+    bool any = false, is_held = false;
     for (struct fq_child *child = supervisor->children; child != NULL && supervisor->telemetry != NULL;
-         child = child->next)
-        if (child->state != FQ_CHILD_DEAD && fq_feed_read(supervisor->telemetry, &child->feed))
-            any = true;
+         child = child->next) {
+        if (child->state == FQ_CHILD_DEAD)
+            continue;
+        any = fq_feed_read(supervisor->telemetry, &child->feed) || any;
+        is_held = is_held || child->feed.is_held;
+    }
+    if (is_held && !uv_is_active((uv_handle_t *)&supervisor->feed_timer))
+        uv_timer_start(&supervisor->feed_timer, on_feed_timer, HELD_RETRY_MS, 0);
     return any;
 }
 

@@ -80,7 +80,8 @@ static void put_on_board(const struct fq_runner_telemetry *telemetry, uint32_t i
         memcpy(entry.links[i].span_id, linked->span_id, sizeof linked->span_id);
         entry.links[i].flags = linked->flags;
     }
-    snprintf(entry.priority, sizeof entry.priority, "%s", task->priority);
+    size_t priority_len = strnlen(task->priority, sizeof entry.priority - 1);
+    memcpy(entry.priority, task->priority, priority_len);
     size_t len = 0;
     const char *tracestate = otel_span_tracestate(span, &len);
     if (len > 0 && len <= FQ_SPAN_TRACESTATE_MAX) {

@@ -91,6 +91,48 @@ static bool is_id(const struct otel_pb_field *field, size_t len) {
     return field->type == OTEL_PB_BYTES && field->len == len && !is_zero(field->bytes, len);
 }
 
+static bool is_text(const uint8_t *bytes, size_t len) {
+    uint64_t any = 0, word;
+    size_t at = 0;
+    for (; at + sizeof word <= len; at += sizeof word) {
+        memcpy(&word, bytes + at, sizeof word);
+        any |= word;
+    }
+    for (; at < len; at++)
+        any |= bytes[at];
+    return (any & 0x8080808080808080ull) == 0 || fq_str_is_utf8((fq_str){(const char *)bytes, len});
+}
+
+// The attribute that nearly all are: a key and a string or a small number, with lengths of one byte. 1 if it is one, 0 if it
+// has to be read field by field.
+static int is_short_attribute(const uint8_t *bytes, size_t len) {
+    enum { KEY_TAG = 0x0a, VALUE_TAG = 0x12, STRING_TAG = 0x0a, INT_TAG = 0x18, HEADS = 6 };
+    if (len < HEADS || bytes[0] != KEY_TAG || bytes[1] >= 0x80 || (size_t)bytes[1] + HEADS > len)
+        return 0;
+    size_t key_len = bytes[1], value_len = len - 4 - key_len;
+    const uint8_t *value = bytes + 4 + key_len;
+    if (value[-2] != VALUE_TAG || value[-1] != value_len || value_len >= 0x80 || !is_text(bytes + 2, key_len))
+        return 0;
+    if (value[0] == INT_TAG)
+        return value_len == 2 && value[1] < 0x80;
+    return value[0] == STRING_TAG && value[1] == value_len - 2 && is_text(value + 2, value_len - 2);
+}
+
+// As otel_pb_next, with the short form of a length-delimited field in front.
+static int next_field(struct otel_pb_reader *reader, struct otel_pb_field *ret_field) {
+    const uint8_t *at = reader->at;
+    if (reader->end - at >= 2 && at[0] < 0x80 && (at[0] & 7) == OTEL_PB_BYTES && at[0] > 7 && at[1] < 0x80 &&
+        at[1] <= reader->end - at - 2) {
+        ret_field->number = at[0] >> 3;
+        ret_field->type = OTEL_PB_BYTES;
+        ret_field->bytes = at + 2;
+        ret_field->len = at[1];
+        reader->at = at + 2 + at[1];
+        return 1;
+    }
+    return otel_pb_next(reader, ret_field);
+}
+
 static bool is_message(enum message message, const uint8_t *bytes, size_t len, unsigned depth);
 
 static bool obeys(const struct field *wanted, const struct otel_pb_field *field, unsigned depth) {
@@ -98,16 +140,15 @@ static bool obeys(const struct field *wanted, const struct otel_pb_field *field,
     case VARINT: return field->type == OTEL_PB_VARINT;
     case FIXED64: return field->type == OTEL_PB_FIXED64;
     case FIXED32: return field->type == OTEL_PB_FIXED32;
-    case TEXT:
-        return field->type == OTEL_PB_BYTES &&
-               fq_str_is_utf8((fq_str){(const char *)field->bytes, field->len});
+    case TEXT: return field->type == OTEL_PB_BYTES && is_text(field->bytes, field->len);
     case BYTES: return field->type == OTEL_PB_BYTES;
     case TRACE_ID: return is_id(field, TRACE_ID_BYTES);
     case SPAN_ID: return is_id(field, SPAN_ID_BYTES);
     case PARENT_ID: return is_id(field, SPAN_ID_BYTES) || (field->type == OTEL_PB_BYTES && field->len == 0);
     case MESSAGE:
         return field->type == OTEL_PB_BYTES &&
-               is_message(wanted->message, field->bytes, field->len, depth + 1);
+               ((wanted->message == KEY_VALUE && is_short_attribute(field->bytes, field->len) == 1) ||
+                is_message(wanted->message, field->bytes, field->len, depth + 1));
     case NONE: break;
     }
     return false;
@@ -120,7 +161,7 @@ static bool is_message(enum message message, const uint8_t *bytes, size_t len, u
     struct otel_pb_field field;
     uint32_t seen = 0;
     int got;
-    while ((got = otel_pb_next(&reader, &field)) == 1) {
+    while ((got = next_field(&reader, &field)) == 1) {
         if (field.number >= FIELDS_MAX || !obeys(&FIELDS[message][field.number], &field, depth))
             return false;
         seen |= 1u << field.number;
@@ -132,7 +173,7 @@ static bool is_message(enum message message, const uint8_t *bytes, size_t len, u
 static void read_span_id(const uint8_t *bytes, size_t len, uint8_t ret_id[SPAN_ID_BYTES]) {
     struct otel_pb_reader reader = {bytes, bytes + len};
     struct otel_pb_field field;
-    while (otel_pb_next(&reader, &field) == 1)
+    while (next_field(&reader, &field) == 1)
         if (field.number == 2) {
             memcpy(ret_id, field.bytes, SPAN_ID_BYTES);
             return;
@@ -150,8 +191,8 @@ int fq_record_check(uint8_t type, const void *bytes, size_t len, struct fq_recor
         return FQ_ECORRUPT;
     const uint8_t *url = at + head[0], *body = url + head[1];
     size_t body_len = left - head[0] - head[1];
-    if (!is_message(SCOPE, at, head[0], 0) || !fq_str_is_utf8((fq_str){(const char *)url, head[1]}) ||
-        body_len == 0 || !is_message(type == FQ_RING_SPAN ? SPAN : LOG, body, body_len, 0))
+    if (!is_message(SCOPE, at, head[0], 0) || !is_text(url, head[1]) || body_len == 0 ||
+        !is_message(type == FQ_RING_SPAN ? SPAN : LOG, body, body_len, 0))
         return FQ_ECORRUPT;
     struct fq_record_facts facts = {{0}};
     if (type == FQ_RING_SPAN)

@@ -188,6 +188,12 @@ static int read_one(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
     return 1;
 }
 
+// With log records, and the marks of who printed what, in the same ring nothing may wait for the spans' exporter.
+static bool has_room(const struct fq_worker_telemetry *telemetry) {
+    return telemetry->logger != NULL || !fq_worker_telemetry_has_traces(telemetry) ||
+           otel_sdk_has_room(telemetry->sdk, OTEL_SIGNAL_TRACES);
+}
+
 bool fq_feed_read(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed) {
     if (feed->board == NULL)
         return false;
@@ -195,13 +201,15 @@ bool fq_feed_read(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *
     uint64_t until = feed->ring.tail + FQ_BOARD_RING_BYTES;
     bool any = false, is_span;
     struct fq_record_facts facts;
-    while (feed->ring.tail < until && read_one(telemetry, feed, false, &facts, &is_span) == 1) {
+    while (feed->ring.tail < until && has_room(telemetry) &&
+           read_one(telemetry, feed, false, &facts, &is_span) == 1) {
         any = true;
         if (is_span)
             memcpy(feed->recent[feed->recent_count++ % FQ_RECENT_SPANS], facts.span_id, sizeof facts.span_id);
     }
+    feed->is_held = !has_room(telemetry) && !fq_ring_is_empty(feed->board, &feed->ring);
     account(telemetry, feed);
-    return any;
+    return any || !fq_ring_is_empty(feed->board, &feed->ring);
 }
 
 static void remember(struct fq_span_ids *ids, const uint8_t span_id[8]) {

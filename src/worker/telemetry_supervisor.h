@@ -36,6 +36,7 @@ struct fq_runner_feed {
     otel_area_source *area;
     uint64_t dropped; // of the board's count, accounted for so far
     uint64_t skipped; // of the reader's
+    bool is_held;     // records wait in the ring for room in the exporter's queue
     struct fq_output_marks marks;
     // Ids of spans read last. A runner that dies between handing over an attempt's span and taking its identity off the
     // board leaves both: the span is known by its id then.
@@ -45,7 +46,8 @@ struct fq_runner_feed {
 /** From now on the runner's records and measurements are exported. */
 void fq_feed_attach(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed,
                     const struct fq_board *board);
-/** Reads what the ring holds now. True if anything was there. */
+/** Reads what the ring holds now, as long as the exporter's queue has room: the rest waits in the ring, and runners drop
+ *  what it cannot take. True if anything was or is there. */
 bool fq_feed_read(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed);
 /** The runner is gone: reads what is left, skipping what it left half-written; ids of spans that it gave are in *ret_ids. */
 struct fq_span_ids {

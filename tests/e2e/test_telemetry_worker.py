@@ -350,6 +350,7 @@ class Deaths(Judge):
         self.assertEqual(self.only(exported.named("in the parent")).parent_id,
                          self.only(exported.executes(task)).span_id)
         self.assertEqual([log for log in exported.logs if log.body == "from the child"], [])
+        self.assertEqual(exported.collector.last_point("forked.count").value, 1)  # not the thousand of the child
 
 
 class Logs(Judge):
@@ -438,6 +439,40 @@ class Logs(Judge):
                 self.assertEqual(worker.wait(noisy)["status"], "success")
                 worker.link.close()
                 self.assertEqual(worker.stop(), 0)
+
+
+class Metrics(Judge):
+    def test_messages_are_counted_and_their_time_is_measured(self):
+        with subworker("--concurrency", "2") as worker:
+            tasks = worker.submit_many([("quick", ())] * 50)
+            failed = worker.submit("fail", "on purpose", options=SUBMITTER)
+            for task in (*tasks, failed):
+                worker.wait(task)
+            exported = worker.exported()
+        last = exported.collector.last_point
+        common = {"messaging_system": "fastqueue", "messaging_operation_name": "execute",
+                  "messaging_operation_type": "process"}
+        self.assertEqual(last("messaging.client.consumed.messages", messaging_destination_name="quick", **common).value, 50)
+        duration = last("messaging.process.duration", messaging_destination_name="quick", **common)
+        self.assertEqual(duration.value["count"], 50)
+        self.assertLess(duration.value["sum"], 50)
+        self.assertEqual(duration.value["bounds"][:2], [0.005, 0.01])
+        self.assertTrue(duration.exemplars)
+        error = last("messaging.process.duration", messaging_destination_name="fail", error_type="DemoError")
+        self.assertEqual(error.value["count"], 1)
+        self.assertEqual(error.exemplars[0]["span_id"], self.only(exported.executes(failed)).span_id)
+
+    def test_what_a_killed_runner_measured_is_kept(self):
+        with subworker("--concurrency", "1") as worker:
+            for _ in range(20):
+                worker.run("quick")
+            died = worker.submit("die_inside", 9)
+            crashes = worker.wait(died)["crashes"]
+            for _ in range(5):
+                worker.run("quick")
+            last = worker.exported().collector.last_point
+        self.assertEqual(last("messaging.client.consumed.messages", messaging_destination_name="quick").value, 25)
+        self.assertEqual(last("died.count").value, crashes)
 
 
 class Outside(Judge):

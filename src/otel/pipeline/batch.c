@@ -13,6 +13,13 @@ enum {
 static const int64_t CANCEL_GRACE_NS =
     2000 * OTEL_NS_PER_MS; // for an exporter to notice that it was cancelled
 
+bool otel_batch_has_room(const otel_batch *batch) {
+    const struct otel_ring *ring = &batch->ring;
+    return batch->options.simple ||
+           (otel_ring_count(ring) < ring->records_max &&
+            otel_ring_bytes(ring) + OTEL_RECORD_BYTES_MAX + OTEL_RING_UNIT <= ring->units * OTEL_RING_UNIT);
+}
+
 // --- flush and shutdown ----------------------------------------------------------------------------------------------
 static int64_t remaining_ns(const otel_batch *batch, int64_t until_ns) {
     int64_t left = until_ns - otel_monotonic_ns(batch->options.runtime);

@@ -43,6 +43,13 @@ bool otel_sdk_has_exporter(const otel_sdk *sdk, enum otel_signal signal) {
     return sdk != NULL && sdk->pipe_count[signal] > 0;
 }
 
+bool otel_sdk_has_room(const otel_sdk *sdk, enum otel_signal signal) {
+    for (size_t i = 0; sdk != NULL && i < sdk->pipe_count[signal]; i++)
+        if (otel_batch_has_room(sdk->pipes[signal][i].batch))
+            return true;
+    return false;
+}
+
 int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len) {
     enum otel_signal signal = type == OTEL_RECORD_SPAN ? OTEL_SIGNAL_TRACES : OTEL_SIGNAL_LOGS;
     int result = OTEL_OK;
