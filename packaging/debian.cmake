@@ -34,8 +34,8 @@ set(CPACK_COMPONENT_LIBFASTQUEUE-DEV_DESCRIPTION "Headers, pkg-config and CMake 
 string(TOUPPER ${otel_runtime} otel_runtime_upper)
 set(CPACK_DEBIAN_${otel_runtime_upper}_PACKAGE_NAME ${otel_runtime})
 set(CPACK_DEBIAN_${otel_runtime_upper}_PACKAGE_SECTION libs)
-# OTLP over HTTP loads it when it is asked for.
-set(CPACK_DEBIAN_${otel_runtime_upper}_PACKAGE_RECOMMENDS libcurl4)
+# OTLP over HTTP and the Prometheus exporter load them when they are asked for.
+set(CPACK_DEBIAN_${otel_runtime_upper}_PACKAGE_RECOMMENDS "libcurl4 | libcurl4t64, libmicrohttpd12 | libmicrohttpd12t64")
 set(CPACK_COMPONENT_${otel_runtime_upper}_DESCRIPTION "OpenTelemetry for C: traces, metrics and logs over OTLP.")
 set(CPACK_DEBIAN_LIBOTEL-C-DEV_PACKAGE_NAME ${otel_development})
 set(CPACK_DEBIAN_LIBOTEL-C-DEV_PACKAGE_SECTION libdevel)

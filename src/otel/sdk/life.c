@@ -173,6 +173,8 @@ static void fork_child(void *context) {
         for (size_t i = 0; i < sdk->pipe_count[signal]; i++)
             otel_batch_fork_child(sdk->pipes[signal][i].batch, resource.ptr, resource.len);
     }
+    for (size_t i = 0; i < sdk->server_count; i++)
+        otel_prometheus_server_fork_child(sdk->servers[i]);
     if (sdk->meter_provider != NULL)
         otel_meter_provider_fork_child(sdk->meter_provider, resource.ptr, resource.len);
     if (sdk->logger_provider != NULL)

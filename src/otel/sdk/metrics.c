@@ -39,8 +39,13 @@ static size_t make_readers(otel_sdk *sdk, const struct otel_sdk_options *options
     for (const struct otel_model_reader *model = config->readers;
          model != NULL && !options->only_own_exporters && count < OTEL_READERS_MAX; model = model->next) {
         struct otel_exporter exporter;
-        if (model->pull ||
-            otel_sdk_make_exporter(sdk, options, OTEL_SIGNAL_METRICS, &model->exporter, &exporter) != OTEL_OK)
+        if (model->pull) {
+            ret[count++] = (struct otel_reader_options){
+                .cardinality_limit =
+                    model->cardinality_limit > 0 ? model->cardinality_limit : options->cardinality_limit};
+            continue;
+        }
+        if (otel_sdk_make_exporter(sdk, options, OTEL_SIGNAL_METRICS, &model->exporter, &exporter) != OTEL_OK)
             continue;
         ret[count++] = periodic(options, model, exporter);
         otel_sdk_note_outlet(sdk, OTEL_SIGNAL_METRICS, &model->exporter, exporter);
@@ -77,6 +82,53 @@ static size_t gather_producers(otel_sdk *sdk, const struct otel_sdk_options *opt
     return count;
 }
 
+static void note_server(otel_sdk *sdk, const struct otel_model_exporter *model) {
+    static const struct otel_exporter_ops ops = {.component_type = "prometheus_http_text_metric_exporter"};
+    size_t index = sdk->outlet_count;
+    uint16_t port = otel_prometheus_server_port(sdk->servers[sdk->server_count - 1]);
+    const char *url = otel_pool_format(&sdk->pool, "http://%s:%u/metrics", model->host, port);
+    otel_sdk_note_outlet(sdk, OTEL_SIGNAL_METRICS, NULL, (struct otel_exporter){.ops = &ops});
+    if (index < sdk->outlet_count && url != NULL)
+        sdk->outlets[index].endpoint = url;
+}
+
+// Readers without an exporter are pulled, in the order of their models.
+static void start_servers(otel_sdk *sdk, const otel_config *config, const struct otel_reader_options *readers,
+                          size_t reader_count) {
+    const struct otel_model_reader *model = config->readers;
+    for (size_t i = 0; i < reader_count; i++) {
+        if (readers[i].exporter.ops != NULL)
+            continue;
+        while (model != NULL && !model->pull)
+            model = model->next;
+        if (model == NULL)
+            return;
+        char reason[300] = "";
+        struct otel_prometheus_server_options options = {
+            .host = model->exporter.host,
+            .port = model->exporter.port,
+            .naming = {.runtime = &sdk->runtime,
+                       .without_scope_info = model->exporter.without_scope_labels,
+                       .without_target_info = model->exporter.without_target_info},
+            .provider = sdk->meter_provider,
+            .reader = i
+        };
+        if (model->exporter.translation_strategy != NULL &&
+            !otel_prometheus_strategy_parse(model->exporter.translation_strategy, &options.naming.strategy))
+            otel_report(&sdk->runtime, OTEL_LEVEL_WARN,
+                        "translation_strategy %.60s is not known; the default stays",
+                        model->exporter.translation_strategy);
+        sdk->servers[sdk->server_count] = otel_prometheus_server_new(&options, reason, sizeof reason);
+        if (sdk->servers[sdk->server_count] == NULL) {
+            otel_report(&sdk->runtime, OTEL_LEVEL_ERROR, "Prometheus exporter: %s", reason);
+        } else {
+            sdk->server_count++;
+            note_server(sdk, &model->exporter);
+        }
+        model = model->next;
+    }
+}
+
 int otel_sdk_make_metrics(otel_sdk *sdk, const struct otel_sdk_options *options, const otel_config *config) {
     struct otel_reader_options readers[OTEL_READERS_MAX];
     struct otel_view_options views[VIEWS_MAX];
@@ -100,5 +152,9 @@ int otel_sdk_make_metrics(otel_sdk *sdk, const struct otel_sdk_options *options,
     provider.view_count = gather_views(options, config, views);
     provider.producer_count = gather_producers(sdk, options, config, producers);
     sdk->meter_provider = otel_meter_provider_new(&provider);
-    return sdk->meter_provider != NULL ? OTEL_OK : OTEL_FAILED;
+    if (sdk->meter_provider == NULL)
+        return OTEL_FAILED;
+    if (options->metric_area == NULL && !options->only_own_exporters)
+        start_servers(sdk, config, readers, provider.reader_count);
+    return OTEL_OK;
 }

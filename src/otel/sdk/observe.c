@@ -210,6 +210,28 @@ static void produce_exporters(const struct report *report, enum otel_signal sign
     each_outlet(report, signal, produce_exported);
 }
 
+// --- readers ---------------------------------------------------------------------------------------------------------
+static void produce_readers(const struct report *report) {
+    const otel_meter_provider *provider = report->sdk->meter_provider;
+    metric(report, OTEL_HISTOGRAM, "s", "How long collections took",
+           "otel.sdk.metric_reader.collection.duration");
+    for (size_t i = 0; i < otel_meter_provider_reader_count(provider); i++) {
+        struct otel_reader_stats stats;
+        char name[OTEL_COMPONENT_NAME_SIZE];
+        otel_meter_provider_reader_stats(provider, i, &stats);
+        snprintf(name, sizeof name, "periodic_metric_reader/%zu", i);
+        struct otel_attribute attributes[] = {otel_text("otel.component.name", name),
+                                              otel_text("otel.component.type", "periodic_metric_reader")};
+        struct otel_point_histogram histogram = {.buckets = &stats.collections,
+                                                 .sum = stats.collection_s,
+                                                 .has_min_max = true,
+                                                 .min = stats.collection_min_s,
+                                                 .max = stats.collection_max_s};
+        if (stats.collections > 0)
+            otel_point_histogram(report->writer, attributes, 2, report->start_unix_ns, &histogram);
+    }
+}
+
 void otel_sdk_produce(void *sdk, otel_point_writer *writer, int64_t now_unix_ns) {
     const otel_sdk *of = sdk;
     (void)now_unix_ns;
@@ -220,6 +242,7 @@ void otel_sdk_produce(void *sdk, otel_point_writer *writer, int64_t now_unix_ns)
     produce_processors(&report, OTEL_SIGNAL_LOGS);
     for (int signal = 0; signal < OTEL_SIGNAL_COUNT; signal++)
         produce_exporters(&report, (enum otel_signal)signal);
+    produce_readers(&report);
     metric(&report, OTEL_HISTOGRAM, "s", "How long exports took, retries included",
            "otel.sdk.exporter.operation.duration");
     each_outlet(&report, OTEL_SIGNAL_COUNT, produce_durations);

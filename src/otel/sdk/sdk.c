@@ -121,6 +121,8 @@ otel_sdk *otel_sdk_free(otel_sdk *sdk) {
         otel_process_leave(&sdk->member);
     if (otel_sdk_global() == sdk)
         otel_sdk_set_global(NULL);
+    for (size_t i = 0; i < sdk->server_count; i++)
+        otel_prometheus_server_free(sdk->servers[i]);
     otel_meter_provider_free(sdk->meter_provider); // its producers ask the others
     otel_tracer_provider_free(sdk->tracer_provider);
     otel_logger_provider_free(sdk->logger_provider);

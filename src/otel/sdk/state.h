@@ -4,6 +4,7 @@
 #define OTEL_SDK_STATE_H
 
 #include "otel/config/model.h"
+#include "otel/exporters/prometheus_server.h"
 #include "otel/logs/provider.h"
 #include "otel/metrics/provider.h"
 #include "otel/pipeline/batch.h"
@@ -54,6 +55,8 @@ struct otel_sdk {
     size_t pipe_count[OTEL_SIGNAL_COUNT];
     struct otel_sdk_outlet outlets[3 * OTEL_PIPES_MAX];
     size_t outlet_count;
+    otel_prometheus_server *servers[OTEL_READERS_MAX];
+    size_t server_count;
     bool has_sink;
     struct otel_sink sink; // of the program: instead of pipes
     otel_otlp_pool *connections;

@@ -126,6 +126,20 @@ static size_t span_processors(const otel_sdk *sdk, const struct otel_sdk_options
     return count;
 }
 
+// An exception as a log record. Source: semantic conventions, "exceptions in logs".
+static void log_exception(void *context, const struct otel_scope_info *scope,
+                          const struct otel_span_context *span, const struct otel_attribute *attributes,
+                          size_t count) {
+    const otel_sdk *sdk = context;
+    const struct otel_log_record record = {.severity = OTEL_SEVERITY_ERROR,
+                                           .severity_text = "ERROR",
+                                           .event_name = "exception",
+                                           .attributes = attributes,
+                                           .attribute_count = count,
+                                           .span = span};
+    otel_log_emit(otel_logger_get(sdk->logger_provider, scope), &record);
+}
+
 int otel_sdk_make_traces(otel_sdk *sdk, const struct otel_sdk_options *options, const otel_config *config) {
     struct otel_sink sinks[OTEL_PIPES_MAX + 1];
     struct otel_span_processor processors[PROCESSORS_MAX];
@@ -137,6 +151,9 @@ int otel_sdk_make_traces(otel_sdk *sdk, const struct otel_sdk_options *options, 
                                                     .sink_count = sinks_of(sdk, OTEL_SIGNAL_TRACES, sinks),
                                                     .processors = processors};
     provider.processor_count = span_processors(sdk, options, config->span_processors, processors);
+    if (config->exceptions_as_logs)
+        provider.exceptions = (struct otel_exception_hook){
+            .emit = log_exception, .context = sdk, .instead = !config->exceptions_as_events};
     provider.sampler = options->sampler;
     if (provider.sampler == NULL && config->sampler != NULL)
         provider.sampler = otel_sdk_make_sampler(sdk, config->sampler);

@@ -144,6 +144,25 @@ void otel_span_add_event(otel_span *span, const char *name, int64_t unix_ns,
     add_event(span, name, unix_ns, &lists);
 }
 
+// To whoever wants exceptions besides, or instead of, events. True: instead.
+static bool hand_exception_on(const otel_span *span, const struct attribute_lists *lists) {
+    enum { GIVEN_MAX = 32 };
+    const struct otel_exception_hook *hook =
+        span != NULL && span->tracer != NULL ? &span->tracer->provider->exceptions : NULL;
+    if (hook == NULL || hook->emit == NULL || !otel_span_is_recording(span))
+        return false;
+    struct otel_attribute all[3 + GIVEN_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < lists->first_count + lists->second_count && count < 3 + GIVEN_MAX; i++) {
+        const struct otel_attribute *attribute = list_at(lists, i);
+        if (attribute->key != NULL && attribute->value.type != OTEL_VALUE_EMPTY && !is_overridden(lists, i))
+            all[count++] = *attribute;
+    }
+    const struct otel_span_context context = otel_span_context_of(span);
+    hook->emit(hook->context, &span->tracer->scope, &context, all, count);
+    return hook->instead;
+}
+
 void otel_span_record_exception(otel_span *span, const char *type, const char *message,
                                 const char *stacktrace, const struct otel_attribute *attributes,
                                 size_t count) {
@@ -157,7 +176,8 @@ void otel_span_record_exception(otel_span *span, const char *type, const char *m
             own[i].value.as.text.len = STACKTRACE_BYTES_MAX;
     }
     const struct attribute_lists lists = {own, attributes, 3, count};
-    add_event(span, "exception", 0, &lists);
+    if (!hand_exception_on(span, &lists))
+        add_event(span, "exception", 0, &lists);
 }
 
 static bool put_link(otel_span *span, const struct otel_link *link, const char *tracestate,

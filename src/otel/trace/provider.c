@@ -30,6 +30,7 @@ otel_tracer_provider *otel_tracer_provider_new(const struct otel_tracer_provider
     provider->runtime = *options->runtime;
     provider->sampler = sampler;
     provider->limits = options->limits;
+    provider->exceptions = options->exceptions;
     otel_lanes_init(&provider->lanes);
     pthread_mutex_init(&provider->mutex, NULL);
     for (size_t i = 0; i < options->sink_count; i++)

@@ -7,6 +7,15 @@
 #include "otel/limits.h"
 #include "otel/runtime.h"
 
+// Exceptions as something else than events of spans: OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN. Called for spans that record, in
+// their thread; attributes hold exception.type, .message, .stacktrace (empty values for what is missing), then the caller's.
+struct otel_exception_hook {
+    void (*emit)(void *context, const struct otel_scope_info *scope, const struct otel_span_context *span,
+                 const struct otel_attribute *attributes, size_t count);
+    void *context;
+    bool instead; // of the event
+};
+
 struct otel_tracer_provider_options {
     const struct otel_runtime *runtime; // borrowed for the provider's life
     otel_sampler *sampler;              // taken over; NULL = parent-based always on
@@ -16,6 +25,7 @@ struct otel_tracer_provider_options {
     size_t sink_count;
     const struct otel_span_processor *processors; // taken over
     size_t processor_count;
+    struct otel_exception_hook exceptions; // emit NULL = none
 };
 otel_tracer_provider *otel_tracer_provider_new(const struct otel_tracer_provider_options *options);
 otel_tracer_provider *otel_tracer_provider_free(otel_tracer_provider *provider);

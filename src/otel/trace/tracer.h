@@ -25,6 +25,7 @@ struct otel_tracer_provider {
     otel_tracer *tracers;
     int (*flush)(void *context, int64_t timeout_ms);
     void *flush_context;
+    struct otel_exception_hook exceptions;
 };
 
 struct otel_tracer {
