@@ -24,8 +24,7 @@ static bool wait_for_loop(fq_server_telemetry *telemetry) {
         while (sem_wait(&telemetry->ready) != 0) // it is copying now
             continue;
     }
-    atomic_store(&telemetry->handover, FQ_HANDOVER_IDLE);
-    return true;
+    return atomic_exchange(&telemetry->handover, FQ_HANDOVER_IDLE) == FQ_HANDOVER_READY;
 }
 
 static bool get_figures(fq_server_telemetry *telemetry) {

@@ -20,6 +20,8 @@ GIVEN = f"00-{TRACE}-{SPAN}-01"
 def submit(server: Server, environment: dict, *words: str) -> tuple[float, subprocess.CompletedProcess]:
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "FASTQUEUE_", "TRACE", "BAGGAGE"))}
     plain["FASTQUEUE_CONTROL_PLANE_ADDRESS"] = f"tcp://127.0.0.1:{server.port}"
+    # The thread sanitizer sleeps a second at the end of a program with threads; how long that takes is judged here.
+    plain["TSAN_OPTIONS"] = plain.get("TSAN_OPTIONS", "") + " atexit_sleep_ms=0"
     began = time.monotonic()
     done = subprocess.run([PROGRAM, "submit", "mail.send", "--non-blocking", *words], env={**plain, **environment},
                           capture_output=True, text=True, timeout=60)
@@ -100,20 +102,22 @@ class Submit(unittest.TestCase):
 
     def test_deaf_collector_holds_the_program_up_one_second_at_most(self):
         with Collector(deaf=True) as collector:
+            usual, _ = submit(self.server, {})
             took, done = submit(self.server, telemetry(collector.endpoint))
             shorter, _ = submit(self.server, telemetry(collector.endpoint, FASTQUEUE_TELEMETRY_EXIT_TIMEOUT="0.1"))
-        self.fetch(), self.fetch()
+        self.fetch(), self.fetch(), self.fetch()
         self.assertEqual(done.returncode, 0)
-        self.assertTrue(0.5 < took < 3, took)  # the second, and what a busy machine adds
+        self.assertTrue(0.5 < took - usual < 3, took)  # the second, and what a busy machine adds
         self.assertLess(shorter, took)
 
     def test_refusing_collector_holds_nobody_up(self):
         with socket.socket() as taken:  # bound and not listening: refuses at once
             taken.bind(("127.0.0.1", 0))
+            usual, _ = submit(self.server, {})
             took, done = submit(self.server, telemetry(f"http://127.0.0.1:{taken.getsockname()[1]}"))
-        self.fetch()
+        self.fetch(), self.fetch()
         self.assertEqual(done.returncode, 0)
-        self.assertLess(took, 0.9)
+        self.assertLess(took - usual, 0.9)
 
 
 if __name__ == "__main__":
