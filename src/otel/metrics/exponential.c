@@ -12,9 +12,13 @@ int32_t otel_exponential_index(double value, int32_t scale) {
     int exponent;
     double fraction = frexp(value, &exponent); // value = fraction * 2^exponent, fraction in [0.5, 1)
     if (scale > 0) {
+        int32_t least = (exponent - 1) * (1 << scale);
         if (fraction == 0.5)
-            return ((exponent - 1) * (1 << scale)) - 1; // a power of two is its bucket's upper bound
-        return (int32_t)floor(log(value) * ldexp(M_LOG2E, scale));
+            return least - 1; // a power of two is its bucket's upper bound
+        // The logarithm of the fraction alone, so that rounding cannot carry it over a power of two.
+        int32_t index = exponent * (1 << scale) + (int32_t)floor(log(fraction) * ldexp(M_LOG2E, scale));
+        int32_t most = least + (1 << scale) - 1;
+        return index < least ? least : index > most ? most : index;
     }
     int32_t normal = exponent - 1;
     if (normal < -1022) // subnormal: as the smallest normal number, which is a power of two

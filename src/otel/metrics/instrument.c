@@ -208,7 +208,7 @@ new_instrument(struct otel_meter *meter, const struct otel_instrument_options *o
         otel_pool_text(pool, or_empty(options->description), strlen(or_empty(options->description)));
     instrument->kind = options->kind;
     instrument->integer = options->integer;
-    instrument->exemplar_filter = provider->exemplar_filter;
+    instrument->exemplar_filter = (uint8_t)provider->exemplar_filter;
     instrument->created_unix_ns = otel_unix_ns(provider->runtime);
     if (instrument->name == NULL || instrument->unit == NULL || instrument->description == NULL ||
         !copy_advice(instrument, options))

@@ -121,7 +121,7 @@ struct otel_instrument {
     const char *name, *unit, *description;
     enum otel_instrument_kind kind;
     bool integer;
-    enum otel_exemplar_filter exemplar_filter;
+    _Atomic uint8_t exemplar_filter; // enum otel_exemplar_filter
     const double *bounds;
     uint32_t bound_count;
     const char *const *attribute_keys;
@@ -235,8 +235,9 @@ void otel_instrument_make_streams(struct otel_instrument *instrument);
 // row.c, series.c
 /** Row of the stream for these sorted attributes, the overflow row past the limit, NULL without memory. Under `lock`. */
 struct otel_row *otel_stream_row(struct otel_stream *stream, const uint8_t *key, size_t key_len);
-/** Frees the rows of an asynchronous stream that were not observed at `unix_ns`. Under both locks. */
-void otel_stream_forget(struct otel_stream *stream, int64_t unix_ns);
+struct otel_row *otel_stream_overflow_row(struct otel_stream *stream);
+/** Whether otel_stream_row would give another row than the overflow row. Under `lock`. */
+bool otel_stream_would_keep(const struct otel_stream *stream, const uint8_t *key, size_t key_len);
 /** Gives back what is not in the pool. */
 void otel_row_done(struct otel_row *row);
 /** The slot's cell, made if it is not there. NULL without memory. Takes `lock`. */

@@ -65,12 +65,9 @@ void otel_observe_int(otel_observer *observer, int64_t value, const struct otel_
         observe(observer, (double)value, value, attributes, count);
 }
 
-// Rows that were not observed last time, and the overflow row, make room for those that come now.
-static void forget_unobserved(struct otel_stream *stream, int64_t previous_unix_ns) {
+static void forget_observations(struct otel_stream *stream) {
     for (struct otel_row *row = atomic_load(&stream->first); row != NULL; row = atomic_load(&row->next))
         row->is_observed = false;
-    if (stream->table.count >= stream->limit)
-        otel_stream_forget(stream, previous_unix_ns);
 }
 
 void otel_instrument_call_back(struct otel_collection *collection, struct otel_instrument *instrument) {
@@ -78,7 +75,7 @@ void otel_instrument_call_back(struct otel_collection *collection, struct otel_i
     pthread_mutex_lock(&collection->provider->lock);
     for (struct otel_stream *stream = instrument->streams; stream != NULL; stream = stream->next) {
         if ((stream->readers & 1u << collection->reader->index) != 0)
-            forget_unobserved(stream, collection->reader->previous_unix_ns);
+            forget_observations(stream);
     }
     pthread_mutex_unlock(&collection->provider->lock);
     for (struct otel_callback *callback = instrument->callbacks, *next; callback != NULL; callback = next) {

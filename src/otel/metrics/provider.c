@@ -196,6 +196,21 @@ int otel_meter_provider_add_producer(otel_meter_provider *provider,
     return done ? OTEL_OK : OTEL_FAILED;
 }
 
+void otel_meter_provider_set_exemplar_filter(otel_meter_provider *provider,
+                                             enum otel_exemplar_filter filter) {
+    if (provider == NULL)
+        return;
+    pthread_mutex_lock(&provider->lock);
+    provider->exemplar_filter = filter;
+    for (struct otel_meter *meter = atomic_load(&provider->first_meter); meter != NULL;
+         meter = atomic_load(&meter->next)) {
+        for (struct otel_instrument *instrument = atomic_load(&meter->first); instrument != NULL;
+             instrument = atomic_load(&instrument->next))
+            atomic_store_explicit(&instrument->exemplar_filter, (uint8_t)filter, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&provider->lock);
+}
+
 int otel_meter_provider_collect(otel_meter_provider *provider, size_t reader, fq_buf *out,
                                 size_t *ret_point_count) {
     if (provider == NULL || reader >= provider->reader_count || provider->has_shut_down)

@@ -42,6 +42,8 @@ otel_meter_provider *otel_meter_provider_new(const struct otel_meter_provider_op
 otel_meter_provider *otel_meter_provider_free(otel_meter_provider *provider);
 int otel_meter_provider_add_producer(otel_meter_provider *provider,
                                      const struct otel_metric_producer *producer);
+/** From now on, also for instruments that are there already. Any thread. */
+void otel_meter_provider_set_exemplar_filter(otel_meter_provider *provider, enum otel_exemplar_filter filter);
 /** What pull reader `reader` has now, as an encoded MetricsData message appended to `out`. */
 int otel_meter_provider_collect(otel_meter_provider *provider, size_t reader, fq_buf *out,
                                 size_t *ret_point_count);

@@ -187,10 +187,15 @@ static inline void add_to_all(const struct otel_series *series, const struct ote
         add_to_row(series, &series->links[i], measurement, slot);
 }
 
+static inline enum otel_exemplar_filter filter_of(const struct otel_instrument *instrument) {
+    return (enum otel_exemplar_filter)atomic_load_explicit(&instrument->exemplar_filter,
+                                                           memory_order_relaxed);
+}
+
 // With the span that is current, if the exemplar filter lets it through.
 static inline void measure_here(otel_series *series, struct otel_measurement *measurement) {
     struct otel_span_context current;
-    enum otel_exemplar_filter filter = series->instrument->exemplar_filter;
+    enum otel_exemplar_filter filter = filter_of(series->instrument);
     if (filter != OTEL_EXEMPLARS_ALWAYS_OFF) {
         if (otel_current_span_context(&current))
             measurement->span = &current;
@@ -234,7 +239,7 @@ void otel_series_add_int(otel_series *series, int64_t amount) {
 void otel_series_measure(otel_series *series, double value, const struct otel_span_context *exemplar) {
     if (series == NULL || is_refused(series->instrument, value))
         return;
-    enum otel_exemplar_filter filter = series->instrument->exemplar_filter;
+    enum otel_exemplar_filter filter = filter_of(series->instrument);
     struct otel_measurement measurement = {.real = value,
                                            .integer = truncated(value),
                                            .span = exemplar,

@@ -100,7 +100,7 @@ static struct otel_row *new_row(struct otel_stream *stream, uint64_t hash, const
     return row;
 }
 
-static struct otel_row *overflow_row(struct otel_stream *stream) {
+struct otel_row *otel_stream_overflow_row(struct otel_stream *stream) {
     if (stream->overflow == NULL) {
         uint8_t key[64];
         struct otel_attribute attribute = otel_bool("otel.metric.overflow", true);
@@ -113,42 +113,47 @@ static struct otel_row *overflow_row(struct otel_stream *stream) {
     return stream->overflow;
 }
 
+// Of observations, those of this collection that came first have the places: one that was not observed yet makes room.
+static bool evict_unobserved(struct otel_stream *stream) {
+    struct otel_row *previous = NULL, *row = atomic_load(&stream->first);
+    while (row != NULL && (row->is_observed || row->is_overflow)) {
+        previous = row;
+        row = atomic_load(&row->next);
+    }
+    if (row == NULL || !otel_kind_is_observable(stream->instrument->kind))
+        return false;
+    atomic_store(previous != NULL ? &previous->next : &stream->first, atomic_load(&row->next));
+    if (stream->last == row)
+        stream->last = previous;
+    otel_row_done(row);
+    memset(stream->table.slots, 0, (stream->table.mask + 1) * sizeof(struct otel_row *));
+    stream->table.count = 0;
+    for (row = atomic_load(&stream->first); row != NULL; row = atomic_load(&row->next)) {
+        if (!row->is_overflow)
+            put(&stream->table, row);
+    }
+    return true;
+}
+
+bool otel_stream_would_keep(const struct otel_stream *stream, const uint8_t *key, size_t key_len) {
+    uint64_t hash = fq_hash_bytes(key, key_len, stream->instrument->meter->provider->seed);
+    return stream->table.count < stream->limit || find(&stream->table, hash, key, key_len) != NULL;
+}
+
 struct otel_row *otel_stream_row(struct otel_stream *stream, const uint8_t *key, size_t key_len) {
     struct otel_row_table *table = &stream->table;
     uint64_t hash = fq_hash_bytes(key, key_len, stream->instrument->meter->provider->seed);
     struct otel_row *row = find(table, hash, key, key_len);
     if (row != NULL)
         return row;
-    if (table->count >= stream->limit)
-        return overflow_row(stream);
+    if (table->count >= stream->limit && !evict_unobserved(stream))
+        return otel_stream_overflow_row(stream);
     if (!grow(table))
         return NULL;
     row = new_row(stream, hash, key, key_len);
     if (row != NULL)
         put(table, row);
     return row;
-}
-
-void otel_stream_forget(struct otel_stream *stream, int64_t unix_ns) {
-    struct otel_row *kept = NULL;
-    memset(stream->table.slots, 0, (stream->table.mask + 1) * sizeof(struct otel_row *));
-    stream->table.count = 0;
-    struct otel_row *row = atomic_load(&stream->first), *next;
-    atomic_store(&stream->first, NULL);
-    for (; row != NULL; row = next) {
-        next = atomic_load(&row->next);
-        if (row->observed_unix_ns != unix_ns || row->is_overflow) {
-            if (row == stream->overflow)
-                stream->overflow = NULL;
-            otel_row_done(row);
-            continue;
-        }
-        atomic_store(&row->next, NULL);
-        atomic_store(kept != NULL ? &kept->next : &stream->first, row);
-        kept = row;
-        put(&stream->table, row);
-    }
-    stream->last = kept;
 }
 
 void otel_row_done(struct otel_row *row) {

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { GIVEN_BYTES_MAX = 1024, SORTED_ON_STACK = 32, ALIASES_PER_SERIES = 2 };
+enum { GIVEN_BYTES_MAX = 1024, SORTED_ON_STACK = 32, ALIASES_PER_SERIES = 2, SERIES_PER_ROW = 16 };
 
 // --- attributes as they were given, as bytes that are quick to make ---------------------------------------------------
 struct given {
@@ -148,6 +148,7 @@ static bool grow_series(struct otel_instrument *instrument) {
 struct sorted {
     const struct otel_attribute **attributes;
     size_t count;
+    bool is_overflow; // stands for all that found no row
 };
 
 static bool keep_attributes(struct otel_series *series, const struct sorted *sorted) {
@@ -168,7 +169,10 @@ static bool link_row(struct otel_series *series, struct otel_stream *stream, con
     int error =
         otel_attribute_set_encode(sorted->attributes, sorted->count, &stream->filter, &kept, &dropped);
     fq_str key = fq_buf_str(&kept), filtered = fq_buf_str(&dropped);
-    link->row = error == 0 ? otel_stream_row(stream, (const uint8_t *)key.ptr, key.len) : NULL;
+    if (sorted->is_overflow)
+        link->row = otel_stream_overflow_row(stream);
+    else if (error == 0)
+        link->row = otel_stream_row(stream, (const uint8_t *)key.ptr, key.len);
     if (link->row != NULL && filtered.len > 0) {
         void *copy = otel_pool_take(&series->instrument->meter->provider->pool, filtered.len);
         if (copy != NULL) {
@@ -227,13 +231,26 @@ static void leave_out_what_no_stream_keeps(const struct otel_instrument *instrum
     sorted->count = kept;
 }
 
-// Every stream's next row is the overflow row.
-static bool all_streams_are_full(const struct otel_instrument *instrument) {
-    for (const struct otel_stream *stream = instrument->streams; stream != NULL; stream = stream->next) {
-        if (stream->table.count < stream->limit)
-            return false;
+// Whether some stream has a row of its own for these attributes.
+static bool some_stream_would_keep(const struct otel_instrument *instrument, const struct sorted *sorted) {
+    bool keeps = false;
+    for (const struct otel_stream *stream = instrument->streams; stream != NULL && !keeps;
+         stream = stream->next) {
+        fq_buf key = {0};
+        keeps =
+            otel_attribute_set_encode(sorted->attributes, sorted->count, &stream->filter, &key, NULL) == 0 &&
+            otel_stream_would_keep(stream, (const uint8_t *)fq_buf_str(&key).ptr, fq_buf_len(&key));
+        fq_buf_done(&key);
     }
-    return true;
+    return keeps;
+}
+
+// Series of what is kept may be many more than rows where streams keep different keys: even they have an end.
+static bool may_make(const struct otel_instrument *instrument, const struct sorted *sorted, int attempt) {
+    if (attempt == 0)
+        return instrument->series_count < instrument->series_max;
+    return attempt == 2 || (instrument->series_count < SERIES_PER_ROW * (uint64_t)instrument->series_max &&
+                            some_stream_would_keep(instrument, sorted));
 }
 
 static struct otel_series *find_or_make(struct otel_instrument *instrument, struct sorted *sorted) {
@@ -246,16 +263,14 @@ static struct otel_series *find_or_make(struct otel_instrument *instrument, stru
         bool is_last = attempt == 2;
         if (attempt == 1)
             leave_out_what_no_stream_keeps(instrument, sorted);
-        struct sorted overflowed = {&only_overflow, 1};
+        struct sorted overflowed = {&only_overflow, 1, true};
         const struct sorted *wanted = is_last ? &overflowed : sorted;
         fq_buf key = {0};
         if (otel_attribute_set_encode(wanted->attributes, wanted->count, NULL, &key, NULL) == 0) {
             fq_str text = fq_buf_str(&key);
             uint64_t hash = fq_hash_str(text, instrument->meter->provider->seed);
             series = find_series(instrument, hash, text);
-            bool has_room = instrument->series_count < instrument->series_max;
-            if (series == NULL &&
-                (has_room || is_last || (attempt == 1 && !all_streams_are_full(instrument))))
+            if (series == NULL && may_make(instrument, wanted, attempt))
                 series = new_series(instrument, wanted, hash, text);
         }
         fq_buf_done(&key);
@@ -270,7 +285,7 @@ static struct otel_series *find_sorted(struct otel_instrument *instrument,
     const struct otel_attribute **sorted = on_stack;
     if (count > SORTED_ON_STACK && (sorted = malloc(count * sizeof *sorted)) == NULL)
         return NULL;
-    struct sorted set = {sorted, otel_attribute_set_sort(attributes, count, sorted)};
+    struct sorted set = {sorted, otel_attribute_set_sort(attributes, count, sorted), false};
     pthread_mutex_lock(&instrument->meter->provider->lock);
     struct otel_series *series = find_or_make(instrument, &set);
     if (series != NULL && given != NULL)
