@@ -130,7 +130,7 @@ static void observe(otel_observer *observer, void *context) {
 
 static void delta_of_observed_totals(void **state) {
     (void)state;
-    struct otel_reader_options readers[2] = {all_delta(), {0}};
+    struct otel_reader_options readers[2] = {[0] = all_delta()};
     use(readers, 2);
     struct otel_instrument_options options = {
         .kind = OTEL_OBSERVABLE_COUNTER, .name = "o", .observe = observe};
@@ -180,7 +180,7 @@ static void default_aggregation_is_chosen_by_instrument_kind(void **state) {
 
 static void several_readers_have_independent_state(void **state) {
     (void)state;
-    struct otel_reader_options readers[3] = {all_delta(), {0}, all_delta()};
+    struct otel_reader_options readers[3] = {[0] = all_delta(), [2] = all_delta()};
     use(readers, 3);
     otel_instrument *counter = otel_counter(meter, "c", NULL, NULL);
     otel_instrument *histogram = otel_histogram(meter, "h", NULL, NULL, NULL, 0);
@@ -223,7 +223,7 @@ static void produce_some(void *context, otel_point_writer *writer, int64_t now) 
 }
 static void metric_filter_is_asked_for_producers_and_instruments(void **state) {
     (void)state;
-    struct otel_reader_options readers[2] = {{.filter = only_wanted}, {0}};
+    struct otel_reader_options readers[2] = {[0] = {.filter = only_wanted}};
     use(readers, 2);
     struct otel_metric_producer producer = {.produce = produce_some, .scope = {.name = "p"}};
     assert_int_equal(otel_meter_provider_add_producer(provider, &producer), OTEL_OK);
@@ -393,6 +393,7 @@ static void shutdown_exports_once_more_and_never_again(void **state) {
     assert_int_equal(otel_meter_provider_flush(provider, 100), OTEL_OK);
     assert_int_equal(otel_meter_provider_shutdown(provider, 100), OTEL_OK);
     assert_true(told.calls == 1 && told.shutdowns == 1);
+    provider = otel_meter_provider_free(provider);
     fq_buf_done(&told.last);
 }
 
