@@ -135,6 +135,8 @@ void otel_grpc_channel_after_fork(otel_grpc_channel *channel) {
         disconnect(channel, false);
         channel->lookup = NULL; // its thread is the parent's
     }
+    if (!is_torn)
+        pthread_mutex_unlock(&channel->lock);
     atomic_store(&channel->dialling_fd, -1);
     channel->is_served = false;
     if (channel->wake_fd >= 0)

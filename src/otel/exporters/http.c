@@ -192,6 +192,8 @@ static void wake(void *self) {
 static void after_fork(void *self) {
     struct http *http = self;
     bool is_torn = pthread_mutex_trylock(&http->lock) != 0;
+    if (!is_torn)
+        pthread_mutex_unlock(&http->lock);
     pthread_mutex_init(&http->lock, NULL);
     struct otel_http_line *line = is_torn ? NULL : http->lines;
     http->lines = NULL;
