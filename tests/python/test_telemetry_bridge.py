@@ -101,6 +101,7 @@ def test_the_batch_span_processor_of_the_guide_attaches() -> None:
         assert outer.status.status_code is trace.StatusCode.ERROR and outer.status.description == "no"
         assert outer.start_time <= inner.start_time <= inner.end_time <= outer.end_time
         assert outer.resource.attributes["service.name"] == "fastqueue"
+        assert (inner.instrumentation_scope.name, outer.instrumentation_scope.name) == ("app", "fastqueue")
         print(inner.to_json() != "")
         """,
         NO_METRICS,

@@ -157,3 +157,23 @@ def test_a_provider_that_a_task_module_sets_works_in_its_process(server: Control
     assert set(rows) == {"task.plain", "by_the_api", "by_fastqueue"} and {row[1] for row in rows.values()} == {trace}
     assert rows["task.plain"][3] == attempt.id and rows["by_the_api"][3] == rows["task.plain"][2]
     assert attempt.trace == trace and {span.name for span in output.spans} & set(rows) == set(), "each goes one way"
+
+
+def test_what_had_ended_survives_the_process(server: ControlPlane, traced: Worker) -> None:
+    with SyncClient(server.address) as client:
+        client.delay("traced.dies")
+        output = Exported(traced).until(
+            lambda out: any(s.name == "worker.execute_task" and s.status == 2 for s in out.spans)
+            and "app.items" in out.metrics
+        )
+    attempts = {s.id: s for s in output.spans if s.name == "worker.execute_task"}
+    finished = [span for span in output.spans if span.name == "finished"][0]
+    assert attempts[finished.parent].status == 2 and attempts[finished.parent].attributes["error.type"] == "worker_lost"
+    assert "unfinished" not in {span.name for span in output.spans}
+    ((attributes, count),) = output.points("app.items")
+    assert attributes == {"kind": "dying"} and count % 100 == 0 and count > 0
+
+
+def test_no_thread_runs_beside_the_tasks(server: ControlPlane, traced: Worker) -> None:
+    with SyncClient(server.address) as client:
+        assert client.submit_task("traced.threads").result == 1

@@ -4,7 +4,7 @@
 #include "telemetry.h"
 
 typedef struct operation_object {
-    PyObject_HEAD PyObject *name, *attributes, *links, *context; // NULL = none
+    PyObject_HEAD PyObject *name, *attributes, *links, *context, *scope; // NULL = none
     span_object *span;
     struct core_entered entered;
     PyObject *delegate;  // context manager of the program's own provider, when that is in charge
@@ -69,6 +69,7 @@ static int operation_traverse(operation_object *self, visitproc visit, void *arg
     Py_VISIT(self->attributes);
     Py_VISIT(self->links);
     Py_VISIT(self->context);
+    Py_VISIT(self->scope);
     Py_VISIT(self->entered.token);
     Py_VISIT(self->entered.bridge_token);
     Py_VISIT(self->delegate);
@@ -81,6 +82,7 @@ static int operation_clear(operation_object *self) {
     Py_CLEAR(self->attributes);
     Py_CLEAR(self->links);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->scope);
     Py_CLEAR(self->span);
     Py_CLEAR(self->entered.token);
     Py_CLEAR(self->entered.bridge_token);
@@ -123,6 +125,7 @@ static PyObject *operation_enter(operation_object *self, PyObject *unused) {
     struct core_span_start start = {
         .tracer = self->tracer != NULL ? self->tracer : state->telemetry.tracer,
         .name = self->name,
+        .scope = self->scope,
         .context = self->context,
         .attributes = self->attributes,
         .links = self->links,
@@ -213,6 +216,7 @@ static PyObject *operation_again(operation_object *self, PyObject *unused) {
         return NULL;
     copy->links = Py_XNewRef(self->links);
     copy->context = Py_XNewRef(self->context);
+    copy->scope = Py_XNewRef(self->scope);
     copy->tracer = self->tracer;
     copy->kind = self->kind;
     copy->start_unix_ns = self->start_unix_ns;
@@ -326,6 +330,7 @@ static operation_object *parse_start(tracer_object *self, PyObject *args, PyObje
         return NULL;
     operation->context = Py_XNewRef(or_null(context));
     operation->links = Py_XNewRef(or_null(links));
+    operation->scope = Py_XNewRef(self->scope);
     operation->tracer = tracer_of(self);
     operation->kind = kind_of(kind);
     operation->records_exception = records_exception != 0;
@@ -370,6 +375,7 @@ static PyObject *tracer_start_span(tracer_object *self, PyObject *args, PyObject
         struct core_span_start start = {
             .tracer = operation->tracer != NULL ? operation->tracer : state->telemetry.tracer,
             .name = operation->name,
+            .scope = operation->scope,
             .context = operation->context,
             .attributes = operation->attributes,
             .links = operation->links,

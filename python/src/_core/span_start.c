@@ -108,6 +108,8 @@ static PyObject *mirror_of(const struct core_span_start *start, const struct cor
     }
     PyErr_Clear();
     (void)PyDict_SetItemString(mirror, "attributes", attributes);
+    if (start->scope != NULL)
+        (void)PyDict_SetItemString(mirror, "scope", start->scope);
     (void)PyDict_SetItemString(mirror, "links", start->links != NULL ? start->links : Py_None);
     PyObject *kind = PyLong_FromLong((long)start->kind - 1);
     PyObject *parent_ids =

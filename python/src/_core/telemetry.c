@@ -8,6 +8,7 @@
 #include "telemetry/telemetry.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 // The names that the first releases of this interface used are still good for its own variables.
 static const char *variable(void *context, const char *name) {
@@ -34,6 +35,16 @@ static PyObject *call_lifecycle(const char *function) {
     return result;
 }
 
+static void read_pipeline(struct core_telemetry *telemetry) {
+    const char *text = variable(NULL, "FASTQUEUE_TELEMETRY_PIPELINE");
+    telemetry->is_native = text != NULL && strcasecmp(text, "native") == 0;
+    if (text != NULL && *text != '\0' && !telemetry->is_native && strcasecmp(text, "python") != 0) {
+        fq_log log = core_diagnostics_log(telemetry->diagnostics);
+        fq_log_write(&log, FQ_LOG_WARNING,
+                     "FASTQUEUE_TELEMETRY_PIPELINE=%s is neither python nor native: taken as python", text);
+    }
+}
+
 static void take_sdk(struct core_telemetry *telemetry, otel_sdk *sdk, bool is_borrowed) {
     telemetry->sdk = sdk;
     telemetry->is_borrowed = is_borrowed;
@@ -41,8 +52,7 @@ static void take_sdk(struct core_telemetry *telemetry, otel_sdk *sdk, bool is_bo
     telemetry->tracer = otel_sdk_tracer(sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     telemetry->meter = otel_sdk_meter(sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     telemetry->sent = telemetry->duration = NULL;
-    const char *pipeline = variable(NULL, "FASTQUEUE_TELEMETRY_PIPELINE");
-    telemetry->is_native = pipeline != NULL && strcmp(pipeline, "native") == 0;
+    read_pipeline(telemetry);
     telemetry->mode = sdk != NULL ? CORE_TELEMETRY_ON : CORE_TELEMETRY_OFF;
 }
 

@@ -91,6 +91,7 @@ const char *core_attribute_text(struct core_attributes *attributes, PyObject *te
 struct core_span_start {
     otel_tracer *tracer;
     PyObject *name;       // str
+    PyObject *scope;      // (name, version, …) of its tracer, NULL = FastQueue's own
     PyObject *context;    // OpenTelemetry Context or NULL = what is current
     PyObject *attributes; // mapping or NULL
     PyObject *links;      // iterable of OpenTelemetry Links or NULL

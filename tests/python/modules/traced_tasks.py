@@ -7,6 +7,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import signal
 
 from fastqueue import SyncClient, current_task, task
 from fastqueue.telemetry import current_span, get_meter, record_task_metric, trace_operation, trace_task
@@ -75,3 +76,17 @@ def forks() -> int:
             pass
         raise SystemExit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) or process.exitcode or 0
+
+
+@task("traced.dies")
+def dies() -> None:
+    with trace_operation("finished"):
+        counter.add(100, {"kind": "dying"})
+    with trace_operation("unfinished"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task("traced.threads")
+def threads() -> int:
+    with trace_operation("x"):
+        return len(os.listdir("/proc/self/task"))

@@ -140,7 +140,7 @@ def readable_span(span: _core.Span, mirror: dict[str, Any]) -> Any:
             **fields,
             kind=SpanKind(mirror.get("kind", 0)),
             status=status,
-            instrumentation_scope=InstrumentationScope("fastqueue", _core.VERSION),
+            instrumentation_scope=InstrumentationScope(*mirror.get("scope", ("fastqueue", _core.VERSION))[:3]),
         )
     except ImportError:
         return ReadableSpan(**fields, kind=mirror.get("kind", 0), status=(number, description))
