@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 1000 };
@@ -21,14 +22,21 @@ struct output {
     struct otel_exporter_stats stats;
 };
 
-// A pipe that poll() calls writable takes PIPE_BUF bytes without blocking, whoever else has the descriptor.
+// A pipe that poll() calls writable takes PIPE_BUF bytes without blocking, whoever else has the descriptor. A file takes all
+// at once, so that the lines of several processes that append to it stay whole.
+static size_t largest_piece(int fd) {
+    struct stat info;
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? SIZE_MAX : PIPE_BUF;
+}
+
 static int write_pieces(int fd, fq_str text) {
+    size_t most = largest_piece(fd);
     for (size_t at = 0; at < text.len;) {
         struct pollfd ready = {.fd = fd, .events = POLLOUT};
         int count = poll(&ready, 1, PATIENCE_MS);
         if (count == 0)
             return OTEL_TIMEOUT;
-        size_t piece = text.len - at < PIPE_BUF ? text.len - at : PIPE_BUF;
+        size_t piece = text.len - at < most ? text.len - at : most;
         ssize_t written = count < 0 ? -1 : write(fd, text.ptr + at, piece);
         if (written < 0 && errno != EINTR && errno != EAGAIN)
             return OTEL_FAILED;
