@@ -14,15 +14,21 @@ static void stop(int number) {
     stopping = number;
 }
 
-static int shout(fq_client *client, const struct fq_worker_task *task) {
+static int shout(fq_client *client, fq_worker *worker, const struct fq_worker_task *task) {
     char text[256];
+    struct fq_run run; // its times, and with FASTQUEUE_TELEMETRY_ENABLED=true its span
+    fq_run_begin(worker, task, &run);
+    struct fq_lease_report report;
+    fq_lease_report_init(&report);
+    report.run = &run;
     if (sscanf(task->payload.ptr, "{\"args\":[\"%253[^\"\\]\"]", text + 1) != 1)
-        return fq_lease_fail(client, &task->lease, "ArgumentError", "shout(text) needs a short text", NULL);
+        return fq_lease_fail(client, &task->lease, "ArgumentError", "shout(text) needs a short text",
+                             &report);
     text[0] = '"';
     for (char *c = text + 1; *c != '\0'; c++)
         *c = (char)toupper((unsigned char)*c);
     strcat(text, "\"");
-    return fq_lease_complete(client, &task->lease, text, strlen(text), NULL);
+    return fq_lease_complete(client, &task->lease, text, strlen(text), &report);
 }
 
 int main(void) {
@@ -47,7 +53,7 @@ int main(void) {
         size_t count;
         rc = fq_worker_fetch(worker, 1, 500, &tasks, &count); // a signal is seen within the half second
         if (rc == 0 && count == 1)
-            rc = shout(client, tasks);
+            rc = shout(client, worker, tasks);
         if (rc == FQ_ESTALELEASE) // somebody else has it by now
             rc = 0;
     }
