@@ -135,6 +135,6 @@ void fq_worker_telemetry_end_lost(struct fq_worker_telemetry *telemetry, const s
     put_span(&pb, telemetry, lost);
     memcpy(telemetry->record, head, sizeof head);
     if (!pb.failed)
-        (void)otel_sdk_put_record(telemetry->sdk, OTEL_RECORD_SPAN, telemetry->record,
-                                  (size_t)(pb.at - telemetry->record));
+        (void)fq_backlog_put(telemetry, OTEL_RECORD_SPAN, telemetry->record,
+                             (size_t)(pb.at - telemetry->record));
 }

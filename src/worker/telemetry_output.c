@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOKS_MOST = 8 };
+enum { LOOKS_MOST = 200, LOOKS_QUICK = 20, LOOK_PAUSE_US = 50 };
 
 static uint64_t pipe_at(int fd) {
     struct stat file;
@@ -22,7 +22,15 @@ void fq_output_open(struct fq_runner_telemetry *telemetry) {
         telemetry->pipes[stream] = pipe_at(STDOUT_FILENO + stream);
 }
 
-// False if the supervisor reads just now, again and again, or the pipe is none.
+// The supervisor's read takes a microsecond, unless it loses the processor in the middle of it: then it is given a moment.
+static void let_it_read(int look) {
+    if (look < LOOKS_QUICK)
+        (void)sched_yield();
+    else
+        (void)usleep(LOOK_PAUSE_US);
+}
+
+// False if the supervisor reads all the time, or the pipe is none.
 static bool count_written(const struct fq_runner_telemetry *telemetry, int stream, uint64_t *ret_count) {
     const struct fq_board *board = &telemetry->runner->board;
     enum fq_board_word word = stream == 0 ? FQ_BOARD_OUT_READ : FQ_BOARD_ERR_READ;
@@ -30,7 +38,7 @@ static bool count_written(const struct fq_runner_telemetry *telemetry, int strea
         uint64_t before = fq_board_get(board, word);
         int waiting = 0;
         if ((before & 1) != 0) {
-            (void)sched_yield();
+            let_it_read(look);
             continue;
         }
         if (ioctl(STDOUT_FILENO + stream, FIONREAD, &waiting) != 0)

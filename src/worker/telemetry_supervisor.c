@@ -77,6 +77,8 @@ struct fq_worker_telemetry *fq_worker_telemetry_open(const struct fq_worker_tele
 struct fq_worker_telemetry *fq_worker_telemetry_close(struct fq_worker_telemetry *telemetry) {
     if (telemetry == NULL)
         return NULL;
+    int64_t left_ms = fq_backlog_finish(telemetry, telemetry->settings.exit_timeout_ms);
+    (void)otel_sdk_shutdown(telemetry->sdk, left_ms);
     telemetry->sdk = otel_sdk_free(telemetry->sdk);
     if (telemetry->dropped + telemetry->skipped + telemetry->malformed > 0)
         fq_log_write(telemetry->log, FQ_LOG_WARNING,
@@ -184,7 +186,8 @@ static int read_one(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
         return 1;
     }
     *ret_is_span = type == FQ_RING_SPAN;
-    (void)otel_sdk_put_record(telemetry->sdk, (enum otel_record_type)type, telemetry->record, len);
+    if (!fq_backlog_put(telemetry, type, telemetry->record, len))
+        count_lost(telemetry, "no_room", &telemetry->dropped, 1);
     return 1;
 }
 
@@ -197,6 +200,10 @@ static bool has_room(const struct fq_worker_telemetry *telemetry) {
 bool fq_feed_read(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed) {
     if (feed->board == NULL)
         return false;
+    if (!fq_backlog_drain(telemetry) && telemetry->logger == NULL) {
+        feed->is_held = true;
+        return true;
+    }
     // No more than was there when the turn began, so that a runner that writes all the time keeps nobody waiting.
     uint64_t until = feed->ring.tail + FQ_BOARD_RING_BYTES;
     bool any = false, is_span;
