@@ -34,9 +34,9 @@ static size_t write_spans(uint8_t *bytes, size_t size, size_t spans) {
         otel_pb_fixed64(&pb, 7, 1700000000000000000 + i);
         otel_pb_fixed64(&pb, 8, 1700000000000001000 + i);
         for (int k = 0; k < 4; k++) {
-            int len = snprintf((char *)pair, sizeof pair, "\n%ctask.key%d\x12%c\n%cvalue %d %08zu", 9, k, 20,
-                               18, k, i);
-            otel_pb_bytes(&pb, 9, pair, (size_t)len - 1);
+            int len = snprintf((char *)pair, sizeof pair, "\n%ctask.key%d\x12%c\n%cvalue %d %08zu", 9, k, 18,
+                               16, k, i);
+            otel_pb_bytes(&pb, 9, pair, (size_t)len);
         }
         otel_pb_bytes(&scope, 2, span, (size_t)(pb.at - span));
     }

@@ -159,8 +159,9 @@ static void answer_bomb(struct http2 *http2, struct stream *stream) {
 // Answers that are no HTTP/2.
 static bool answer_raw(struct otlp_connection *connection, const struct otlp_answer *answer) {
     static const char http1[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    static const char cut[] = "\x00\x00\x03\x01\x04\x00\x00\x00\x01\x7f\xff\xff";
-    static const char half[] = "\x00\x01\x00\x01\x04\x00\x00\x00\x01\x88";
+    static const char cut[] =
+        "\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x03\x01\x04\x00\x00\x00\x01\x7f\xff\xff";
+    static const char half[] = "\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x01\x00\x01\x04\x00\x00\x00\x01\x88";
     if (strcmp(answer->name, "close") == 0) {
         connection->closes = true;
     } else if (strcmp(answer->name, "http1") == 0) {
@@ -185,6 +186,8 @@ static bool answer_raw(struct otlp_connection *connection, const struct otlp_ans
 static void answer_trickle(struct otlp_connection *connection) {
     // PING after PING, a byte at a time: valid, alive, and no answer.
     static const char ping[] = "\x00\x00\x08\x06\x00\x00\x00\x00\x00tricklex";
+    static const char settings[] = "\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    otlp_connection_put(connection, settings, sizeof settings - 1);
     for (int i = 0; i < 4096; i++)
         otlp_connection_put(connection, ping, sizeof ping - 1);
     connection->trickle_ns = otlp_now_ns();

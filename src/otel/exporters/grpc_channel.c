@@ -231,8 +231,12 @@ static void serve(otel_grpc_channel *channel, struct attempt *attempt) {
         if (end == OTEL_WAIT_READY)
             works = receive_some(channel) && send_some(channel);
     }
-    if (!works)
+    if (!works) {
+        // What the peer said before it closed may explain it.
+        if (!otel_grpc_session_is_over(channel->session))
+            (void)receive_some(channel);
         break_connection(channel);
+    }
     pthread_cond_broadcast(&channel->changed);
 }
 

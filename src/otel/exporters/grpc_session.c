@@ -5,15 +5,15 @@
 #include <stdlib.h>
 
 // One answer's header fields; more is nothing an OTLP receiver has to say.
-enum { HEADER_BYTES_MAX = 64 * 1024, FIELD_OVERHEAD = 32, FIRST_BYTES = 5 };
+enum { HEADER_BYTES_MAX = 64 * 1024, FIELD_OVERHEAD = 32, FIRST_BYTES = 4 };
 
 struct otel_grpc_session {
     nghttp2_session *http2;
     struct otel_grpc_call *calls; // submitted and not ended
     bool draining;                // GOAWAY came, or it was retired
     bool broken;
-    bool http1;
-    char first[FIRST_BYTES]; // the connection's first bytes
+    bool is_stranger;           // the peer does not speak HTTP/2
+    uint8_t first[FIRST_BYTES]; // the connection's first bytes
     size_t first_count;
 };
 
@@ -28,7 +28,8 @@ void otel_grpc_call_done(struct otel_grpc_call *call) {
 void otel_grpc_call_restart(struct otel_grpc_call *call) {
     struct otel_grpc_call again = *call;
     fq_buf_clear(&again.answer);
-    again.ended = again.refused = again.lost = again.no_grpc = again.too_large = again.answered = false;
+    again.ended = again.refused = again.lost = again.no_grpc = again.heard_nothing = again.too_large =
+        again.answered = false;
     again.wrong_content_type = false;
     again.http_status = again.grpc_status = -1;
     again.reset = 0;
@@ -220,17 +221,23 @@ void otel_grpc_session_lose(otel_grpc_session *session) {
     while (session->calls != NULL) {
         struct otel_grpc_call *call = session->calls;
         call->lost = true;
-        call->no_grpc = session->http1;
+        call->no_grpc = session->is_stranger;
+        call->heard_nothing = session->first_count == 0;
         end_call(session, call);
     }
 }
 
-int otel_grpc_session_receive(otel_grpc_session *session, const void *bytes, size_t len) {
+// A server's first frame is SETTINGS: its fourth byte says so.
+static bool begins_like_http2(otel_grpc_session *session, const uint8_t *bytes, size_t len) {
     size_t first = FIRST_BYTES - session->first_count < len ? FIRST_BYTES - session->first_count : len;
     memcpy(session->first + session->first_count, bytes, first);
     session->first_count += first;
-    if (session->first_count == FIRST_BYTES && memcmp(session->first, "HTTP/", FIRST_BYTES) == 0) {
-        session->http1 = session->broken = true;
+    return session->first_count < FIRST_BYTES || session->first[FIRST_BYTES - 1] == NGHTTP2_SETTINGS;
+}
+
+int otel_grpc_session_receive(otel_grpc_session *session, const void *bytes, size_t len) {
+    if (!begins_like_http2(session, bytes, len)) {
+        session->is_stranger = session->broken = true;
         return OTEL_FAILED;
     }
     if (nghttp2_session_mem_recv(session->http2, bytes, len) < 0) {

@@ -26,7 +26,8 @@ struct otel_grpc_call {
     bool ended;
     bool refused;                 // not processed by the peer: may be sent again whatever it was
     bool lost;                    // the connection ended before the call did
-    bool no_grpc;                 // lost because the peer answered in HTTP/1
+    bool no_grpc;                 // lost because the peer does not speak HTTP/2
+    bool heard_nothing;           // lost before the peer said a word on the connection
     bool too_large;               // answer over its limit
     bool answered;                // any header came
     int http_status, grpc_status; // -1 = not given
