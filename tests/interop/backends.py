@@ -149,26 +149,27 @@ class Collector(Program):
     def _file(self, kind: str) -> pathlib.Path:
         return self.folder / f"{kind}.json"
 
-    def _lines(self, kind: str) -> list[dict]:
-        """Every OTLP request witnessed so far; what has been read once is not read again."""
-        offset, lines = self._read.setdefault(kind, (0, []))
+    def _witnessed(self, kind: str, parse: Callable[[dict], Any]) -> list:
+        """What `parse` makes of every OTLP request so far; what has been read once is not read again."""
+        offset, found = self._read.setdefault(kind, (0, []))
         if self._file(kind).exists():
             with open(self._file(kind), "rb") as file:
                 file.seek(offset)
                 data = file.read()
             whole = data[:data.rfind(b"\n") + 1]
-            lines.extend(json.loads(line) for line in whole.splitlines())
-            self._read[kind] = (offset + len(whole), lines)
-        return lines
+            for line in whole.splitlines():
+                found.extend(parse(json.loads(line)))
+            self._read[kind] = (offset + len(whole), found)
+        return found
 
     def spans(self) -> list[Span]:
-        return [span for line in self._lines("traces") for span in spans_of(line)]
+        return self._witnessed("traces", spans_of)
 
     def records(self) -> list[Record]:
-        return [record for line in self._lines("logs") for record in records_of(line)]
+        return self._witnessed("logs", records_of)
 
     def metric_requests(self) -> list[dict]:
-        return self._lines("metrics")
+        return self._witnessed("metrics", lambda request: [request])
 
     def wait_for_spans(self, enough: Callable[[list[Span]], Any], what: str = "spans", limit: float = LIMIT_S) -> list[Span]:
         wait_for(lambda: enough(self.spans()), what, limit, lambda: "\n".join(map(str, self.spans()[-40:])) or self.log())
