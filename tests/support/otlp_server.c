@@ -70,6 +70,13 @@ struct otlp_answer otlp_next_answer(otlp_server *server) {
     return answer;
 }
 
+bool otlp_script_is_at(otlp_server *server, const char *word) {
+    pthread_mutex_lock(&server->lock);
+    bool is_at = strncmp(server->script_at, word, strlen(word)) == 0;
+    pthread_mutex_unlock(&server->lock);
+    return is_at;
+}
+
 void otlp_server_set_script(otlp_server *server, const char *script) {
     pthread_mutex_lock(&server->lock);
     free(server->script);

@@ -27,6 +27,7 @@ struct stream {
 struct http2 {
     nghttp2_session *session;
     struct stream *streams;
+    bool is_stranger;
 };
 
 static struct http2 *http2_of(void *context) {
@@ -328,6 +329,9 @@ bool otlp_http2_open(struct otlp_connection *connection) {
     nghttp2_session_callbacks_del(callbacks);
     FQ_ASSERT(nghttp2_submit_settings(http2->session, NGHTTP2_FLAG_NONE, NULL, 0) == 0);
     connection->protocol = http2;
+    // Who is no HTTP/2 server does not begin like one.
+    http2->is_stranger =
+        otlp_script_is_at(connection->server, "http1") || otlp_script_is_at(connection->server, "garbage");
     return true;
 }
 
@@ -335,7 +339,8 @@ static void collect(struct otlp_connection *connection) {
     struct http2 *http2 = connection->protocol;
     const uint8_t *bytes;
     ssize_t len;
-    while (!connection->is_mute && (len = nghttp2_session_mem_send(http2->session, &bytes)) > 0)
+    while (!connection->is_mute && !http2->is_stranger &&
+           (len = nghttp2_session_mem_send(http2->session, &bytes)) > 0)
         otlp_connection_put(connection, bytes, (size_t)len);
     for (struct stream *stream = http2->streams; stream != NULL; stream = stream->next) {
         if (!stream->resets)

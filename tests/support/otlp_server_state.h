@@ -33,6 +33,8 @@ struct otlp_connection {
 
 /** The next answer by the script. */
 struct otlp_answer otlp_next_answer(otlp_server *server);
+/** The next answer's name begins so. */
+bool otlp_script_is_at(otlp_server *server, const char *word);
 /** Keeps a request; `bytes` may be compressed. */
 void otlp_keep(struct otlp_connection *connection, const char *path, const char *headers, bool is_compressed,
                const void *bytes, size_t len);

@@ -72,7 +72,7 @@ static void hostile_grpc_receivers_cost_bounded_time(void **state) {
         {"trickle",      OTEL_TIMEOUT, "timeout",            "no answer in time",                true },
         {"close",        OTEL_FAILED,  "connection_lost",    "the connection broke",             false},
         {"half",         OTEL_FAILED,  "connection_lost",    "the connection broke",             false},
-        {"garbage",      OTEL_FAILED,  "connection_lost",    "the connection broke",             false},
+        {"garbage",      OTEL_FAILED,  "no_grpc",            "does not speak gRPC",              false},
         {"hpack",        OTEL_FAILED,  "connection_lost",    "the connection broke",             false},
         {"http1",        OTEL_FAILED,  "no_grpc",            "OTEL_EXPORTER_OTLP_PROTOCOL=http", false},
         {"headers",      OTEL_FAILED,  "response_too_large", "larger than an answer may be",     false},
