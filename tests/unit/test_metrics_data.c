@@ -130,6 +130,7 @@ static void nothing_measured_is_no_message_at_all(void **state) {
     assert_int_equal(otel_meter_provider_collect(provider, 0, &out, &points), OTEL_OK);
     assert_int_equal(points, 0);
     assert_int_equal(fq_buf_len(&out), 0);
+    fq_buf_done(&out);
     otel_meter_provider_free(provider);
 }
 

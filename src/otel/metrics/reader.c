@@ -267,8 +267,7 @@ void otel_readers_done(struct otel_meter_provider *provider) {
         pthread_mutex_destroy(&reader->lock);
     }
     free(provider->readers);
-    provider->readers = NULL;
-    provider->reader_count = 0;
+    provider->readers = NULL; // how many there were is still needed to free rows
 }
 
 void otel_readers_fork_prepare(struct otel_meter_provider *provider) {
