@@ -160,7 +160,7 @@ static void collect_meter(struct otel_collection *collection, struct otel_meter 
 static void write_resource(struct otel_collection *collection) {
     const struct otel_meter_provider *provider = collection->provider;
     struct otel_message resource = otel_encoder_open(&collection->encoder, 1);
-    struct otel_pb pb = otel_encoder_room(&collection->encoder, provider->resource_len);
+    struct otel_pb pb = otel_encoder_room(&collection->encoder, provider->resource_len + 1);
     if (!pb.failed) {
         otel_pb_raw(&pb, provider->resource, provider->resource_len);
         otel_encoder_take(&collection->encoder, &pb);

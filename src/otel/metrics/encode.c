@@ -73,7 +73,7 @@ void otel_encoder_text(struct otel_encoder *encoder, uint32_t field, const char 
 }
 
 void otel_encoder_set(struct otel_encoder *encoder, uint32_t field, const uint8_t *set, size_t len) {
-    struct otel_pb pb = otel_encoder_room(encoder, len);
+    struct otel_pb pb = otel_encoder_room(encoder, len + 1); // an empty buffer has no end to write at
     if (pb.failed || len == 0)
         return;
     struct otel_pb_reader reader = {.at = set, .end = set + len};

@@ -37,7 +37,7 @@ static bool unit_is_valid(const char *unit) {
 // --- meters ----------------------------------------------------------------------------------------------------------
 // The scope as its message; its bytes are also what tells scopes apart, with the schema URL.
 static bool encode_scope(const struct otel_scope_info *scope, fq_buf *out) {
-    size_t size = otel_scope_size_max(scope);
+    size_t size = otel_scope_size_max(scope) + 1; // an empty buffer has no end to write at
     if (fq_buf_reserve(out, size) != 0)
         return false;
     struct otel_pb pb = otel_pb_begin(fq_buf_tail(out), size);
