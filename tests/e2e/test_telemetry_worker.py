@@ -41,7 +41,8 @@ def subworker(*options, server=None, modules=(TASKS, EXAMPLES, TRACED), **enviro
         collector = stack.enter_context(Collector())
         server = server or stack.enter_context(Server("--data-dir", "none"))
         telemetry = {"FASTQUEUE_TELEMETRY_ENABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
-                     "OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_BLRP_SCHEDULE_DELAY": "20"}
+                     "OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_BLRP_SCHEDULE_DELAY": "20",
+                     "FASTQUEUE_TELEMETRY_EXIT_TIMEOUT": "20"}
         worker = Subworker(server, *options, modules=modules, environment={**telemetry, **environment})
         stack.enter_context(worker)
 
@@ -282,7 +283,7 @@ class Deaths(Judge):
             tasks, kills = [], 0
             end = time.monotonic() + 3
             while time.monotonic() < end:
-                tasks += worker.submit_many([("quick", ())] * 400 + [("nap", (2,))] * 20)
+                tasks += worker.submit_many([("quick", ())] * 100 + [("nap", (2,))] * 12)
                 for runner in worker.runners()[:1]:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(runner, signal.SIGKILL)
@@ -290,6 +291,9 @@ class Deaths(Judge):
                 time.sleep(0.05)
             views = {task: worker.wait(task) for task in tasks}
             exported = worker.exported()
+            # Half a record of a killed writer may be lost, nothing for want of room.
+            for word in ("ring_full", "no_room", "dropped"):
+                self.assertNotIn(word, worker.log())
         self.assertGreater(kills, 10)
         spans = exported.executes()
         self.assertEqual(len({span.span_id for span in spans}), len(spans))
@@ -310,7 +314,6 @@ class Deaths(Judge):
         self.assertEqual(by_task, {})
         self.assertLessEqual(errors, kills)
         self.assertLess(again, len(tasks) // 10)
-        self.assertNotIn("telemetry lost", worker.log())
 
     def test_a_scribbled_board_costs_its_own_telemetry(self):
         with subworker("--concurrency", "1") as worker:
