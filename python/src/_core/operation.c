@@ -1,33 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operation: a block of code inside a span of its own, for `with`, for `async with` and as a decorator. The span starts when
-// the block is entered and is current until it is left. Tracer makes operations and spans by the OpenTelemetry API.
-#include "telemetry.h"
-
-typedef struct operation_object {
-    PyObject_HEAD PyObject *name, *attributes, *links, *context, *scope; // NULL = none
-    span_object *span;
-    struct core_entered entered;
-    PyObject *delegate;  // context manager of the program's own provider, when that is in charge
-    PyObject *answer;    // what awaiting gives
-    otel_tracer *tracer; // NULL = FastQueue's own
-    int64_t start_unix_ns;
-    enum otel_span_kind kind;
-    bool records_exception, sets_status, ends_on_exit;
-    bool is_inside;
-    bool is_ours; // made by trace_operation: yields None when telemetry is off
-} operation_object;
-
-typedef struct tracer_object {
-    PyObject_HEAD PyObject *scope; // (name, version, schema URL, attributes); NULL = FastQueue's own
-    otel_tracer *tracer;           // of the SDK of this generation
-    unsigned generation;
-} tracer_object;
+// the block is entered and is current until it is left.
+#include "operation.h"
 
 static struct core_state *state_of(PyObject *self) {
     return core_state_of_type(Py_TYPE(self));
 }
 
-static operation_object *operation_new(struct core_state *state, PyObject *name, PyObject *attributes) {
+operation_object *core_operation_new(struct core_state *state, PyObject *name, PyObject *attributes) {
     PyTypeObject *type = state->telemetry.operation_type;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     operation_object *self = (operation_object *)allocate(type, 0);
@@ -58,7 +38,7 @@ static PyObject *trace_operation(PyObject *module, PyObject *const *args, Py_ssi
     if (count > 2 || name == NULL || !PyUnicode_Check(name))
         return PyErr_Format(PyExc_TypeError,
                             "trace_operation(operation_name, attributes=None): the name is a str");
-    operation_object *self = operation_new(PyModule_GetState(module), name, attributes);
+    operation_object *self = core_operation_new(PyModule_GetState(module), name, attributes);
     if (self != NULL)
         self->is_ours = true;
     return (PyObject *)self;
@@ -211,7 +191,7 @@ static PyObject *operation_next(operation_object *self) {
 // The same operation once more, for one call of a decorated function.
 static PyObject *operation_again(operation_object *self, PyObject *unused) {
     (void)unused;
-    operation_object *copy = operation_new(state_of((PyObject *)self), self->name, self->attributes);
+    operation_object *copy = core_operation_new(state_of((PyObject *)self), self->name, self->attributes);
     if (copy == NULL)
         return NULL;
     copy->links = Py_XNewRef(self->links);
@@ -268,168 +248,6 @@ static PyType_Spec operation_spec = {
     .slots = operation_slots,
 };
 
-// --- tracer ------------------------------------------------------------------------------------------------------------
-
-static enum otel_span_kind kind_of(PyObject *kind) {
-    if (kind == NULL || kind == Py_None)
-        return OTEL_SPAN_INTERNAL;
-    PyObject *value = PyLong_Check(kind) ? Py_NewRef(kind) : PyObject_GetAttrString(kind, "value");
-    long number = value != NULL && PyLong_Check(value) ? PyLong_AsLong(value) : 0;
-    Py_XDECREF(value);
-    PyErr_Clear();
-    return number >= 0 && number <= 4 ? (enum otel_span_kind)(number + 1) : OTEL_SPAN_INTERNAL;
-}
-
-static PyObject *or_null(PyObject *object) {
-    return object == Py_None ? NULL : object;
-}
-
-// The tracer of the SDK that works now; NULL = FastQueue's own.
-static otel_tracer *tracer_of(tracer_object *self) {
-    struct core_state *state = state_of((PyObject *)self);
-    if (self->scope == NULL || !core_telemetry_on(state))
-        return NULL;
-    if (self->generation == state->telemetry.generation)
-        return self->tracer;
-    const char *name = NULL, *version = NULL, *schema_url = NULL;
-    PyObject *mapping = Py_None;
-    if (!PyArg_ParseTuple(self->scope, "zzzO", &name, &version, &schema_url, &mapping)) {
-        PyErr_Clear();
-        return NULL;
-    }
-    struct core_attributes attributes;
-    core_attributes_of(state, mapping, &attributes);
-    struct otel_scope_info scope = {name, version, schema_url, attributes.items, attributes.count};
-    self->tracer = otel_tracer_get(otel_sdk_tracer_provider(state->telemetry.sdk), &scope);
-    self->generation = state->telemetry.generation;
-    core_attributes_done(&attributes);
-    return self->tracer;
-}
-
-// Arguments of the API's start_span and start_as_current_span.
-static operation_object *parse_start(tracer_object *self, PyObject *args, PyObject *kwargs) {
-    static const char *const names[] = {"name",
-                                        "context",
-                                        "kind",
-                                        "attributes",
-                                        "links",
-                                        "start_time",
-                                        "record_exception",
-                                        "set_status_on_exception",
-                                        "end_on_exit",
-                                        NULL};
-    PyObject *name, *context = Py_None, *kind = Py_None, *attributes = Py_None, *links = Py_None;
-    PyObject *start_time = Py_None;
-    int records_exception = 1, sets_status = 1, ends_on_exit = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|OOOOOppp:start_span", KEYWORDS(names), &name, &context,
-                                     &kind, &attributes, &links, &start_time, &records_exception,
-                                     &sets_status, &ends_on_exit))
-        return NULL;
-    operation_object *operation = operation_new(state_of((PyObject *)self), name, attributes);
-    if (operation == NULL)
-        return NULL;
-    operation->context = Py_XNewRef(or_null(context));
-    operation->links = Py_XNewRef(or_null(links));
-    operation->scope = Py_XNewRef(self->scope);
-    operation->tracer = tracer_of(self);
-    operation->kind = kind_of(kind);
-    operation->records_exception = records_exception != 0;
-    operation->sets_status = sets_status != 0;
-    operation->ends_on_exit = ends_on_exit != 0;
-    long long start_ns = start_time != Py_None ? PyLong_AsLongLong(start_time) : 0;
-    PyErr_Clear();
-    operation->start_unix_ns = start_ns > 0 ? start_ns : 0;
-    return operation;
-}
-
-static PyObject *tracer_start_as_current_span(tracer_object *self, PyObject *args, PyObject *kwargs) {
-    return (PyObject *)parse_start(self, args, kwargs);
-}
-
-static PyObject *start_with_provider(struct core_state *state, operation_object *operation) {
-    PyObject *module = PyImport_ImportModule("fastqueue.telemetry.bridge");
-    PyObject *span =
-        module != NULL ? PyObject_CallMethod(module, "start_span", "OOiOOLOO", operation->name,
-                                             operation->attributes != NULL ? operation->attributes : Py_None,
-                                             (int)operation->kind - 1,
-                                             operation->links != NULL ? operation->links : Py_None,
-                                             operation->context != NULL ? operation->context : Py_None,
-                                             (long long)operation->start_unix_ns,
-                                             operation->records_exception ? Py_True : Py_False,
-                                             operation->sets_status ? Py_True : Py_False)
-                       : NULL;
-    Py_XDECREF(module);
-    (void)state;
-    return span;
-}
-
-static PyObject *tracer_start_span(tracer_object *self, PyObject *args, PyObject *kwargs) {
-    struct core_state *state = state_of((PyObject *)self);
-    operation_object *operation = parse_start(self, args, kwargs);
-    if (operation == NULL)
-        return NULL;
-    PyObject *span;
-    if (core_telemetry_on(state) && core_is_delegated(state)) {
-        span = start_with_provider(state, operation);
-    } else {
-        struct core_span_start start = {
-            .tracer = operation->tracer != NULL ? operation->tracer : state->telemetry.tracer,
-            .name = operation->name,
-            .scope = operation->scope,
-            .context = operation->context,
-            .attributes = operation->attributes,
-            .links = operation->links,
-            .kind = operation->kind,
-            .start_unix_ns = operation->start_unix_ns,
-        };
-        span = (PyObject *)core_span_start(state, &start);
-    }
-    Py_DECREF(operation);
-    return span;
-}
-
-static void tracer_dealloc(tracer_object *self) {
-    PyTypeObject *type = Py_TYPE((PyObject *)self);
-    Py_XDECREF(self->scope);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
-}
-
-// tracer(name, version, schema_url, attributes): of an instrumentation scope; without arguments FastQueue's own
-static PyObject *new_tracer(PyObject *module, PyObject *args) {
-    struct core_state *state = PyModule_GetState(module);
-    Py_ssize_t count = PyTuple_Size(args);
-    if (count != 0 && count != 4)
-        return PyErr_Format(PyExc_TypeError, "tracer(name, version, schema_url, attributes)");
-    allocfunc allocate = (allocfunc)PyType_GetSlot(state->telemetry.tracer_type, Py_tp_alloc);
-    tracer_object *self = (tracer_object *)allocate(state->telemetry.tracer_type, 0);
-    if (self == NULL)
-        return NULL;
-    self->scope = count == 4 ? Py_NewRef(args) : NULL;
-    self->generation = state->telemetry.generation - 1;
-    return (PyObject *)self;
-}
-
-static PyMethodDef tracer_methods[] = {
-    {"start_span",            METHOD(tracer_start_span),            METH_VARARGS | METH_KEYWORDS, "A span that is not current."},
-    {"start_as_current_span", METHOD(tracer_start_as_current_span), METH_VARARGS | METH_KEYWORDS,
-     "For `with`."                                                                                                             },
-    {NULL,                    NULL,                                 0,                            NULL                         },
-};
-static PyType_Slot tracer_slots[] = {
-    {Py_tp_doc,     DOC("A tracer, with the methods of the OpenTelemetry API.")},
-    {Py_tp_dealloc, (void *)tracer_dealloc                                     },
-    {Py_tp_methods, tracer_methods                                             },
-    {0,             NULL                                                       },
-};
-static PyType_Spec tracer_spec = {
-    .name = "fastqueue._core.Tracer",
-    .basicsize = sizeof(tracer_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = tracer_slots,
-};
-
 static PyMethodDef operation_functions[] = {
     {"trace_operation", METHOD(trace_operation), METH_FASTCALL | METH_KEYWORDS,
      "trace_operation($module, operation_name, attributes=None)\n--\n\n"
@@ -437,17 +255,14 @@ static PyMethodDef operation_functions[] = {
      "`async with`, or\n"
      "as a decorator. An exception is recorded, sets the status ERROR and goes on its way. `span` is None "
      "when telemetry\n"
-     "is off."                                                                                                                 },
-    {"tracer",          new_tracer,              METH_VARARGS,                  "tracer(name, version, schema_url, attributes)"},
-    {NULL,              NULL,                    0,                             NULL                                           },
+     "is off."                                                                      },
+    {NULL,              NULL,                    0,                             NULL},
 };
 
 int core_operation_add(PyObject *module, struct core_state *state) {
     state->telemetry.operation_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &operation_spec, NULL);
-    state->telemetry.tracer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tracer_spec, NULL);
-    if (state->telemetry.operation_type == NULL || state->telemetry.tracer_type == NULL ||
-        PyModule_AddType(module, state->telemetry.operation_type) < 0 ||
-        PyModule_AddType(module, state->telemetry.tracer_type) < 0)
+    if (state->telemetry.operation_type == NULL ||
+        PyModule_AddType(module, state->telemetry.operation_type) < 0 || core_tracer_add(module, state) < 0)
         return -1;
     return PyModule_AddFunctions(module, operation_functions);
 }
