@@ -52,6 +52,8 @@ static int configure(SSL_CTX *context, const char *ca_file, char *reason, size_t
 
 SSL_CTX *otel_tls_context_new(const char *ca_file, const char *cert_file, const char *key_file, char *reason,
                               size_t reason_size) {
+    // What is left is sent by a function that exit() calls; OpenSSL must not have taken itself down before.
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL) {
         snprintf(reason, reason_size, "out of memory for TLS");

@@ -167,6 +167,7 @@ static void free_memory(otel_batch *batch) {
     otel_request_done(&batch->request);
     free(batch->records);
     free(batch->resource);
+    free(batch->parents_resource);
     free(batch->schema_url);
     pthread_mutex_destroy(&batch->mutex);
     free(batch);
@@ -238,7 +239,9 @@ void otel_batch_fork_child(otel_batch *batch, const void *resource, size_t resou
     uint8_t *copy = resource != NULL ? malloc(resource_len + 1) : NULL;
     if (copy != NULL) {
         memcpy(copy, resource, resource_len);
-        batch->resource = copy; // the old one may be in use by an export that this process does not finish
+        free(batch->parents_resource);
+        batch->parents_resource = batch->resource; // may be in use by an export that this process does not finish
+        batch->resource = copy;
         batch->options.resource_len = resource_len;
     }
     if (exporter->ops->after_fork != NULL)

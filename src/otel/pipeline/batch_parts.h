@@ -22,6 +22,7 @@ struct otel_batch {
     // The rest is seldom touched by writers.
     _Alignas(64) struct otel_batch_options options;
     uint8_t *resource;
+    uint8_t *parents_resource; // in a forked child
     char *schema_url;
     struct otel_gate knock;    // for the thread
     struct otel_gate progress; // for those who wait for it
