@@ -95,18 +95,35 @@ static void read_options(int argc, char **argv, struct otlp_rig *rig, struct ote
     options->headers = headers;
 }
 
-static void print_result(const struct otlp_rig *rig, unsigned ok, int64_t ms) {
+// A line of /proc/self/status: "VmRSS:" all resident memory, "RssAnon:" without files' pages.
+static long memory_kib(const char *name) {
+    char line[256];
+    long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    FQ_ASSERT(status != NULL);
+    while (fgets(line, sizeof line, status) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtol(line + strlen(name), NULL, 10);
+    }
+    fclose(status);
+    return kib;
+}
+
+static void print_result(const struct otlp_rig *rig, unsigned ok, int64_t ms, long rss_before,
+                         long anon_before) {
     struct otel_exporter_stats stats = otlp_rig_stats(rig);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     printf("{\"ok\": %u, \"exported\": %llu, \"failed\": %llu, \"rejected\": %llu, \"retries\": %llu, "
            "\"ms\": %lld, "
-           "\"cpu_ms\": %lld, \"rss_kib\": %ld, \"status\": \"%s\", \"error_type\": \"%s\"}\n",
+           "\"cpu_ms\": %lld, \"rss_added_kib\": %ld, \"anon_added_kib\": %ld, \"status\": \"%s\", "
+           "\"error_type\": \"%s\"}\n",
            ok, (unsigned long long)stats.exported, (unsigned long long)stats.failed,
            (unsigned long long)stats.rejected, (unsigned long long)stats.retries, (long long)ms,
            (long long)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000 +
                (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1000,
-           use.ru_maxrss, stats.outcome_count > 0 ? stats.outcomes[0].status : "",
+           memory_kib("VmRSS:") - rss_before, memory_kib("RssAnon:") - anon_before,
+           stats.outcome_count > 0 ? stats.outcomes[0].status : "",
            stats.outcome_count > 0 ? stats.outcomes[0].error_type : "");
 }
 
@@ -132,6 +149,7 @@ int main(int argc, char **argv) {
         plans[0].bytes = (uint8_t *)(uintptr_t)(is_metrics ? otlp_golden_metrics : otlp_golden_traces);
         plans[0].len = is_metrics ? sizeof otlp_golden_metrics : sizeof otlp_golden_traces;
     }
+    long rss = memory_kib("VmRSS:"), anon = memory_kib("RssAnon:");
     otlp_rig_open(&rig);
     int64_t begin = otlp_rig_now_ms();
     for (unsigned i = 0; i < threads; i++) {
@@ -142,7 +160,7 @@ int main(int argc, char **argv) {
         pthread_join(running[i], NULL);
         ok += plans[i].ok;
     }
-    print_result(&rig, ok, otlp_rig_now_ms() - begin);
+    print_result(&rig, ok, otlp_rig_now_ms() - begin, rss, anon);
     fputs(rig.reports, stderr);
     if (spans > 0)
         free(plans[0].bytes);

@@ -53,8 +53,9 @@ static void put_event(fq_buf *text, struct otel_pb_reader reader, uint64_t start
         else if (field.number == 2)
             name = otel_console_bytes(&field);
     }
-    fq_buf_printf(text, "    event %.*s at %+.3f ms\n", FQ_STR_ARGS(name),
-                  (double)(int64_t)(at_ns - start_ns) / 1e6);
+    fq_buf_append_str(text, FQ_STR("    event "));
+    otel_console_text(text, name);
+    fq_buf_printf(text, " at %+.3f ms\n", (double)(int64_t)(at_ns - start_ns) / 1e6);
     otel_console_attributes(text, again, 3, "        ");
 }
 
@@ -80,7 +81,8 @@ static void put_span(fq_buf *text, struct otel_pb_reader reader, fq_str scope) {
     if (span.status != 0)
         fq_buf_printf(text, "  %s", span.status == 1 ? "OK" : "ERROR");
     if (span.status_message.len > 0)
-        fq_buf_printf(text, ": %.*s", FQ_STR_ARGS(span.status_message));
+        fq_buf_append_str(text, FQ_STR(": "));
+    otel_console_text(text, span.status_message);
     fq_buf_printf(text, "\n    trace ");
     otel_console_hex(text, span.trace_id);
     fq_buf_printf(text, " span ");
@@ -88,7 +90,9 @@ static void put_span(fq_buf *text, struct otel_pb_reader reader, fq_str scope) {
     if (span.parent_id.len > 0)
         fq_buf_printf(text, " parent ");
     otel_console_hex(text, span.parent_id);
-    fq_buf_printf(text, " scope %.*s\n", FQ_STR_ARGS(scope));
+    fq_buf_append_str(text, FQ_STR(" scope "));
+    otel_console_text(text, scope);
+    fq_buf_append_byte(text, '\n');
     otel_console_attributes(text, reader, 9, "    ");
     struct otel_pb_field field;
     while (otel_pb_next(&reader, &field) > 0) {
@@ -115,10 +119,14 @@ static void put_log(fq_buf *text, struct otel_pb_reader reader, fq_str scope) {
         default: break;
         }
     }
-    fq_buf_printf(text, "log %.*s%s%.*s ", FQ_STR_ARGS(severity), event.len > 0 ? " " : "",
-                  FQ_STR_ARGS(event));
+    fq_buf_append_str(text, FQ_STR("log "));
+    otel_console_text(text, severity);
+    fq_buf_append_str(text, event.len > 0 ? FQ_STR(" ") : FQ_STR(""));
+    otel_console_text(text, event);
+    fq_buf_append_byte(text, ' ');
     otel_console_value(text, body, 0);
-    fq_buf_printf(text, "\n    scope %.*s", FQ_STR_ARGS(scope));
+    fq_buf_append_str(text, FQ_STR("\n    scope "));
+    otel_console_text(text, scope);
     if (trace_id.len > 0) {
         fq_buf_printf(text, " trace ");
         otel_console_hex(text, trace_id);

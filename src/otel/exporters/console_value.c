@@ -25,6 +25,14 @@ static double real_of(uint64_t bits) {
     return value;
 }
 
+void otel_console_text(fq_buf *text, fq_str bytes) {
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+        bool is_harmless = (c >= 0x20 && c != 0x7F) || c == '\n' || c == '\t';
+        fq_buf_append_byte(text, is_harmless ? bytes.ptr[i] : '?');
+    }
+}
+
 // --- values ----------------------------------------------------------------------------------------------------------
 static void put_pair(fq_buf *text, struct otel_pb_reader reader, int depth) {
     struct otel_pb_field field;
@@ -36,7 +44,8 @@ static void put_pair(fq_buf *text, struct otel_pb_reader reader, int depth) {
         else if (field.number == 2)
             value = otel_console_inner(&field);
     }
-    fq_buf_printf(text, "%.*s: ", FQ_STR_ARGS(key));
+    otel_console_text(text, key);
+    fq_buf_append_str(text, FQ_STR(": "));
     otel_console_value(text, value, depth + 1);
 }
 
@@ -61,7 +70,7 @@ void otel_console_value(fq_buf *text, struct otel_pb_reader reader, int depth) {
         return;
     fq_str bytes = otel_console_bytes(&field);
     switch (field.number) {
-    case 1: fq_buf_append_str(text, bytes); break;
+    case 1: otel_console_text(text, bytes); break;
     case 2: fq_buf_printf(text, field.value != 0 ? "true" : "false"); break;
     case 3: fq_buf_printf(text, "%" PRId64, (int64_t)field.value); break;
     case 4: fq_buf_printf(text, "%g", real_of(field.value)); break;
@@ -156,8 +165,13 @@ void otel_console_metric(fq_buf *text, struct otel_pb_reader reader, fq_str scop
                        : data.number == 9  ? "histogram"
                        : data.number == 10 ? "exponential histogram"
                                            : "summary";
-    fq_buf_printf(text, "metric %.*s %s%s%.*s scope %.*s\n", FQ_STR_ARGS(name), kind,
-                  unit.len > 0 ? " in " : "", FQ_STR_ARGS(unit), FQ_STR_ARGS(scope));
+    fq_buf_append_str(text, FQ_STR("metric "));
+    otel_console_text(text, name);
+    fq_buf_printf(text, " %s%s", kind, unit.len > 0 ? " in " : "");
+    otel_console_text(text, unit);
+    fq_buf_append_str(text, FQ_STR(" scope "));
+    otel_console_text(text, scope);
+    fq_buf_append_byte(text, '\n');
     if (data.number != 0)
         put_points(text, otel_console_inner(&data), data.number);
 }

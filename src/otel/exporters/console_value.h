@@ -9,6 +9,8 @@
 /** A field's bytes; empty if it is of another type. */
 fq_str otel_console_bytes(const struct otel_pb_field *field);
 struct otel_pb_reader otel_console_inner(const struct otel_pb_field *field);
+/** Text of a program: what could command a terminal becomes '?'. */
+void otel_console_text(fq_buf *text, fq_str bytes);
 void otel_console_hex(fq_buf *text, fq_str bytes);
 /** An AnyValue; `depth` counts how deep it lies. */
 void otel_console_value(fq_buf *text, struct otel_pb_reader reader, int depth);
