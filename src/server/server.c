@@ -408,7 +408,8 @@ int fq_server_run(const struct fq_server_options *options) {
         server.server_id = "control-plane";
     if (server.options.program == NULL)
         server.options.program = "/proc/self/exe";
-    server.telemetry = fq_server_telemetry_open(options->log, server.server_id, NULL, NULL);
+    server.telemetry =
+        fq_server_telemetry_open(options->log, server.server_id, options->data_dir, NULL, NULL);
     server.options.log = fq_server_telemetry_log(server.telemetry, options->log);
     int code = run(&server);
     fq_server_telemetry_free(server.telemetry);

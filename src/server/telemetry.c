@@ -3,6 +3,7 @@
 
 #include "fastqueue/version.h"
 #include "net/clock.h"
+#include "server/telemetry_instance.h"
 #include "telemetry/names.h"
 
 #include <inttypes.h>
@@ -152,7 +153,7 @@ void fq_server_telemetry_detach(fq_server_telemetry *telemetry, struct fq_now no
 }
 
 // --- life -----------------------------------------------------------------------------------------------------------------
-fq_server_telemetry *fq_server_telemetry_open(const fq_log *log, const char *server_id,
+fq_server_telemetry *fq_server_telemetry_open(const fq_log *log, const char *server_id, const char *data_dir,
                                               const char *(*variable)(void *context, const char *name),
                                               void *variable_context) {
     fq_server_telemetry *telemetry = calloc(1, sizeof *telemetry);
@@ -166,18 +167,21 @@ fq_server_telemetry *fq_server_telemetry_open(const fq_log *log, const char *ser
     telemetry->below = log;
     telemetry->log =
         (fq_log){.level = log != NULL ? log->level : FQ_LOG_INFO, .sink = log_line, .context = telemetry};
+    char instance[FQ_INSTANCE_TEXT];
     const struct otel_metric_producer producer = {
         .produce = fq_server_telemetry_produce,
         .context = telemetry,
         .scope = {.name = FQ_TELEMETRY_SCOPE, .version = FQ_VERSION}
     };
-    const struct fq_telemetry_options options = {.variable = variable,
-                                                 .variable_context = variable_context,
-                                                 .log = log,
-                                                 .producers = &producer,
-                                                 .producer_count = 1};
+    const struct fq_telemetry_options options = {
+        .variable = variable,
+        .variable_context = variable_context,
+        .log = log,
+        .instance_id = fq_telemetry_instance(data_dir, instance) ? instance : NULL,
+        .producers = &producer,
+        .producer_count = 1};
     telemetry->sdk = fq_telemetry_open(&telemetry->settings, &options);
-    if (telemetry->sdk == NULL)
+    if (telemetry->sdk == NULL || fq_server_telemetry_metrics_init(telemetry) < 0)
         return fq_server_telemetry_free(telemetry);
     telemetry->tracer = otel_sdk_tracer(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     atomic_store(&telemetry->logger, otel_sdk_logger(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION));

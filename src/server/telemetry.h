@@ -17,8 +17,9 @@
 
 typedef struct fq_server_telemetry fq_server_telemetry;
 
-/** `log` and `server_id` are borrowed for its life. `variable` NULL = the process's environment. */
-fq_server_telemetry *fq_server_telemetry_open(const fq_log *log, const char *server_id,
+/** `log` and `server_id` are borrowed for its life. `data_dir` as in the server's options: restarts on it are one instance.
+ *  `variable` NULL = the process's environment. */
+fq_server_telemetry *fq_server_telemetry_open(const fq_log *log, const char *server_id, const char *data_dir,
                                               const char *(*variable)(void *context, const char *name),
                                               void *variable_context);
 fq_server_telemetry *fq_server_telemetry_free(fq_server_telemetry *telemetry);

@@ -307,6 +307,15 @@ void fq_server_telemetry_produce(void *context, otel_point_writer *writer, int64
     pthread_mutex_unlock(&telemetry->collecting);
 }
 
+int fq_server_telemetry_metrics_init(fq_server_telemetry *telemetry) {
+    telemetry->shown = strdup(telemetry->server_id);
+    if (telemetry->shown == NULL)
+        return FQ_ENOMEM;
+    telemetry->shown_room = strlen(telemetry->server_id) + 1;
+    telemetry->shown_count = 1;
+    return 0;
+}
+
 void fq_server_telemetry_metrics_done(fq_server_telemetry *telemetry) {
     for (struct fq_ended_series *series = telemetry->ended, *next; series != NULL; series = next) {
         next = series->next;

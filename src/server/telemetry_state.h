@@ -56,6 +56,8 @@ struct fq_server_telemetry {
 
 /** An otel_metric_producer's function; `context` is the telemetry. */
 void fq_server_telemetry_produce(void *context, otel_point_writer *writer, int64_t now_unix_ns);
+/** A process before this one may have said that there is no worker: what it said ends unless it is still so. FQ_ENOMEM. */
+int fq_server_telemetry_metrics_init(fq_server_telemetry *telemetry);
 void fq_server_telemetry_metrics_done(fq_server_telemetry *telemetry);
 
 #endif

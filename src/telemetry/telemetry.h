@@ -30,6 +30,7 @@ struct fq_telemetry_options {
     void *variable_context;
     const fq_log *log;            // diagnostics; lives as long as the SDK; NULL = stderr
     const char *instance_note;    // worker id or the like, kept as resource attribute worker.id; NULL = none
+    const char *instance_id;      // service.instance.id unless variables name one; NULL = of this process
     const struct otel_sink *sink; // as in otel_sdk_options
     void *metric_area;
     size_t metric_area_len;

@@ -23,9 +23,9 @@ def telemetry(endpoint: str, service: str, protocol: str = "grpc", **more: str) 
 class Queue:
     """A control plane and clients. `variables(service)` gives the telemetry of each process."""
 
-    def __init__(self, variables, *options: str):
+    def __init__(self, variables, *options: str, data_dir: str = "none"):
         self.variables = variables
-        self.server = Server("--data-dir", "none", *options, http=True, environment=variables("fastqueue-control-plane"))
+        self.server = Server("--data-dir", data_dir, *options, http=True, environment=variables("fastqueue-control-plane"))
 
     def __enter__(self) -> "Queue":
         self.server.start()

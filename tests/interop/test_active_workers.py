@@ -81,3 +81,24 @@ def test_never_zero_while_a_worker_is_busy(watched):
         task_id = queue.submit_by_resp("sleep_ms", 4000)
         assert queue.wait(task_id)["status"] == "success"
         check_between(prometheus, start, time.time(), 1)
+
+
+def test_restarted_control_plane_goes_on_with_the_same_series(folder):
+    """Killed or stopped, with workers or without: what the process before has said is neither added up nor left behind."""
+    with Collector(folder) as collector, Prometheus(folder, {"otel-collector": collector.ports["prometheus"]}) as prometheus:
+        data_dir = str(folder / "restarted")
+        # So slow that a new process has its worker before it says anything.
+        variables = {"OTEL_METRIC_EXPORT_INTERVAL": "1500"}
+        with Queue(lambda service: telemetry(collector.endpoint("grpc"), service, **variables), data_dir=data_dir) as queue:
+            change_within(prometheus, 30, 0)
+            queue.server.kill()
+            queue.server.start()
+            with queue.worker(C_TASKS, "w1"):
+                change_within(prometheus, CHANGE_S + 1, 1)
+                assert queue.server.terminate() == 0
+                queue.server.start()
+                # The worker comes back by itself.
+                change_within(prometheus, 5 + CHANGE_S, 1)
+                time.sleep(2 * (EXPORT_S + SCRAPE_S))
+                [series] = prometheus.query("fastqueue_workers_active")
+                assert series["metric"]["worker_id"] == "w1"
