@@ -33,6 +33,24 @@ static bool get_figures(fq_server_telemetry *telemetry) {
     return atomic_load(&telemetry->is_attached) && wait_for_loop(telemetry);
 }
 
+// A gauge's point. The last ones of a process that ends say that there is no value any more: its successor has another
+// instance id, and a backend would else add up both until it forgets these.
+static void write_gauge(const fq_server_telemetry *telemetry, otel_point_writer *writer,
+                        const struct otel_attribute *attributes, size_t count, double value) {
+    if (atomic_load(&telemetry->is_detached))
+        otel_point_ended(writer, attributes, count);
+    else
+        otel_point_double(writer, attributes, count, 0, value);
+}
+
+static void write_gauge_int(const fq_server_telemetry *telemetry, otel_point_writer *writer,
+                            const struct otel_attribute *attributes, size_t count, uint64_t value) {
+    if (atomic_load(&telemetry->is_detached))
+        otel_point_ended(writer, attributes, count);
+    else
+        otel_point_int(writer, attributes, count, 0, (int64_t)value);
+}
+
 // --- what is counted for each task name, priority and worker ------------------------------------------------------------
 enum { CELL_ATTRIBUTES = 3 };
 
@@ -209,11 +227,11 @@ static void write_workers(fq_server_telemetry *telemetry, otel_point_writer *wri
     for (size_t i = 0; i < figures->worker_count; i++) {
         const struct otel_attribute attribute =
             otel_text_len(FQ_ATTR_WORKER_ID, figures->workers[i].ptr, figures->workers[i].len);
-        otel_point_int(writer, &attribute, 1, 0, 1);
+        write_gauge_int(telemetry, writer, &attribute, 1, 1);
     }
     if (figures->worker_count == 0) {
         const struct otel_attribute attribute = otel_text(FQ_ATTR_WORKER_ID, telemetry->server_id);
-        otel_point_int(writer, &attribute, 1, 0, 0);
+        write_gauge_int(telemetry, writer, &attribute, 1, 0);
     }
     find_ended(telemetry);
     write_ended(telemetry, writer);
@@ -229,21 +247,21 @@ static void write_queue(const fq_server_telemetry *telemetry, otel_point_writer 
         const struct otel_attribute attributes[] = {
             otel_text(FQ_ATTR_WORKER_ID, telemetry->server_id),
             otel_text(FQ_ATTR_QUEUE_PRIORITY, fq_priority_name((enum fq_priority)priority))};
-        otel_point_int(writer, attributes, 2, 0, (int64_t)stats->pending_count[priority]);
+        write_gauge_int(telemetry, writer, attributes, 2, stats->pending_count[priority]);
     }
     otel_point_metric(writer, OTEL_GAUGE, FQ_METRIC_TASKS, "{task}", "Tasks that the queue holds, by state.",
                       OTEL_TEMPORALITY_CUMULATIVE);
     for (int state = 0; state < FQ_TASK_STATE_COUNT; state++) {
         const struct otel_attribute attribute =
             otel_text(FQ_ATTR_STATE, fq_task_state_name((enum fq_task_state)state));
-        otel_point_int(writer, &attribute, 1, 0, (int64_t)stats->state_count[state]);
+        write_gauge_int(telemetry, writer, &attribute, 1, stats->state_count[state]);
     }
     int64_t waits_since_us = stats->oldest_pending_us, now_us = telemetry->figures.taken.wall_us;
     double oldest_s =
         waits_since_us > 0 && now_us > waits_since_us ? (double)(now_us - waits_since_us) / FQ_US_PER_S : 0;
     otel_point_metric(writer, OTEL_GAUGE, FQ_METRIC_OLDEST, "s", "Age of the task that has waited longest.",
                       OTEL_TEMPORALITY_CUMULATIVE);
-    otel_point_double(writer, NULL, 0, 0, oldest_s);
+    write_gauge(telemetry, writer, NULL, 0, oldest_s);
 }
 
 // --- the control plane's health -------------------------------------------------------------------------------------------
@@ -259,8 +277,10 @@ static void write_figures(const fq_server_telemetry *telemetry, otel_point_write
         const struct figure *figure = &figures[i];
         otel_point_metric(writer, figure->kind, figure->name, figure->unit, figure->description,
                           OTEL_TEMPORALITY_CUMULATIVE);
-        int64_t start_ns = figure->kind == OTEL_COUNTER ? telemetry->began_unix_ns : 0;
-        otel_point_double(writer, NULL, 0, start_ns, figure->value);
+        if (figure->kind == OTEL_COUNTER)
+            otel_point_double(writer, NULL, 0, telemetry->began_unix_ns, figure->value);
+        else
+            write_gauge(telemetry, writer, NULL, 0, figure->value);
     }
 }
 

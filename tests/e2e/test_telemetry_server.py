@@ -114,6 +114,16 @@ class Metrics(unittest.TestCase):
                 link.command("FQ.SUBMIT", "mail.send", "{}")
             self.assertEqual(collector.last_point("fastqueue.tasks.submitted").value, 1)
 
+    def test_gauges_end_with_the_process(self):
+        with Collector() as collector:
+            with Server(environment=collector.environment()) as server, server.connect() as link:
+                link.command("FQ.REGISTER", "w1", "TASKS", "mail.send")
+                collector.wait(lambda: collector.last_point("fastqueue.workers.active", worker_id="w1"))
+            for name in ("fastqueue.workers.active", "fastqueue.queue.size", "fastqueue.tasks", "fastqueue.queue.oldest_age"):
+                last = collector.metrics(name)[-1]
+                self.assertTrue(last.points and all(p.flags & 1 for p in last.points), name)
+            self.assertFalse(any(p.flags & 1 for p in collector.metrics("fastqueue.commands")[-1].points))
+
 
 class Roots(unittest.TestCase):
     def test_submit_without_context_gets_its_root_from_the_control_plane(self):
