@@ -17,6 +17,6 @@ asan) ctest --test-dir build/asan -L 'unit|e2e' -E 'stock_clients|worker_fairnes
 tsan)
     # The journal's thread, the board's two sides, telemetry's queue and spans, and whole programs around them.
     ctest --test-dir build/tsan --output-on-failure -j "$(nproc)" \
-        -R 'unit.test_(otel_batch|otel_trace_threads|journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_kills)'
+        -R 'unit.test_(otel_batch|otlp_(grpc|http|retry|hostile|tls|fork)|otel_trace_threads|journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_kills)'
     ;;
 esac

@@ -76,7 +76,9 @@ static void put_link(fq_buf *text, struct otel_pb_reader reader) {
 static void put_span(fq_buf *text, struct otel_pb_reader reader, fq_str scope) {
     static const char *const kinds[] = {"", " internal", " server", " client", " producer", " consumer"};
     struct span span = read_span(reader);
-    fq_buf_printf(text, "span %.*s%s %.3f ms", FQ_STR_ARGS(span.name), span.kind < 6 ? kinds[span.kind] : "",
+    fq_buf_append_str(text, FQ_STR("span "));
+    otel_console_text(text, span.name);
+    fq_buf_printf(text, "%s %.3f ms", span.kind < 6 ? kinds[span.kind] : "",
                   (double)(int64_t)(span.end_ns - span.start_ns) / 1e6);
     if (span.status != 0)
         fq_buf_printf(text, "  %s", span.status == 1 ? "OK" : "ERROR");
