@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 say() { printf 'interop: %s\n' "$*" >&2; }
 
-key=$({ echo "$BUILDER $GO"; cat collector/builder.yaml collector/go.mod collector/go.sum parsers/*; } | sha256sum | cut -c1-12)
+key=$({ echo "$BUILDER $GO $JAEGER"; cat collector/builder.yaml collector/go.mod collector/go.sum parsers/*; } | sha256sum | cut -c1-12)
 root="${XDG_CACHE_HOME:-$HOME/.cache}/fastqueue/interop"
 folder="$root/$key"
 mkdir -p "$folder/bin" "$folder/work"
