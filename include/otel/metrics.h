@@ -50,6 +50,8 @@ struct otel_instrument_options {
     size_t bound_count;
     const char *const *attribute_keys; /* keep only these; NULL = all */
     size_t attribute_key_count;
+    const char *const *opt_in_keys; /* keep these only if a view names them */
+    size_t opt_in_key_count;
     otel_observe_callback observe; /* of observable kinds; more with otel_instrument_observe */
     void *observe_context;
 };

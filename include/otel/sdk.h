@@ -49,6 +49,7 @@ struct otel_view_options {
     int instrument_kind; /* enum otel_instrument_kind or -1 */
     /* What becomes of them: NULL, 0 = unchanged. */
     const char *name, *description;
+    /* Keys that are left out may still appear on exemplars, as their filtered attributes. */
     const char *const *attribute_keys; /* keep only these */
     size_t attribute_key_count;
     const char *const *excluded_keys;

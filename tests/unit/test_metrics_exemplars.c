@@ -299,22 +299,21 @@ static void view_configures_the_exemplar_reservoir(void **state) {
     assert_int_equal(freed, created);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(trace_based_filter_wants_a_sampled_span),
-        TEST(always_on_filter_needs_no_span),
-        TEST(always_off_filter_disables_exemplars),
-        TEST(exemplar_filter_can_be_changed_for_existing_instruments),
-        TEST(exemplar_has_value_time_and_ids_of_the_span),
-        TEST(exemplar_names_the_active_span),
-        TEST(exemplars_retain_attributes_that_the_view_drops),
-        TEST(filtered_attributes_that_do_not_fit_are_left_out_whole),
-        TEST(aligned_reservoir_keeps_one_for_each_bucket),
-        TEST(simple_reservoir_gives_all_the_same_chance),
-        TEST(exponential_histograms_keep_up_to_twenty),
-        TEST(delta_exemplars_are_of_their_interval),
-        TEST(view_configures_the_exemplar_reservoir),
+        cmocka_unit_test_setup_teardown(trace_based_filter_wants_a_sampled_span, begin, end),
+        cmocka_unit_test_setup_teardown(always_on_filter_needs_no_span, begin, end),
+        cmocka_unit_test_setup_teardown(always_off_filter_disables_exemplars, begin, end),
+        cmocka_unit_test_setup_teardown(exemplar_filter_can_be_changed_for_existing_instruments, begin, end),
+        cmocka_unit_test_setup_teardown(exemplar_has_value_time_and_ids_of_the_span, begin, end),
+        cmocka_unit_test_setup_teardown(exemplar_names_the_active_span, begin, end),
+        cmocka_unit_test_setup_teardown(exemplars_retain_attributes_that_the_view_drops, begin, end),
+        cmocka_unit_test_setup_teardown(filtered_attributes_that_do_not_fit_are_left_out_whole, begin, end),
+        cmocka_unit_test_setup_teardown(aligned_reservoir_keeps_one_for_each_bucket, begin, end),
+        cmocka_unit_test_setup_teardown(simple_reservoir_gives_all_the_same_chance, begin, end),
+        cmocka_unit_test_setup_teardown(exponential_histograms_keep_up_to_twenty, begin, end),
+        cmocka_unit_test_setup_teardown(delta_exemplars_are_of_their_interval, begin, end),
+        cmocka_unit_test_setup_teardown(view_configures_the_exemplar_reservoir, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

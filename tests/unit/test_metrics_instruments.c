@@ -387,6 +387,40 @@ static void advisory_attributes_parameter(void **state) {
     assert_int_equal(probe.count, 1);
 }
 
+static void advisory_opt_in_attributes_need_a_view(void **state) {
+    (void)state;
+    const char *opt_in[] = {"b"}, *wanted[] = {"a", "b"};
+    struct otel_instrument_options options = {
+        .kind = OTEL_COUNTER, .name = "c", .opt_in_keys = opt_in, .opt_in_key_count = 1};
+    struct otel_attribute attributes[] = {otel_text("a", "1"), otel_text("b", "2")};
+    otel_add(otel_instrument_new(meter, &options), 1, attributes, 2);
+    assert_non_null(collected("c", "a=1"));
+    struct otel_view_options view;
+    otel_view_options_init(&view);
+    view.attribute_keys = wanted;
+    view.attribute_key_count = 2;
+    static const struct otel_reader_options reader;
+    struct otel_meter_provider_options with = {
+        .runtime = &world.runtime, .views = &view, .view_count = 1, .readers = &reader, .reader_count = 1};
+    otel_meter_provider *other = otel_meter_provider_new(&with);
+    otel_meter *others = otel_meter_get(other, &(struct otel_scope_info){.name = "m"});
+    otel_add(otel_instrument_new(others, &options), 1, attributes, 2);
+    probe_collect(&probe, other, 0);
+    assert_non_null(probe_find(&probe, "c", "a=1,b=2"));
+    otel_meter_provider_free(other);
+}
+
+static void series_bound_to_attributes_is_the_one_looked_up(void **state) {
+    (void)state;
+    otel_instrument *counter = otel_counter(meter, "c", NULL, NULL);
+    struct otel_attribute attribute = otel_text("a", "1");
+    otel_series *series = otel_bind(counter, &attribute, 1);
+    otel_series_add(series, 2);
+    otel_add(counter, 3, &attribute, 1);
+    assert_true(collected("c", "a=1")->value == 5);
+    assert_int_equal(probe.count, 1);
+}
+
 static void attribute_sets_are_sets(void **state) {
     (void)state;
     otel_instrument *counter = otel_counter(meter, "c", NULL, NULL);
@@ -408,36 +442,37 @@ static void attribute_sets_are_sets(void **state) {
     assert_ptr_equal(otel_bind(counter, forward, 3), otel_bind(counter, backward, 6));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(any_number_of_meter_providers),
-        TEST(meter_is_identified_by_its_whole_scope),
-        TEST(meter_scope_and_schema_url_are_exported),
-        TEST(meter_without_a_name_works_and_keeps_it),
-        TEST(resource_is_of_all_metrics),
-        TEST(counter_counts_and_refuses_negative_amounts),
-        TEST(up_down_counter_goes_both_ways),
-        TEST(histogram_has_count_sum_extremes_and_buckets),
-        TEST(gauge_keeps_the_last_value),
-        TEST(asynchronous_counter_is_asked_at_each_collection),
-        TEST(asynchronous_gauge_is_asked_at_each_collection),
-        TEST(asynchronous_up_down_counter_is_asked_at_each_collection),
-        TEST(integer_instruments_have_integer_points),
-        TEST(values_that_are_not_finite_are_ignored_and_counted),
-        TEST(null_takes_every_call),
-        TEST(instrument_names_conform_to_the_syntax),
-        TEST(instrument_units_conform_to_the_syntax),
-        TEST(instrument_descriptions_may_be_long_and_any_text),
-        TEST(broken_utf8_is_repaired),
-        TEST(identical_instruments_are_the_same),
-        TEST(duplicate_name_warns_and_both_work),
-        TEST(first_seen_name_is_the_streams_name),
-        TEST(two_descriptions_warn_and_the_first_one_stays),
-        TEST(same_name_under_different_meters_is_no_conflict),
-        TEST(advisory_explicit_bucket_boundaries),
-        TEST(advisory_attributes_parameter),
-        TEST(attribute_sets_are_sets),
+        cmocka_unit_test_setup_teardown(any_number_of_meter_providers, begin, end),
+        cmocka_unit_test_setup_teardown(meter_is_identified_by_its_whole_scope, begin, end),
+        cmocka_unit_test_setup_teardown(meter_scope_and_schema_url_are_exported, begin, end),
+        cmocka_unit_test_setup_teardown(meter_without_a_name_works_and_keeps_it, begin, end),
+        cmocka_unit_test_setup_teardown(resource_is_of_all_metrics, begin, end),
+        cmocka_unit_test_setup_teardown(counter_counts_and_refuses_negative_amounts, begin, end),
+        cmocka_unit_test_setup_teardown(up_down_counter_goes_both_ways, begin, end),
+        cmocka_unit_test_setup_teardown(histogram_has_count_sum_extremes_and_buckets, begin, end),
+        cmocka_unit_test_setup_teardown(gauge_keeps_the_last_value, begin, end),
+        cmocka_unit_test_setup_teardown(asynchronous_counter_is_asked_at_each_collection, begin, end),
+        cmocka_unit_test_setup_teardown(asynchronous_gauge_is_asked_at_each_collection, begin, end),
+        cmocka_unit_test_setup_teardown(asynchronous_up_down_counter_is_asked_at_each_collection, begin, end),
+        cmocka_unit_test_setup_teardown(integer_instruments_have_integer_points, begin, end),
+        cmocka_unit_test_setup_teardown(values_that_are_not_finite_are_ignored_and_counted, begin, end),
+        cmocka_unit_test_setup_teardown(null_takes_every_call, begin, end),
+        cmocka_unit_test_setup_teardown(instrument_names_conform_to_the_syntax, begin, end),
+        cmocka_unit_test_setup_teardown(instrument_units_conform_to_the_syntax, begin, end),
+        cmocka_unit_test_setup_teardown(instrument_descriptions_may_be_long_and_any_text, begin, end),
+        cmocka_unit_test_setup_teardown(broken_utf8_is_repaired, begin, end),
+        cmocka_unit_test_setup_teardown(identical_instruments_are_the_same, begin, end),
+        cmocka_unit_test_setup_teardown(duplicate_name_warns_and_both_work, begin, end),
+        cmocka_unit_test_setup_teardown(first_seen_name_is_the_streams_name, begin, end),
+        cmocka_unit_test_setup_teardown(two_descriptions_warn_and_the_first_one_stays, begin, end),
+        cmocka_unit_test_setup_teardown(same_name_under_different_meters_is_no_conflict, begin, end),
+        cmocka_unit_test_setup_teardown(advisory_explicit_bucket_boundaries, begin, end),
+        cmocka_unit_test_setup_teardown(advisory_attributes_parameter, begin, end),
+        cmocka_unit_test_setup_teardown(advisory_opt_in_attributes_need_a_view, begin, end),
+        cmocka_unit_test_setup_teardown(series_bound_to_attributes_is_the_one_looked_up, begin, end),
+        cmocka_unit_test_setup_teardown(attribute_sets_are_sets, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -348,6 +348,62 @@ static void periodic_reader_exports_every_interval(void **state) {
     fq_buf_done(&told.last);
 }
 
+// Takes in each message: that it is well formed is checked by reading it.
+static struct parts {
+    int count;
+    size_t points, most;
+    double sum;
+    uint64_t histogram_points;
+} parts;
+static int take_part(void *self, const struct otel_export_batch *batch) {
+    (void)self;
+    probe_read(&probe, batch->bytes, batch->len);
+    parts.count++;
+    parts.points += probe.count;
+    parts.most = probe.count > parts.most ? probe.count : parts.most;
+    for (size_t i = 0; i < probe.count; i++) {
+        const struct probe_point *point = &probe.points[i];
+        parts.sum += point->value;
+        parts.histogram_points += point->shape == 9 ? 1 : 0;
+        if (strcmp(point->name, "c") != 0)
+            continue;
+        // Every part says all that the whole says of its points.
+        if (!point->monotonic || point->temporality != OTEL_TEMPORALITY_CUMULATIVE ||
+            strcmp(point->unit, "{x}") != 0 || strcmp(point->schema_url, "https://s") != 0 ||
+            strcmp(point->scope, "lib") != 0 || strcmp(probe.resource_schema_url, "https://r") != 0)
+            return OTEL_FAILED;
+    }
+    return batch->item_count == probe.count ? OTEL_OK : OTEL_FAILED;
+}
+
+static void periodic_reader_exports_at_most_so_many_points_at_once(void **state) {
+    (void)state;
+    static const struct otel_exporter_ops ops = {.component_type = "parts", .export_batch = take_part};
+    parts = (struct parts){0};
+    struct otel_reader_options reader = {
+        .exporter = {.ops = &ops}, .timeout_ms = 30000, .export_points_max = 10};
+    struct otel_meter_provider_options options = {
+        .runtime = &world.runtime, .resource_schema_url = "https://r", .readers = &reader, .reader_count = 1};
+    provider = otel_meter_provider_new(&options);
+    meter = otel_meter_get(provider, &(struct otel_scope_info){.name = "lib", .schema_url = "https://s"});
+    otel_instrument *counter = otel_counter(meter, "c", "{x}", NULL);
+    otel_instrument *histogram = otel_histogram(meter, "h", NULL, NULL, NULL, 0);
+    for (int i = 0; i < 25; i++) {
+        struct otel_attribute attribute = otel_int("i", i);
+        otel_add(counter, 1, &attribute, 1);
+        if (i < 8)
+            otel_record(histogram, i, &attribute, 1);
+    }
+    assert_int_equal(otel_meter_provider_flush(provider, 5000), OTEL_OK);
+    assert_int_equal(parts.count, 4);
+    assert_int_equal(parts.points, 33);
+    assert_int_equal(parts.most, 10);
+    assert_true(parts.sum == 25 && parts.histogram_points == 8);
+    struct otel_reader_stats stats;
+    otel_meter_provider_reader_stats(provider, 0, &stats);
+    assert_true(stats.exports == 4 && stats.exported_points == 33);
+}
+
 static void flush_says_success_failure_or_timeout(void **state) {
     (void)state;
     struct told_exporter told;
@@ -488,25 +544,25 @@ static void forked_child_starts_at_zero_and_the_parent_goes_on(void **state) {
     fq_buf_done(&told.last);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(delta_of_counters_and_histograms),
-        TEST(delta_of_exponential_histograms_starts_anew),
-        TEST(cumulative_has_every_set_and_a_constant_start),
-        TEST(delta_of_observed_totals),
-        TEST(temporality_is_chosen_by_instrument_kind),
-        TEST(default_aggregation_is_chosen_by_instrument_kind),
-        TEST(several_readers_have_independent_state),
-        TEST(metric_filter_is_asked_for_producers_and_instruments),
-        TEST(ended_series_say_that_there_is_no_value),
-        TEST(periodic_reader_exports_every_interval),
-        TEST(flush_says_success_failure_or_timeout),
-        TEST(shutdown_exports_once_more_and_never_again),
-        TEST(shutdown_does_not_wait_for_a_hanging_exporter),
-        TEST(shutdown_without_instruments_starts_nothing),
-        TEST(collection_is_refused_inside_a_callback),
-        TEST(forked_child_starts_at_zero_and_the_parent_goes_on),
+        cmocka_unit_test_setup_teardown(delta_of_counters_and_histograms, begin, end),
+        cmocka_unit_test_setup_teardown(delta_of_exponential_histograms_starts_anew, begin, end),
+        cmocka_unit_test_setup_teardown(cumulative_has_every_set_and_a_constant_start, begin, end),
+        cmocka_unit_test_setup_teardown(delta_of_observed_totals, begin, end),
+        cmocka_unit_test_setup_teardown(temporality_is_chosen_by_instrument_kind, begin, end),
+        cmocka_unit_test_setup_teardown(default_aggregation_is_chosen_by_instrument_kind, begin, end),
+        cmocka_unit_test_setup_teardown(several_readers_have_independent_state, begin, end),
+        cmocka_unit_test_setup_teardown(metric_filter_is_asked_for_producers_and_instruments, begin, end),
+        cmocka_unit_test_setup_teardown(ended_series_say_that_there_is_no_value, begin, end),
+        cmocka_unit_test_setup_teardown(periodic_reader_exports_every_interval, begin, end),
+        cmocka_unit_test_setup_teardown(periodic_reader_exports_at_most_so_many_points_at_once, begin, end),
+        cmocka_unit_test_setup_teardown(flush_says_success_failure_or_timeout, begin, end),
+        cmocka_unit_test_setup_teardown(shutdown_exports_once_more_and_never_again, begin, end),
+        cmocka_unit_test_setup_teardown(shutdown_does_not_wait_for_a_hanging_exporter, begin, end),
+        cmocka_unit_test_setup_teardown(shutdown_without_instruments_starts_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(collection_is_refused_inside_a_callback, begin, end),
+        cmocka_unit_test_setup_teardown(forked_child_starts_at_zero_and_the_parent_goes_on, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

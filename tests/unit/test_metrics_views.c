@@ -246,6 +246,36 @@ static void several_views_for_one_instrument(void **state) {
     assert_true(found("c", "a=1,b=2")->value == 7);
 }
 
+static void views_can_compose_to_one_stream(void **state) {
+    (void)state;
+    const char *keys[] = {"a"};
+    struct otel_view_options views[3] = {view_of("*"), view_of("h"), view_of("h")};
+    views[0].attribute_keys = keys;
+    views[0].attribute_key_count = 1;
+    views[1].name = "renamed";
+    views[1].description = "first";
+    views[2].description = "second";
+    views[2].aggregation = OTEL_AGGREGATE_SUM;
+    static const struct otel_reader_options reader;
+    struct otel_meter_provider_options options = {.runtime = &world.runtime,
+                                                  .views = views,
+                                                  .view_count = 3,
+                                                  .views_compose = true,
+                                                  .readers = &reader,
+                                                  .reader_count = 1};
+    provider = otel_meter_provider_new(&options);
+    meter = otel_meter_get(provider, &(struct otel_scope_info){.name = "m"});
+    struct otel_attribute attributes[] = {otel_int("a", 1), otel_int("b", 2)};
+    otel_record(otel_histogram(meter, "h", NULL, NULL, NULL, 0), 5, attributes, 2);
+    otel_add(otel_counter(meter, "other", NULL, NULL), 5, attributes, 2);
+    collect();
+    assert_int_equal(probe.count, 2);
+    assert_int_equal(found("renamed", "a=1")->shape, 7);
+    assert_string_equal(found("renamed", "a=1")->description, "second");
+    assert_non_null(found("other", "a=1"));
+    assert_int_equal(world.report_count, 0);
+}
+
 static void views_that_collide_are_warned_of(void **state) {
     (void)state;
     struct otel_view_options views[2] = {view_of("c"), view_of("*")};
@@ -428,30 +458,30 @@ static void observed_sets_that_end_make_room(void **state) {
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(view_selects_by_each_criterion),
-        TEST(all_criteria_must_match),
-        TEST(view_selection_supports_wildcards),
-        TEST(view_match_all_wildcard),
-        TEST(view_sets_name_and_description),
-        TEST(view_name_for_several_instruments_is_refused),
-        TEST(view_keeps_only_its_attribute_keys),
-        TEST(view_with_no_keys_keeps_no_attribute),
-        TEST(view_excludes_attribute_keys),
-        TEST(view_filters_observations_and_adds_them_up),
-        TEST(several_views_for_one_instrument),
-        TEST(views_that_collide_are_warned_of),
-        TEST(view_chooses_each_aggregation),
-        TEST(aggregation_that_does_not_suit_falls_back),
-        TEST(histogram_of_what_goes_both_ways_has_no_sum),
-        TEST(views_beat_advice),
-        TEST(cardinality_limit_overflows_and_loses_nothing),
-        TEST(cardinality_limit_of_the_reader),
-        TEST(cardinality_limit_of_a_view_beats_the_readers),
-        TEST(limit_counts_what_the_view_keeps),
-        TEST(observed_sets_that_end_make_room),
+        cmocka_unit_test_setup_teardown(view_selects_by_each_criterion, begin, end),
+        cmocka_unit_test_setup_teardown(all_criteria_must_match, begin, end),
+        cmocka_unit_test_setup_teardown(view_selection_supports_wildcards, begin, end),
+        cmocka_unit_test_setup_teardown(view_match_all_wildcard, begin, end),
+        cmocka_unit_test_setup_teardown(view_sets_name_and_description, begin, end),
+        cmocka_unit_test_setup_teardown(view_name_for_several_instruments_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(view_keeps_only_its_attribute_keys, begin, end),
+        cmocka_unit_test_setup_teardown(view_with_no_keys_keeps_no_attribute, begin, end),
+        cmocka_unit_test_setup_teardown(view_excludes_attribute_keys, begin, end),
+        cmocka_unit_test_setup_teardown(view_filters_observations_and_adds_them_up, begin, end),
+        cmocka_unit_test_setup_teardown(several_views_for_one_instrument, begin, end),
+        cmocka_unit_test_setup_teardown(views_can_compose_to_one_stream, begin, end),
+        cmocka_unit_test_setup_teardown(views_that_collide_are_warned_of, begin, end),
+        cmocka_unit_test_setup_teardown(view_chooses_each_aggregation, begin, end),
+        cmocka_unit_test_setup_teardown(aggregation_that_does_not_suit_falls_back, begin, end),
+        cmocka_unit_test_setup_teardown(histogram_of_what_goes_both_ways_has_no_sum, begin, end),
+        cmocka_unit_test_setup_teardown(views_beat_advice, begin, end),
+        cmocka_unit_test_setup_teardown(cardinality_limit_overflows_and_loses_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(cardinality_limit_of_the_reader, begin, end),
+        cmocka_unit_test_setup_teardown(cardinality_limit_of_a_view_beats_the_readers, begin, end),
+        cmocka_unit_test_setup_teardown(limit_counts_what_the_view_keeps, begin, end),
+        cmocka_unit_test_setup_teardown(observed_sets_that_end_make_room, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@ static bool contains(const char *const *keys, size_t count, const char *key) {
 }
 
 bool otel_key_filter_keeps(const struct otel_key_filter *filter, const char *key) {
-    if (filter->keys != NULL && !contains(filter->keys, filter->key_count, key))
+    bool is_named = filter->keys != NULL && contains(filter->keys, filter->key_count, key);
+    if (!is_named && (filter->keys != NULL || contains(filter->opt_in, filter->opt_in_count, key)))
         return false;
     return !contains(filter->excluded, filter->excluded_count, key);
 }

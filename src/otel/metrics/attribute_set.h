@@ -15,6 +15,8 @@ struct otel_key_filter {
     size_t key_count;
     const char *const *excluded;
     size_t excluded_count;
+    const char *const *opt_in; // kept only if `keys` names them
+    size_t opt_in_count;
 };
 bool otel_key_filter_keeps(const struct otel_key_filter *filter, const char *key);
 

@@ -168,6 +168,10 @@ static bool copy_advice(struct otel_instrument *instrument, const struct otel_in
         instrument->bounds = bounds;
         instrument->bound_count = (uint32_t)options->bound_count;
     }
+    if (options->opt_in_keys != NULL) {
+        instrument->opt_in_keys = otel_texts_copy(pool, options->opt_in_keys, options->opt_in_key_count);
+        instrument->opt_in_key_count = instrument->opt_in_keys != NULL ? options->opt_in_key_count : 0;
+    }
     if (options->attribute_keys == NULL)
         return true;
     instrument->attribute_keys = otel_texts_copy(pool, options->attribute_keys, options->attribute_key_count);

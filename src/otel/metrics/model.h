@@ -126,6 +126,8 @@ struct otel_instrument {
     uint32_t bound_count;
     const char *const *attribute_keys;
     size_t attribute_key_count;
+    const char *const *opt_in_keys;
+    size_t opt_in_key_count;
     struct otel_stream *streams;
     uint32_t stream_count, series_max;
     _Atomic(struct otel_alias_table *) aliases;
@@ -176,6 +178,7 @@ struct otel_meter_provider {
     enum otel_exemplar_filter exemplar_filter;
     const struct otel_view_options *views;
     size_t view_count;
+    bool views_compose;
     struct otel_reader *readers;
     uint32_t reader_count;
     pthread_mutex_t lock;

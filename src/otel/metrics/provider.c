@@ -67,6 +67,7 @@ static bool copy_views(struct otel_meter_provider *provider,
     }
     provider->views = views;
     provider->view_count = options->view_count;
+    provider->views_compose = options->views_compose;
     return true;
 }
 

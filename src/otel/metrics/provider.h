@@ -17,6 +17,7 @@ struct otel_reader_options {
     enum otel_aggregation aggregation[OTEL_INSTRUMENT_KIND_COUNT]; // 0 = default
     int64_t interval_ms, timeout_ms;                               // 60,000 and 30,000
     size_t cardinality_limit;                                      // 0 = 2,000
+    size_t export_points_max;                                      // of one export; 0 = all there are
     // Which metrics this reader wants; NULL = all. Asked for each metric, and again with attributes for each point.
     bool (*filter)(void *context, const char *name, const struct otel_attribute *attributes, size_t count);
     void *filter_context;
@@ -30,6 +31,7 @@ struct otel_meter_provider_options {
     enum otel_exemplar_filter exemplar_filter;
     const struct otel_view_options *views; // copied
     size_t view_count;
+    bool views_compose; // all views that match an instrument make one stream of it together: later ones win
     const struct otel_reader_options *readers; // copied, exporters taken over
     size_t reader_count;
     const struct otel_metric_producer *producers; // copied

@@ -2,6 +2,7 @@
 // Periodic readers: a thread each, which collects and exports every interval and when it is asked to. Exports of a reader
 // happen on its thread only, so there is never more than one at a time; who asks waits no longer than he said.
 #include "otel/metrics/collect.h"
+#include "otel/metrics/split.h"
 #include "otel/system/thread.h"
 
 #include <stdlib.h>
@@ -30,25 +31,33 @@ static int export_bytes(struct otel_reader *reader, const fq_buf *bytes, size_t 
     return exporter->ops->export_batch(exporter->self, &batch);
 }
 
+// One export, counted.
+static int export_part(void *context, const fq_buf *bytes, size_t points) {
+    struct otel_reader *reader = context;
+    pthread_mutex_lock(&reader->lock);
+    reader->stats.points_in_flight = points;
+    pthread_mutex_unlock(&reader->lock);
+    int result = export_bytes(reader, bytes, points);
+    pthread_mutex_lock(&reader->lock);
+    reader->stats.points_in_flight = 0;
+    reader->stats.exports++;
+    reader->stats.failed_exports += result != OTEL_OK ? 1 : 0;
+    reader->stats.exported_points += result == OTEL_OK ? points : 0;
+    reader->stats.failed_points += result != OTEL_OK ? points : 0;
+    if (result == OTEL_OK)
+        reader->stats.last_success_unix_ns = otel_unix_ns(reader->provider->runtime);
+    pthread_mutex_unlock(&reader->lock);
+    return result;
+}
+
 static int collect_and_export(struct otel_reader *reader) {
     fq_buf bytes = {0};
-    size_t points = 0;
+    size_t points = 0, max = reader->options.export_points_max;
     int result = otel_reader_collect(reader, &bytes, &points) == 0 ? OTEL_OK : OTEL_FAILED;
-    if (result == OTEL_OK && points > 0) {
-        pthread_mutex_lock(&reader->lock);
-        reader->stats.points_in_flight = points;
-        pthread_mutex_unlock(&reader->lock);
-        result = export_bytes(reader, &bytes, points);
-        pthread_mutex_lock(&reader->lock);
-        reader->stats.points_in_flight = 0;
-        reader->stats.exports++;
-        reader->stats.failed_exports += result != OTEL_OK ? 1 : 0;
-        reader->stats.exported_points += result == OTEL_OK ? points : 0;
-        reader->stats.failed_points += result != OTEL_OK ? points : 0;
-        if (result == OTEL_OK)
-            reader->stats.last_success_unix_ns = otel_unix_ns(reader->provider->runtime);
-        pthread_mutex_unlock(&reader->lock);
-    }
+    if (result == OTEL_OK && max > 0 && points > max)
+        result = otel_metrics_split(fq_buf_str(&bytes).ptr, fq_buf_len(&bytes), max, export_part, reader);
+    else if (result == OTEL_OK && points > 0)
+        result = export_part(reader, &bytes, points);
     fq_buf_done(&bytes);
     return result;
 }

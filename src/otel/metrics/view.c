@@ -3,8 +3,6 @@
 // it. Source: metrics SDK "View", "Measurement processing".
 #include "otel/metrics/model.h"
 
-#include "base/assert.h"
-
 #include <ctype.h>
 #include <strings.h>
 
@@ -103,13 +101,15 @@ static void choose_bounds(struct otel_stream *stream, const struct otel_view_opt
 
 static void choose_attributes(struct otel_stream *stream, const struct otel_view_options *view) {
     const struct otel_instrument *instrument = stream->instrument;
-    if (view != NULL && (view->attribute_keys != NULL || view->excluded_keys != NULL))
-        stream->filter = (struct otel_key_filter){view->attribute_keys, view->attribute_key_count,
-                                                  view->excluded_keys, view->excluded_key_count};
-    else
-        stream->filter =
-            (struct otel_key_filter){instrument->attribute_keys, instrument->attribute_key_count, NULL, 0};
-    stream->filters = stream->filter.keys != NULL || stream->filter.excluded_count > 0;
+    bool by_view = view != NULL && (view->attribute_keys != NULL || view->excluded_keys != NULL);
+    stream->filter.keys = by_view ? view->attribute_keys : instrument->attribute_keys;
+    stream->filter.key_count = by_view ? view->attribute_key_count : instrument->attribute_key_count;
+    stream->filter.excluded = by_view ? view->excluded_keys : NULL;
+    stream->filter.excluded_count = by_view ? view->excluded_key_count : 0;
+    stream->filter.opt_in = instrument->opt_in_keys;
+    stream->filter.opt_in_count = instrument->opt_in_key_count;
+    stream->filters =
+        stream->filter.keys != NULL || stream->filter.excluded_count > 0 || stream->filter.opt_in_count > 0;
 }
 
 static int or_default(int value, int least, int most, int otherwise) {
@@ -222,14 +222,13 @@ static void add_stream(struct otel_instrument *instrument, struct otel_stream **
     show(stream);
 }
 
-static bool add_for_view(struct otel_instrument *instrument, const struct otel_view_options *view) {
+static void add_for_view(struct otel_instrument *instrument, const struct otel_view_options *view) {
     const struct otel_meter_provider *provider = instrument->meter->provider;
     struct otel_stream *first = NULL;
     for (uint32_t i = 0; i < provider->reader_count; i++) {
         struct otel_stream wanted = stream_of(instrument, view, &provider->readers[i]);
         add_stream(instrument, &instrument->streams, &first, &wanted);
     }
-    return true;
 }
 
 static void warn_of_same_names(const struct otel_instrument *instrument) {
@@ -246,14 +245,46 @@ static void warn_of_same_names(const struct otel_instrument *instrument) {
     }
 }
 
+// What a view says goes over what the ones before it said; what it leaves open stays.
+static void compose(struct otel_view_options *all, const struct otel_view_options *view) {
+    all->name = view->name != NULL ? view->name : all->name;
+    all->description = view->description != NULL ? view->description : all->description;
+    if (view->attribute_keys != NULL || view->excluded_keys != NULL) {
+        all->attribute_keys = view->attribute_keys;
+        all->attribute_key_count = view->attribute_key_count;
+        all->excluded_keys = view->excluded_keys;
+        all->excluded_key_count = view->excluded_key_count;
+    }
+    if (view->aggregation != OTEL_AGGREGATE_DEFAULT) {
+        all->aggregation = view->aggregation;
+        all->bounds = view->bounds;
+        all->bound_count = view->bound_count;
+        all->max_size = view->max_size;
+        all->max_scale = view->max_scale;
+        all->no_min_max = view->no_min_max;
+    }
+    if (view->cardinality_limit != 0)
+        all->cardinality_limit = view->cardinality_limit;
+    if (view->reservoir != NULL) {
+        all->reservoir = view->reservoir;
+        all->reservoir_context = view->reservoir_context;
+    }
+}
+
 void otel_instrument_make_streams(struct otel_instrument *instrument) {
     const struct otel_meter_provider *provider = instrument->meter->provider;
+    struct otel_view_options all;
+    otel_view_options_init(&all);
     bool matched = false;
     for (size_t i = 0; i < provider->view_count; i++) {
-        if (view_matches(&provider->views[i], instrument))
-            matched = add_for_view(instrument, &provider->views[i]);
+        if (!view_matches(&provider->views[i], instrument))
+            continue;
+        matched = true;
+        compose(&all, &provider->views[i]);
+        if (!provider->views_compose)
+            add_for_view(instrument, &provider->views[i]);
     }
-    if (!matched)
-        (void)add_for_view(instrument, NULL);
+    if (!matched || provider->views_compose)
+        add_for_view(instrument, matched ? &all : NULL);
     warn_of_same_names(instrument);
 }
