@@ -248,7 +248,8 @@ void fq_feed_detach(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
     if (feed->board == NULL)
         return;
     otel_area_detach(otel_sdk_meter_provider(telemetry->sdk), feed->area);
-    *feed = (struct fq_runner_feed){.board = NULL};
+    feed->area = NULL;
+    feed->board = NULL;
 }
 
 static bool is_among(const uint8_t (*ids)[8], size_t count, const uint8_t span_id[8]) {
