@@ -345,6 +345,21 @@ def test_logging_leaves_with_the_span_it_was_written_in() -> None:
     assert "watch out" in done.errors and "after basicConfig" in done.errors, "logging itself goes on as without us"
 
 
+@pytest.mark.parametrize("exporter", ["", "none"])
+def test_logging_stays_where_it_is_unless_an_exporter_is_named(exporter: str) -> None:
+    done = run(
+        """
+        import logging
+        from fastqueue.telemetry import trace_operation
+        with trace_operation("x"):
+            logging.warning("not for everybody")
+        """,
+        {**ON, "OTEL_LOGS_EXPORTER": exporter},
+        without=WITHOUT,
+    )
+    assert done.logs == [] and done.spans and "not for everybody" in done.errors
+
+
 def test_observable_instruments_are_asked_when_metrics_are_collected() -> None:
     done = run(
         """

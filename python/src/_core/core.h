@@ -35,6 +35,7 @@ struct core_telemetry {
     bool is_borrowed; // the SDK is the runner's
     bool is_native; // FASTQUEUE_TELEMETRY_PIPELINE=native: a provider of the program's does not get our spans
     bool has_processors;
+    bool takes_logs; // OTEL_LOGS_EXPORTER is set: what passes a logger of Python's is sent
     struct otel_sdk *sdk;
     struct otel_tracer *tracer;
     struct otel_meter *meter;

@@ -4,7 +4,7 @@
 #include "telemetry.h"
 #include "telemetry/names.h"
 
-// log_enabled() -> bool: log records go anywhere
+// log_enabled() -> bool: records of Python's logging are to be sent
 static PyObject *log_enabled(PyObject *module, PyObject *unused) {
     (void)unused;
     struct core_state *state = PyModule_GetState(module);
@@ -65,7 +65,7 @@ static PyObject *log_emit(PyObject *module, PyObject *args) {
 }
 
 static PyMethodDef logger_functions[] = {
-    {"log_enabled", log_enabled, METH_NOARGS,  "Whether log records go anywhere."                               },
+    {"log_enabled", log_enabled, METH_NOARGS,  "Whether logging is sent."                                       },
     {"log_emit",    log_emit,    METH_VARARGS, "log_emit(scope, severity, text, body, attributes, unix_ns, …)"},
     {NULL,          NULL,        0,            NULL                                                             },
 };

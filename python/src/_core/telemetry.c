@@ -53,6 +53,10 @@ static void take_sdk(struct core_telemetry *telemetry, otel_sdk *sdk, bool is_bo
     telemetry->meter = otel_sdk_meter(sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     telemetry->sent = telemetry->duration = NULL;
     read_pipeline(telemetry);
+    // Log records of a program that never asked for them stay where they are.
+    const char *logs = getenv("OTEL_LOGS_EXPORTER");
+    telemetry->takes_logs = logs != NULL && *logs != '\0' && strcasecmp(logs, "none") != 0 &&
+                            otel_sdk_logger_provider(sdk) != NULL;
     telemetry->mode = sdk != NULL ? CORE_TELEMETRY_ON : CORE_TELEMETRY_OFF;
 }
 
