@@ -240,7 +240,8 @@ void otel_batch_fork_child(otel_batch *batch, const void *resource, size_t resou
     if (copy != NULL) {
         memcpy(copy, resource, resource_len);
         free(batch->parents_resource);
-        batch->parents_resource = batch->resource; // may be in use by an export that this process does not finish
+        batch->parents_resource =
+            batch->resource; // may be in use by an export that this process does not finish
         batch->resource = copy;
         batch->options.resource_len = resource_len;
     }
