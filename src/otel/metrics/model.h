@@ -182,6 +182,7 @@ struct otel_meter_provider {
     struct otel_reader *readers;
     uint32_t reader_count;
     pthread_mutex_t lock;
+    bool fork_locked;             // by fork_prepare
     pthread_mutex_t collect_lock; // one collection at a time; recursive use is an error that is noticed
     struct otel_pool pool;
     struct otel_store store;

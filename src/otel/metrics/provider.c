@@ -231,7 +231,8 @@ void otel_meter_provider_measurement_stats(const otel_meter_provider *provider,
 
 // --- fork ------------------------------------------------------------------------------------------------------------
 void otel_meter_provider_fork_prepare(otel_meter_provider *provider) {
-    pthread_mutex_lock(&provider->collect_lock);
+    // A callback that forks is inside a collection: it holds the lock already, and keeps it.
+    provider->fork_locked = pthread_mutex_lock(&provider->collect_lock) == 0;
     pthread_mutex_lock(&provider->lock);
     otel_readers_fork_prepare(provider);
 }
@@ -239,7 +240,8 @@ void otel_meter_provider_fork_prepare(otel_meter_provider *provider) {
 void otel_meter_provider_fork_parent(otel_meter_provider *provider) {
     otel_readers_fork_parent(provider);
     pthread_mutex_unlock(&provider->lock);
-    pthread_mutex_unlock(&provider->collect_lock);
+    if (provider->fork_locked)
+        pthread_mutex_unlock(&provider->collect_lock);
 }
 
 // What the parent counted is the parent's: the child's rows are empty and start now.
