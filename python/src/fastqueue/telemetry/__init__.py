@@ -7,13 +7,17 @@ native pipeline, which needs no other package; otherwise the calls do nothing. W
 API, both share one context, and where it has set a provider of its own, spans made here go there.
 """
 
+from typing import TYPE_CHECKING
+
 from .kinds import SpanKind, StatusCode
 from .lifecycle import flush, shutdown
-from .logs import LoggingHandler
 from .meter import Observation
 from .metrics import get_meter, record_queue_size, record_task_metric, record_worker_metric
 from .noop import NoOpCounter, NoOpHistogram, NoOpMeter, NoOpSpan, NoOpTracer, NoOpUpDownCounter
 from .tracing import current_span, get_tracer, trace_operation, trace_task
+
+if TYPE_CHECKING:
+    from .logs import LoggingHandler
 
 __all__ = [
     "LoggingHandler",
@@ -37,3 +41,11 @@ __all__ = [
     "trace_operation",
     "trace_task",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name != "LoggingHandler":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .logs import LoggingHandler  # and with it logging, which not every program needs
+
+    return LoggingHandler
