@@ -48,13 +48,14 @@ static void any_number_of_meter_providers(void **state) {
 static void meter_is_identified_by_its_whole_scope(void **state) {
     (void)state;
     struct otel_attribute a = otel_text("a", "1"), b = otel_text("a", "2");
-    const struct otel_scope_info scopes[] = {
-        {.name = "m"    },
-        {                                .name = "m",                  .version = "2"},
-        {                      .name = "m", .version = "1",               .schema_url = "https://s/1"},
-        {                .name = "m",                        .version = "1",               .attributes = &a, .attribute_count = 1},
-        { .name = "m",         .version = "1",                              .attributes = &b, .attribute_count = 1},
-    };
+    struct otel_scope_info scopes[5] = {{0}};
+    for (int i = 0; i < 5; i++) {
+        scopes[i].name = "m";
+        scopes[i].version = i == 0 ? NULL : i == 1 ? "2" : "1";
+        scopes[i].schema_url = i == 2 ? "https://s/1" : NULL;
+        scopes[i].attributes = i == 3 ? &a : &b;
+        scopes[i].attribute_count = i >= 3 ? 1 : 0;
+    }
     otel_meter *meters[5];
     for (int i = 0; i < 5; i++) {
         meters[i] = otel_meter_get(provider, &scopes[i]);
