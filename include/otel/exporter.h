@@ -38,11 +38,17 @@ struct otel_sampling_request {
     const struct otel_link *links;
     size_t link_count;
 };
+/* What a sampler had to presume. The provider says each once. */
+enum otel_sampling_caution {
+    OTEL_SAMPLING_PRESUMED_RANDOM = 1,  /* a parent's trace id, not flagged as random, decided */
+    OTEL_SAMPLING_RATIO_WITH_PARENT = 2 /* a share by another rule than the parent's sampler may have */
+};
 enum { OTEL_TRACESTATE_BYTES_MAX = 512, OTEL_SAMPLER_ATTRIBUTES_MAX = 8 };
 struct otel_sampling_result {
     enum otel_decision decision;
     bool tracestate_is_set; /* else the parent's goes on */
     char tracestate[OTEL_TRACESTATE_BYTES_MAX + 1];
+    unsigned cautions; /* enum otel_sampling_caution, or-ed */
     size_t attribute_count;
     struct otel_attribute
         attributes[OTEL_SAMPLER_ATTRIBUTES_MAX]; /* their memory lives as long as the sampler */

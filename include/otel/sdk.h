@@ -47,9 +47,9 @@ struct otel_view_options {
     /* Which instruments: NULL or -1 = any. Names may hold * and ?. */
     const char *instrument_name, *instrument_unit, *meter_name, *meter_version, *meter_schema_url;
     int instrument_kind; /* enum otel_instrument_kind or -1 */
-    /* What becomes of them: NULL, 0 = unchanged. */
+    /* What becomes of them: NULL, 0 = unchanged. Attributes that a view leaves out of its stream may still leave the program
+     * on exemplars, as their filtered attributes: OTEL_METRICS_EXEMPLAR_FILTER=always_off prevents that. */
     const char *name, *description;
-    /* Keys that are left out may still appear on exemplars, as their filtered attributes. */
     const char *const *attribute_keys; /* keep only these */
     size_t attribute_key_count;
     const char *const *excluded_keys;
@@ -99,6 +99,10 @@ struct otel_sdk_options {
     otel_sampler *sampler;             /* NULL = by variables */
     const struct otel_view_options *views;
     size_t view_count;
+    /* Views of one stream name make one stream of an instrument: of each setting the last one said counts, attributes are
+     * kept if all of them keep them; views without a name add to all. Otherwise each view makes a stream of its own. */
+    bool views_compose;
+    size_t metric_batch_max; /* data points in one export of a periodic reader; 0 = all of a collection */
     const struct otel_metric_producer *producers;
     size_t producer_count;
     size_t cardinality_limit; /* series of one metric; 0 = 2,000 */

@@ -29,8 +29,13 @@ static void read_cardinality(struct otel_file *file, const otel_config_node *map
 
 static void read_reader(struct otel_file *file, const otel_config_node *node,
                         struct otel_model_reader *reader) {
-    static const char *const keys[] = {"interval",           "timeout", "exporter", "producers",
-                                       "cardinality_limits", NULL};
+    static const char *const keys[] = {"interval",
+                                       "timeout",
+                                       "exporter",
+                                       "producers",
+                                       "cardinality_limits",
+                                       "max_export_batch_size/development",
+                                       NULL};
     const char *key;
     const otel_config_node *map;
     if (!otel_file_one(file, node, "a reader", &key, &map))
@@ -50,6 +55,7 @@ static void read_reader(struct otel_file *file, const otel_config_node *node,
     reader->interval_ms = otel_file_int(
         file, map, "interval", reader->exporter.kind == OTEL_MODEL_CONSOLE ? 10000 : 60000, 1, INT32_MAX);
     reader->timeout_ms = otel_file_int(file, map, "timeout", 30000, 0, INT32_MAX);
+    reader->batch_max = (size_t)otel_file_int(file, map, keys[5], 0, 1, INT32_MAX);
     read_cardinality(file, otel_node_get(map, "cardinality_limits"), reader);
     if (otel_node_count(otel_node_get(map, "producers")) > 0)
         otel_file_warn(file, otel_node_get(map, "producers"),
@@ -156,8 +162,13 @@ static void read_views(struct otel_file *file, const otel_config_node *list) {
 }
 
 void otel_file_meter_provider(struct otel_file *file, const otel_config_node *node) {
-    static const char *const keys[] = {"readers", "views", "exemplar_filter",
-                                       "meter_configurator/development", NULL};
+    static const char *const keys[] = {"readers",
+                                       "views",
+                                       "exemplar_filter",
+                                       "meter_configurator/development",
+                                       "view_matching_mode/development",
+                                       NULL};
+    static const char *const modes[] = {"independent", "composable", NULL};
     static const char *const filters[] = {"trace_based", "always_on", "always_off", NULL};
     if (!otel_file_map(file, node, "meter_provider", keys))
         return;
@@ -173,6 +184,7 @@ void otel_file_meter_provider(struct otel_file *file, const otel_config_node *no
         place = &(*place)->next;
     }
     read_views(file, otel_node_get(node, "views"));
+    file->config->views_compose = otel_file_word(file, node, keys[4], modes, 0) == 1;
     file->config->exemplar_filter =
         (enum otel_exemplar_filter)otel_file_word(file, node, "exemplar_filter", filters, 0);
     if (otel_node_get(node, keys[3]) != NULL)

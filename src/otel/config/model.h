@@ -67,6 +67,7 @@ struct otel_model_reader {
     bool pull;
     int64_t interval_ms, timeout_ms;
     size_t cardinality_limit; // 0 = default
+    size_t batch_max;         // 0 = none
     struct otel_model_exporter exporter;
     struct otel_model_reader *next;
 };
@@ -95,6 +96,7 @@ struct otel_config {
     struct otel_model_processor *span_processors, *log_processors; // in order
     struct otel_model_reader *readers;
     struct otel_model_view *views;
+    bool views_compose;
     enum otel_exemplar_filter exemplar_filter;
     bool exceptions_as_logs, exceptions_as_events;
     bool sdk_metrics;

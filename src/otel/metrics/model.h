@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-enum { OTEL_ROW_CELLS = 4, OTEL_CARDINALITY_DEFAULT = 2000, OTEL_READERS_MAX = 16 };
+enum { OTEL_ROW_CELLS = 4, OTEL_CARDINALITY_DEFAULT = 2000, OTEL_READERS_MAX = 16, OTEL_VIEWS_MAX = 256 };
 
 // What one reader had at its last collection.
 struct otel_baseline {
@@ -233,9 +233,16 @@ bool otel_meter_provider_has_room(struct otel_meter_provider *provider, uint32_t
                                   const struct otel_instrument_options *options);
 /** Texts with their array; NULL without memory. */
 const char *const *otel_texts_copy(struct otel_pool *pool, const char *const *texts, size_t count);
-// view.c
+// view.c, compose.c
 /** Makes the instrument's streams. Under `lock`. */
 void otel_instrument_make_streams(struct otel_instrument *instrument);
+/** Whether points of an instrument kind can be made into this. */
+bool otel_aggregation_suits(enum otel_instrument_kind kind, enum otel_aggregation aggregation);
+/** One view out of those among `views` that have this name or none; its lists are in the provider's pool. False without
+ *  memory. Under `lock`. */
+bool otel_views_compose(const struct otel_instrument *instrument,
+                        const struct otel_view_options *const *views, size_t count, const char *name,
+                        struct otel_view_options *ret_view);
 // row.c, series.c
 /** Row of the stream for these sorted attributes, the overflow row past the limit, NULL without memory. Under `lock`. */
 struct otel_row *otel_stream_row(struct otel_stream *stream, const uint8_t *key, size_t key_len);

@@ -29,9 +29,9 @@ struct otel_meter_provider_options {
     size_t resource_len;
     const char *resource_schema_url;
     enum otel_exemplar_filter exemplar_filter;
-    const struct otel_view_options *views; // copied
-    size_t view_count;
-    bool views_compose; // all views that match an instrument make one stream of it together: later ones win
+    const struct otel_view_options *views;     // copied
+    size_t view_count;                         // at most OTEL_VIEWS_MAX count for one instrument
+    bool views_compose;                        // as in otel_sdk_options
     const struct otel_reader_options *readers; // copied, exporters taken over
     size_t reader_count;
     const struct otel_metric_producer *producers; // copied

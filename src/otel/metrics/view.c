@@ -55,7 +55,7 @@ static enum otel_aggregation default_of(enum otel_instrument_kind kind) {
 }
 
 // Observations are totals, of which a histogram means nothing; nor does a sum of gauges.
-static bool suits(enum otel_instrument_kind kind, enum otel_aggregation aggregation) {
+bool otel_aggregation_suits(enum otel_instrument_kind kind, enum otel_aggregation aggregation) {
     bool is_histogram = aggregation == OTEL_AGGREGATE_EXPLICIT_HISTOGRAM ||
                         aggregation == OTEL_AGGREGATE_EXPONENTIAL_HISTOGRAM;
     bool is_gauge = kind == OTEL_GAUGE || kind == OTEL_OBSERVABLE_GAUGE;
@@ -71,7 +71,7 @@ static enum otel_aggregation aggregation_of(const struct otel_instrument *instru
         chosen = reader->options.aggregation[instrument->kind];
     if (chosen == OTEL_AGGREGATE_DEFAULT)
         return default_of(instrument->kind);
-    if (chosen == OTEL_AGGREGATE_DROP || suits(instrument->kind, chosen))
+    if (chosen == OTEL_AGGREGATE_DROP || otel_aggregation_suits(instrument->kind, chosen))
         return chosen;
     otel_report(
         instrument->meter->provider->runtime, OTEL_LEVEL_WARN,
@@ -245,46 +245,36 @@ static void warn_of_same_names(const struct otel_instrument *instrument) {
     }
 }
 
-// What a view says goes over what the ones before it said; what it leaves open stays.
-static void compose(struct otel_view_options *all, const struct otel_view_options *view) {
-    all->name = view->name != NULL ? view->name : all->name;
-    all->description = view->description != NULL ? view->description : all->description;
-    if (view->attribute_keys != NULL || view->excluded_keys != NULL) {
-        all->attribute_keys = view->attribute_keys;
-        all->attribute_key_count = view->attribute_key_count;
-        all->excluded_keys = view->excluded_keys;
-        all->excluded_key_count = view->excluded_key_count;
+// The views that match, grouped by the names they give; one without a name is in every group.
+static void add_composed(struct otel_instrument *instrument, const struct otel_view_options *const *views,
+                         size_t count) {
+    struct otel_view_options merged;
+    bool has_named = false;
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = views[i]->name != NULL;
+        for (size_t k = 0; k < i && is_first; k++)
+            is_first = views[k]->name == NULL || strcmp(views[k]->name, views[i]->name) != 0;
+        if (is_first && otel_views_compose(instrument, views, count, views[i]->name, &merged))
+            add_for_view(instrument, &merged);
+        has_named |= is_first;
     }
-    if (view->aggregation != OTEL_AGGREGATE_DEFAULT) {
-        all->aggregation = view->aggregation;
-        all->bounds = view->bounds;
-        all->bound_count = view->bound_count;
-        all->max_size = view->max_size;
-        all->max_scale = view->max_scale;
-        all->no_min_max = view->no_min_max;
-    }
-    if (view->cardinality_limit != 0)
-        all->cardinality_limit = view->cardinality_limit;
-    if (view->reservoir != NULL) {
-        all->reservoir = view->reservoir;
-        all->reservoir_context = view->reservoir_context;
-    }
+    if (!has_named && otel_views_compose(instrument, views, count, NULL, &merged))
+        add_for_view(instrument, &merged);
 }
 
 void otel_instrument_make_streams(struct otel_instrument *instrument) {
     const struct otel_meter_provider *provider = instrument->meter->provider;
-    struct otel_view_options all;
-    otel_view_options_init(&all);
-    bool matched = false;
-    for (size_t i = 0; i < provider->view_count; i++) {
-        if (!view_matches(&provider->views[i], instrument))
-            continue;
-        matched = true;
-        compose(&all, &provider->views[i]);
-        if (!provider->views_compose)
-            add_for_view(instrument, &provider->views[i]);
+    const struct otel_view_options *matching[OTEL_VIEWS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < provider->view_count && count < OTEL_VIEWS_MAX; i++) {
+        if (view_matches(&provider->views[i], instrument))
+            matching[count++] = &provider->views[i];
     }
-    if (!matched || provider->views_compose)
-        add_for_view(instrument, matched ? &all : NULL);
+    if (count == 0)
+        add_for_view(instrument, NULL);
+    else if (provider->views_compose)
+        add_composed(instrument, matching, count);
+    for (size_t i = 0; i < count && !provider->views_compose; i++)
+        add_for_view(instrument, matching[i]);
     warn_of_same_names(instrument);
 }

@@ -23,6 +23,8 @@ static struct otel_reader_options periodic(const struct otel_sdk_options *option
                                          .interval_ms = model != NULL ? model->interval_ms : 60000,
                                          .timeout_ms = model != NULL ? model->timeout_ms : 30000,
                                          .cardinality_limit = model != NULL ? model->cardinality_limit : 0};
+    reader.export_points_max =
+        model != NULL && model->batch_max > 0 ? model->batch_max : options->metric_batch_max;
     if (reader.cardinality_limit == 0)
         reader.cardinality_limit = options->cardinality_limit;
     if (reader.timeout_ms == 0)
@@ -150,6 +152,7 @@ int otel_sdk_make_metrics(otel_sdk *sdk, const struct otel_sdk_options *options,
     if (provider.reader_count == 0 && options->metric_area == NULL)
         return OTEL_OK; // off
     provider.view_count = gather_views(options, config, views);
+    provider.views_compose = options->views_compose || config->views_compose;
     provider.producer_count = gather_producers(sdk, options, config, producers);
     sdk->meter_provider = otel_meter_provider_new(&provider);
     if (sdk->meter_provider == NULL)

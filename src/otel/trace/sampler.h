@@ -14,4 +14,8 @@ struct otel_sampler {
 otel_sampler *otel_sampler_make(const struct otel_sampler_ops *ops, void *self, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** Cautions of a decision by the trace's randomness: a root's id is of our own generator, a child's is random if its flag or
+ *  its tracestate says so. */
+unsigned otel_randomness_cautions(const struct otel_sampling_request *request);
+
 #endif

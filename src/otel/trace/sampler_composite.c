@@ -264,6 +264,8 @@ static void sample_composite(void *self, const struct otel_sampling_request *req
         otel_randomness(request->trace_id, request->parent_tracestate, request->parent_tracestate_len);
     bool is_kept = intent.keeps_some && randomness >= intent.threshold;
     result->decision = is_kept ? OTEL_RECORD_AND_SAMPLE : OTEL_DROP;
+    if (intent.keeps_some && intent.threshold > 0 && intent.count_is_reliable)
+        result->cautions |= otel_randomness_cautions(request);
     for (size_t i = 0; is_kept && i < intent.attribute_count; i++)
         result->attributes[result->attribute_count++] = intent.attributes[i];
     write_threshold(request, &intent, result);

@@ -26,6 +26,8 @@ static void sample_by_id(void *self, const struct otel_sampling_request *request
     const struct by_id *mine = self;
     bool is_kept = mine->always || low_bits(request->trace_id) < mine->bound;
     result->decision = is_kept ? OTEL_RECORD_AND_SAMPLE : OTEL_DROP;
+    if (request->parent != NULL)
+        result->cautions |= OTEL_SAMPLING_RATIO_WITH_PARENT;
 }
 
 // NaN and what is out of range become the nearest that makes sense.
@@ -52,6 +54,12 @@ struct by_threshold {
     size_t text_len;
 };
 
+unsigned otel_randomness_cautions(const struct otel_sampling_request *request) {
+    bool presumes = request->parent != NULL && !request->trace_id_is_random &&
+                    !otel_randomness_is_explicit(request->parent_tracestate, request->parent_tracestate_len);
+    return presumes ? OTEL_SAMPLING_PRESUMED_RANDOM : 0;
+}
+
 static void sample_by_threshold(void *self, const struct otel_sampling_request *request,
                                 struct otel_sampling_result *result) {
     const struct by_threshold *mine = self;
@@ -60,6 +68,7 @@ static void sample_by_threshold(void *self, const struct otel_sampling_request *
     bool is_kept = mine->threshold != OTEL_THRESHOLD_NEVER &&
                    otel_randomness(request->trace_id, state, len) >= mine->threshold;
     result->decision = is_kept ? OTEL_RECORD_AND_SAMPLE : OTEL_DROP;
+    result->cautions |= otel_randomness_cautions(request);
     const char *old;
     size_t old_len;
     if (!is_kept && !otel_tracestate_find_ot(state, len, "th", &old, &old_len))

@@ -151,7 +151,25 @@ static void ask_sampler(otel_span *span, const struct origin *origin, const char
     result->decision = OTEL_DROP;
     result->tracestate_is_set = false;
     result->attribute_count = 0;
+    result->cautions = 0;
     otel_sampler_sample(span->tracer->provider->sampler, &request, result);
+}
+
+// Each once.
+static __attribute__((noinline)) void tell_cautions(otel_tracer_provider *provider, unsigned cautions) {
+    unsigned fresh =
+        cautions & ~atomic_fetch_or_explicit(&provider->cautioned, cautions, memory_order_relaxed);
+    if ((fresh & OTEL_SAMPLING_PRESUMED_RANDOM) != 0)
+        otel_report(&provider->runtime, OTEL_LEVEL_WARN,
+                    "%s: spans are sampled by trace ids that their parents do not flag as random (W3C trace "
+                    "context level 2); shares may be off",
+                    otel_sampler_description(provider->sampler));
+    if ((fresh & OTEL_SAMPLING_RATIO_WITH_PARENT) != 0)
+        otel_report(
+            &provider->runtime, OTEL_LEVEL_WARN,
+            "%s decides about a span that has a parent: SDKs of other languages may keep other traces, "
+            "which leaves gaps; parentbased_traceidratio follows the parent",
+            otel_sampler_description(provider->sampler));
 }
 
 static void adopt_decision(otel_span *span, const struct origin *origin,
@@ -213,6 +231,8 @@ static __attribute__((noinline)) otel_span *start(otel_tracer *tracer, const cha
     set_identity(span, &origin);
     struct otel_sampling_result result;
     ask_sampler(span, &origin, name, options, &result);
+    if ((result.cautions & ~atomic_load_explicit(&tracer->provider->cautioned, memory_order_relaxed)) != 0)
+        tell_cautions(tracer->provider, result.cautions);
     adopt_decision(span, &origin, &result);
     size_t parent = !origin.exists ? 0 : span->parent_is_remote ? 2 : 1;
     otel_lane_count(lane, &lane->started[parent][span->decision]);
@@ -285,6 +305,18 @@ static void tell_end(otel_span *span) {
     otel_span_hide(span);
 }
 
+static __attribute__((noinline)) void tell_drops(const otel_span *span) {
+    otel_tracer_provider *provider = span->tracer->provider;
+    if (atomic_exchange_explicit(&provider->has_told_drops, true, memory_order_relaxed))
+        return;
+    otel_report(
+        &provider->runtime, OTEL_LEVEL_WARN,
+        "span '%s' lost %u attributes, %u events, %u links: more than its limits, too big, or without a "
+        "key (said once; each span carries its counts)",
+        (const char *)span->bytes, span->content.dropped_attributes, span->content.dropped_events,
+        span->content.dropped_links);
+}
+
 static void finish(otel_span *span, int64_t end_unix_ns) {
     otel_tracer_provider *provider = span->tracer->provider;
     if (otel_span_is_foreign(span) || !claim_end(span))
@@ -293,6 +325,9 @@ static void finish(otel_span *span, int64_t end_unix_ns) {
     bool is_shared = atomic_load_explicit(&span->references, memory_order_acquire) != 1;
     if (is_shared || atomic_load_explicit(&provider->processor_count, memory_order_relaxed) > 0)
         tell_end(span);
+    const struct otel_span_content *content = &span->content;
+    if ((content->dropped_attributes | content->dropped_events | content->dropped_links) != 0)
+        tell_drops(span);
     if (span->decision == OTEL_RECORD_AND_SAMPLE)
         otel_span_write(span);
     struct otel_lane *lane = otel_lane_here(&provider->lanes);

@@ -16,6 +16,8 @@ struct otel_tracer_provider {
     struct otel_limits limits;
     uint32_t generation; // counts forks
     atomic_bool is_shut_down;
+    atomic_bool has_told_drops; // a span lost something
+    atomic_uint cautioned;      // enum otel_sampling_caution: said already
     atomic_uint sink_count, processor_count;
     struct otel_sink sinks[OTEL_SPAN_SINKS_MAX];
     struct otel_span_processor processors[OTEL_SPAN_PROCESSORS_MAX];
