@@ -24,6 +24,8 @@ struct catcher {
     atomic_uint calls, items, inside, overlaps, flushes, shutdowns, cancels, forks, frees;
     atomic_uint items_of[64];
     atomic_int result;
+    atomic_uint rejects; // of each export
+    atomic_uint rejected;
     atomic_bool is_held;
     struct otel_gate gate;
     size_t last_len;
@@ -45,6 +47,7 @@ static int catcher_export(void *self, const struct otel_export_batch *data) {
             otel_gate_wait(&catcher->gate, seen, 10 * 1000 * 1000);
     }
     atomic_fetch_add(&catcher->items, (unsigned)data->item_count);
+    atomic_fetch_add(&catcher->rejected, atomic_load(&catcher->rejects));
     atomic_fetch_sub(&catcher->inside, 1);
     return atomic_load(&catcher->result);
 }
@@ -74,6 +77,9 @@ static void catcher_after_fork(void *self) {
 static void catcher_free(void *self) {
     atomic_fetch_add(&((struct catcher *)self)->frees, 1);
 }
+static void catcher_stats(void *self, struct otel_exporter_stats *ret_stats) {
+    ret_stats->rejected = atomic_load(&((struct catcher *)self)->rejected);
+}
 static const struct otel_exporter_ops catcher_ops = {
     .component_type = "catcher",
     .export_batch = catcher_export,
@@ -82,6 +88,7 @@ static const struct otel_exporter_ops catcher_ops = {
     .shutdown = catcher_shutdown,
     .after_fork = catcher_after_fork,
     .free = catcher_free,
+    .stats = catcher_stats,
 };
 
 struct rig {
@@ -305,6 +312,24 @@ static void test_failed_batches_are_counted(void **state) {
     rig_close(&rig);
 }
 
+static void test_rejected_items_of_a_partial_success_are_counted(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, (struct otel_batch_options){0});
+    atomic_store(&rig.catcher.rejects, 3);
+    make_spans(&rig, 7);
+    assert_int_equal(otel_batch_flush(rig.batch, 5000), OTEL_OK);
+    atomic_store(&rig.catcher.rejects, 99); // never more than were sent
+    make_spans(&rig, 2);
+    assert_int_equal(otel_batch_flush(rig.batch, 5000), OTEL_OK);
+    const struct otel_signal_stats stats = stats_of(&rig);
+    assert_int_equal(stats.exported, 4);
+    assert_int_equal(stats.dropped_rejected, 5);
+    assert_int_equal(stats.dropped_failed + stats.export_failures, 0);
+    assert_int_equal(stats.created, 9);
+    rig_close(&rig);
+}
+
 static void test_flush_says_timeout(void **state) {
     (void)state;
     struct rig rig;
@@ -463,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_scopes_are_grouped),
         cmocka_unit_test(test_more_scopes_than_fit_one_request_make_two),
         cmocka_unit_test(test_failed_batches_are_counted),
+        cmocka_unit_test(test_rejected_items_of_a_partial_success_are_counted),
         cmocka_unit_test(test_flush_says_timeout),
         cmocka_unit_test(test_shutdown_flushes_then_refuses),
         cmocka_unit_test(test_shutdown_cancels_an_export_that_hangs),

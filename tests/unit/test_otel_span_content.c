@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attributes, events and links of spans, their limits, and spans that are bigger than a record may be.
+#include "otel/wire/attribute.h"
 #include "support/otel_spans.h"
 
 #include <math.h>
@@ -201,6 +202,40 @@ static void test_attribute_value_length_limit_cuts_at_code_points(void **state) 
     span_fixture_close(&fixture);
 }
 
+// How many messages stand inside each other below a value: what a list or a map ends in.
+static unsigned messages_below(const uint8_t *value, size_t len) {
+    const uint8_t *list, *item, *inner;
+    size_t list_len, item_len, inner_len;
+    if (message_field(value, len, 5, 0, &list, &list_len, NULL)) // an array: its values
+        return message_field(list, list_len, 1, 0, &item, &item_len, NULL)
+                   ? 2 + messages_below(item, item_len)
+                   : 1;
+    if (!message_field(value, len, 6, 0, &list, &list_len, NULL))
+        return 0;
+    if (!message_field(list, list_len, 1, 0, &item, &item_len, NULL)) // a map: pairs, and their values
+        return 1;
+    return message_field(item, item_len, 2, 0, &inner, &inner_len, NULL)
+               ? 3 + messages_below(inner, inner_len)
+               : 2;
+}
+
+static void test_nested_maps_stay_within_what_protobuf_reads(void **state) {
+    struct span_fixture *fixture = *state;
+    struct otel_attribute nest[100];
+    nest[99] = otel_int("end", 5);
+    for (int i = 98; i >= 0; i--)
+        nest[i] = otel_map("m", &nest[i + 1], 1);
+    otel_span *span = otel_span_start(fixture->tracer, "s", NULL);
+    otel_span_set_attribute(span, nest[0]);
+    struct span_seen seen;
+    end_and_see(fixture, span, &seen);
+    const uint8_t *value;
+    size_t len;
+    value_of(&seen, 0, &value, &len);
+    enum { ABOVE_MOST = 8, PROTOBUF_MAX = 100 }; // above: down to the filtered attribute of an exemplar
+    assert_in_range(ABOVE_MOST + messages_below(value, len), PROTOBUF_MAX - 5, PROTOBUF_MAX);
+}
+
 static void test_values_nested_too_deep_become_empty(void **state) {
     struct span_fixture *fixture = *state;
     struct otel_value nest[100];
@@ -222,7 +257,7 @@ static void test_values_nested_too_deep_become_empty(void **state) {
         if (!message_field(next, next_len, 1, 0, &at, &len, NULL))
             break;
     }
-    assert_int_equal(depth, 65); // 64 that hold something, and an empty one
+    assert_int_equal(depth, OTEL_VALUE_DEPTH_MAX + 1); // those that hold something, and an empty one
 }
 
 static void test_events_collection_size_limit_and_order(void **state) {
@@ -395,6 +430,7 @@ int main(void) {
         cmocka_unit_test(test_attribute_collection_size_limit),
         TEST(test_default_limit_is_128_attributes),
         cmocka_unit_test(test_attribute_value_length_limit_cuts_at_code_points),
+        TEST(test_nested_maps_stay_within_what_protobuf_reads),
         TEST(test_values_nested_too_deep_become_empty),
         cmocka_unit_test(test_events_collection_size_limit_and_order),
         TEST(test_record_exception_with_extra_attributes),

@@ -206,6 +206,7 @@ void otel_batch_stats(const otel_batch *batch, struct otel_signal_stats *ret_sta
         .exported = atomic_load(&batch->exported),
         .dropped_queue_full = atomic_load(&batch->dropped_full),
         .dropped_failed = atomic_load(&batch->failed),
+        .dropped_rejected = atomic_load(&batch->rejected),
         .queue_len = queued,
         .queue_bytes = batch->options.simple ? 0 : otel_ring_bytes(&batch->ring),
         .exports = atomic_load(&batch->exports),

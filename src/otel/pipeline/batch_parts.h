@@ -40,7 +40,7 @@ struct otel_batch {
     struct otel_ring_record *records;
     uint64_t dropped_said;
     // Statistics.
-    atomic_uint_least64_t taken, dropped_full, exported, failed, exports, export_failures;
+    atomic_uint_least64_t taken, dropped_full, exported, failed, rejected, exports, export_failures;
     atomic_int_least64_t last_success;
     struct otel_report_limit full_limit, failed_limit;
 };

@@ -18,12 +18,13 @@ static int64_t deadline(const otel_batch *batch) {
                           : INT64_MAX;
 }
 
-static void note_result(otel_batch *batch, int result, uint32_t item_count) {
+static void note_result(otel_batch *batch, int result, uint32_t item_count, uint64_t rejected) {
     if (atomic_load(&batch->is_orphan))
         return;
     otel_batch_count(&batch->exports, 1);
     if (result == OTEL_OK) {
-        otel_batch_count(&batch->exported, item_count);
+        otel_batch_count(&batch->exported, item_count - rejected);
+        otel_batch_count(&batch->rejected, rejected);
         atomic_store(&batch->last_success, otel_unix_ns(batch->options.runtime));
         return;
     }
@@ -35,6 +36,14 @@ static void note_result(otel_batch *batch, int result, uint32_t item_count) {
                     item_name(batch), result == OTEL_TIMEOUT ? "timeout" : "failed");
 }
 
+// Items that the receiver has refused in answers that were successes, so far.
+static uint64_t rejected_so_far(const struct otel_exporter *exporter) {
+    struct otel_exporter_stats stats = {0};
+    if (exporter->ops->stats != NULL)
+        exporter->ops->stats(exporter->self, &stats);
+    return stats.rejected;
+}
+
 // One export of what was built. Only ever one at a time.
 static void send_request(otel_batch *batch, uint32_t item_count) {
     const struct otel_export_batch data = {.signal = batch->options.signal,
@@ -43,7 +52,10 @@ static void send_request(otel_batch *batch, uint32_t item_count) {
                                            .item_count = item_count,
                                            .deadline_ns = deadline(batch)};
     const struct otel_exporter *exporter = &batch->options.exporter;
-    note_result(batch, exporter->ops->export_batch(exporter->self, &data), item_count);
+    uint64_t before = rejected_so_far(exporter);
+    int result = exporter->ops->export_batch(exporter->self, &data);
+    uint64_t rejected = rejected_so_far(exporter) - before;
+    note_result(batch, result, item_count, rejected < item_count ? rejected : item_count);
     if (batch->request.capacity > REQUEST_BYTES_KEPT)
         otel_request_done(&batch->request);
 }
@@ -94,7 +106,7 @@ uint32_t otel_batch_export_next(otel_batch *batch) {
     if (is_built)
         send_request(batch, built);
     else
-        note_result(batch, OTEL_FAILED, built);
+        note_result(batch, OTEL_FAILED, built, 0);
     atomic_fetch_add_explicit(&batch->finished, built, memory_order_release);
     otel_gate_open(&batch->progress);
     return built;
@@ -107,7 +119,7 @@ void otel_batch_export_lone(otel_batch *batch, const struct otel_ring_record *re
     if (build(batch, 1, &built))
         send_request(batch, 1);
     else
-        note_result(batch, OTEL_FAILED, 1);
+        note_result(batch, OTEL_FAILED, 1, 0);
 }
 
 // Said by the exporter's side: writers only count.
