@@ -58,10 +58,12 @@ bench: ## print the figures of docs/benchmarks.md
 lint: test-deps build ## include law, formatting, generated documents
 	@ctest --test-dir $(DIR) -L lint --output-on-failure
 
-docs: build ## print docs/cli.md, configuration.md, errors.md and otel-conformance.md anew
+docs: build ## print docs/cli.md, configuration.md, errors.md, api-*.md and otel-conformance.md anew
 	@cmake --build $(DIR) --target docs
 	@tools/print_errors.py > docs/errors.md
 	@tools/conformance.py print > docs/otel-conformance.md
+	@tools/print_api.py c > docs/api-c.md
+	@tools/print_api.py python > docs/api-python.md
 
 fmt: ## format the C code in place
 	@tools/check_format.sh --fix
