@@ -442,6 +442,35 @@ static int child_of(struct rig *rig) {
     return atomic_load(&rig->catcher.forks) == 1 ? 0 : 5;
 }
 
+// A record of one attribute that is arrays inside each other, without scope and schema URL.
+static uint32_t nested_record(unsigned arrays, uint8_t record[2048]) {
+    uint8_t memory[2][2048];
+    size_t len = 0;
+    static const unsigned fields[] = {
+        1, 5}; // ArrayValue.values, AnyValue.array_value; and then KeyValue.value, Span.attributes
+    for (unsigned i = 0; i < 2 * arrays + 2; i++) {
+        unsigned field = i < 2 * arrays ? fields[i % 2] : i == 2 * arrays ? 2 : 9;
+        struct otel_pb pb = otel_pb_begin(memory[i % 2], sizeof memory[0]);
+        otel_pb_bytes(&pb, field, memory[(i + 1) % 2], len);
+        assert_false(pb.failed);
+        len = (size_t)(pb.at - memory[i % 2]);
+    }
+    memset(record, 0, 8);
+    memcpy(record + 8, memory[1], len);
+    return (uint32_t)len + 8;
+}
+
+static void test_put_refuses_what_protobuf_would_not_read(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, (struct otel_batch_options){0});
+    uint8_t record[2048];
+    // Below the request, resource, scope, span, pair and value are 5, each array 2 more: 100 are the most.
+    assert_int_equal(otel_batch_put(rig.batch, record, nested_record(47, record)), OTEL_OK);
+    assert_int_equal(otel_batch_put(rig.batch, record, nested_record(48, record)), OTEL_FAILED);
+    rig_close(&rig);
+}
+
 static void test_forked_child_sends_its_own_spans_only(void **state) {
     (void)state;
     struct rig rig;
@@ -494,6 +523,7 @@ int main(void) {
         cmocka_unit_test(test_shutdown_cancels_an_export_that_hangs),
         cmocka_unit_test(test_simple_exports_each_span_at_once),
         cmocka_unit_test(test_put_checks_the_form_of_foreign_records),
+        cmocka_unit_test(test_put_refuses_what_protobuf_would_not_read),
         cmocka_unit_test(test_forked_child_sends_its_own_spans_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
