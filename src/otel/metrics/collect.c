@@ -218,6 +218,7 @@ int otel_reader_collect(struct otel_reader *reader, fq_buf *out, size_t *ret_poi
         if (error != 0)
             out->end = out->begin + len;
         *ret_points = error == 0 ? collection.points : 0;
+        otel_produced_totals_sweep(reader->produced);
         reader->previous_unix_ns = collection.now_unix_ns;
         atomic_fetch_add_explicit(&provider->epoch, 1, memory_order_relaxed);
         note(reader, error, otel_monotonic_ns(provider->runtime) - begun, collection.points);

@@ -6,6 +6,7 @@
 #ifndef OTEL_METRICS_MODEL_H
 #define OTEL_METRICS_MODEL_H
 
+#include "otel/metrics/produced.h"
 #include "otel/metrics/attribute_set.h"
 #include "otel/metrics/exponential.h"
 #include "otel/metrics/provider.h"
@@ -154,6 +155,7 @@ struct otel_reader {
     uint32_t index;
     struct otel_reader_options options;
     int64_t previous_unix_ns; // collection
+    otel_produced_totals *produced; // of producers, when deltas are wanted; under collect_lock
     pthread_mutex_t lock;     // all below
     pthread_cond_t wake, done;
     pthread_t thread;

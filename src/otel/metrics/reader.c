@@ -271,6 +271,7 @@ void otel_readers_done(struct otel_meter_provider *provider) {
             stop(reader, true);
         if (exporter->ops != NULL && exporter->ops->free != NULL)
             exporter->ops->free(exporter->self);
+        reader->produced = otel_produced_totals_free(reader->produced);
         pthread_cond_destroy(&reader->wake);
         pthread_cond_destroy(&reader->done);
         pthread_mutex_destroy(&reader->lock);
