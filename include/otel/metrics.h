@@ -170,6 +170,16 @@ struct otel_reservoir_ops {
     void (*free)(void *self);
 };
 
+/* --- changes while it runs; any thread --- */
+/** The producer is asked in each collection from now on. Copied. OTEL_OK or OTEL_FAILED. */
+OTEL_API int otel_meter_provider_add_producer(otel_meter_provider *provider,
+                                              const struct otel_metric_producer *producer);
+/* Which measurements may become exemplars: those in sampled spans, all, none. */
+enum otel_exemplar_filter { OTEL_EXEMPLARS_TRACE_BASED, OTEL_EXEMPLARS_ALWAYS_ON, OTEL_EXEMPLARS_ALWAYS_OFF };
+/** From now on, also for instruments that are there already. */
+OTEL_API void otel_meter_provider_set_exemplar_filter(otel_meter_provider *provider,
+                                                      enum otel_exemplar_filter filter);
+
 /** Collects and exports now. */
 OTEL_API int otel_meter_provider_flush(otel_meter_provider *provider, int64_t timeout_ms);
 /** Collects and exports for the last time. */

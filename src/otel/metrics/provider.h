@@ -7,8 +7,6 @@
 #include "otel/exporter.h"
 #include "otel/runtime.h"
 
-enum otel_exemplar_filter { OTEL_EXEMPLARS_TRACE_BASED, OTEL_EXEMPLARS_ALWAYS_ON, OTEL_EXEMPLARS_ALWAYS_OFF };
-
 // A reader with an exporter is periodic (its own thread, started by the first instrument or producer); without one it is
 // pulled by otel_meter_provider_collect.
 struct otel_reader_options {
@@ -42,10 +40,6 @@ struct otel_meter_provider_options {
 };
 otel_meter_provider *otel_meter_provider_new(const struct otel_meter_provider_options *options);
 otel_meter_provider *otel_meter_provider_free(otel_meter_provider *provider);
-int otel_meter_provider_add_producer(otel_meter_provider *provider,
-                                     const struct otel_metric_producer *producer);
-/** From now on, also for instruments that are there already. Any thread. */
-void otel_meter_provider_set_exemplar_filter(otel_meter_provider *provider, enum otel_exemplar_filter filter);
 /** What pull reader `reader` has now, as an encoded MetricsData message appended to `out`. */
 int otel_meter_provider_collect(otel_meter_provider *provider, size_t reader, fq_buf *out,
                                 size_t *ret_point_count);
