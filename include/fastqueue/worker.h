@@ -73,6 +73,7 @@ struct fq_worker_task {
     int64_t wait_us;               /* from eligible to fetched */
     int64_t lease_ms;              /* how long the lease lasts without a heartbeat */
     fq_slice previous_traceparent; /* of the attempt before, if it told one */
+    int64_t previous_ended_at; /* of the attempt before; 0 = none, or unknown as where it told no context */
 };
 
 /** Leases 1 to `count` tasks (above 1,000 counts as 1,000), waiting up to `wait_ms` for the first (0: not at all; negative: no limit).

@@ -2,6 +2,7 @@
 // `fastqueue doctor telemetry`: what is configured and by whom, and whether the receivers take it.
 #include "cli/doctor.h"
 #include "cli/output.h"
+#include "fastqueue/version.h"
 #include "telemetry/telemetry.h"
 #include "telemetry/vendor.h"
 
@@ -152,13 +153,13 @@ static void send_test(otel_sdk *sdk) {
     struct otel_attribute attribute = otel_bool("fastqueue.doctor", true);
     struct otel_span_options options = {.root = true, .attributes = &attribute, .attribute_count = 1};
     otel_span *span =
-        otel_span_start(otel_sdk_tracer(sdk, FQ_TELEMETRY_SCOPE, NULL), "fastqueue.doctor", &options);
+        otel_span_start(otel_sdk_tracer(sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION), "fastqueue.doctor", &options);
     struct otel_scope scope;
     otel_scope_enter_span(&scope, span);
-    otel_add(otel_counter(otel_sdk_meter(sdk, FQ_TELEMETRY_SCOPE, NULL), "fastqueue.doctor.checks", "{check}",
-                          "Times that fastqueue doctor telemetry was run"),
+    otel_add(otel_counter(otel_sdk_meter(sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION), "fastqueue.doctor.checks",
+                          "{check}", "Times that fastqueue doctor telemetry was run"),
              1, NULL, 0);
-    otel_log(otel_sdk_logger(sdk, FQ_TELEMETRY_SCOPE, NULL), OTEL_SEVERITY_INFO,
+    otel_log(otel_sdk_logger(sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION), OTEL_SEVERITY_INFO,
              "fastqueue doctor telemetry");
     otel_scope_leave(&scope);
     otel_span_end(span);

@@ -25,14 +25,14 @@ static struct fq_execute_place place_of(const fq_worker *worker) {
 static struct fq_execute_task describe(const struct fq_worker_task *task, int64_t started_ms) {
     int64_t granted_ms = task->eligible_at + task->wait_us / FQ_US_PER_MS;
     bool is_known = task->eligible_at > 0 && task->submitted_at > 0;
-    // Of a later attempt nobody says here when the one before it ended.
-    bool is_first = is_known && task->attempt <= 1 && task->eligible_at >= task->submitted_at;
+    // A later attempt is delayed from the end of the one before it on.
+    int64_t since = task->attempt <= 1 ? task->submitted_at : task->previous_ended_at;
     return (struct fq_execute_task){
         .id = task->lease.id,
         .name = str_of(task->name),
         .priority = task->priority.len > 0 ? task->priority.ptr : "normal",
         .attempt = task->attempt,
-        .delay_ms = is_first ? task->eligible_at - task->submitted_at : -1,
+        .delay_ms = is_known && since > 0 && task->eligible_at >= since ? task->eligible_at - since : -1,
         .wait_ms = is_known ? task->wait_us / FQ_US_PER_MS : -1,
         .transfer_ms = is_known && started_ms >= granted_ms ? started_ms - granted_ms : -1,
     };

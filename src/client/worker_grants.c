@@ -34,6 +34,7 @@ static int read_task(const struct fq_value *values, uint32_t at, struct fq_worke
         .timeout_ms = fq_value_integer(values, at, "timeout"),
         .submitted_at = fq_value_integer(values, at, "submitted_at"),
         .eligible_at = fq_value_integer(values, at, "eligible_at"),
+        .previous_ended_at = fq_value_integer(values, at, "previous_ended_at"),
         .wait_us = fq_value_integer(values, at, "wait_us"),
         .lease_ms = fq_value_integer(values, at, "lease_ms"),
     };

@@ -49,11 +49,20 @@ static void end_lease(fq_engine *engine, struct fq_task *task, enum fq_task_stat
     task->flags &= (uint8_t)~FQ_FLAG_BY_WALL;
 }
 
+// When the attempt before ended, where its context is kept: also when this one told none.
+static void note_end(struct fq_task *task, const struct fq_event *event) {
+    if (event->type != FQ_EVENT_RETURNED)
+        fq_field_set_number(task->tail + task->payload_len, task->field_len, FQ_FIELD_LAST_ENDED_US,
+                            event->at_us);
+}
+
 // The record that replaces a task's whose attempt told its context; the task is on no list or timer meanwhile.
 static struct fq_task *keep_context(fq_engine *engine, struct fq_event *event) {
     struct fq_task *old = event->task, *task = event->node;
-    if (task == NULL)
+    if (task == NULL) {
+        note_end(old, event);
         return old;
+    }
     event->node = NULL;
     event->task = task;
     fq_task_count(engine, old, -1);
@@ -62,6 +71,7 @@ static struct fq_task *keep_context(fq_engine *engine, struct fq_event *event) {
     size_t kept = old->payload_len + fq_fields_len_before(fields, FQ_FIELD_LAST_TRACEPARENT);
     memcpy(task->tail, old->tail, kept);
     char *end = fq_field_write(task->tail + kept, FQ_FIELD_LAST_TRACEPARENT, fq_task_last_context(event));
+    end = fq_field_write_number(end, FQ_FIELD_LAST_ENDED_US, event->at_us);
     task->field_len = (uint32_t)(end - task->tail - task->payload_len);
     fq_table_replace(&engine->tasks, fq_task_table_hash(engine, &old->id), fq_table_value(old),
                      fq_table_value(task));

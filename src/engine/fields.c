@@ -7,11 +7,12 @@
 enum { HEAD = 5, NUMBER = 8 };
 
 static bool is_number(int tag) {
-    return (tag >= FQ_FIELD_EXPIRES_US && tag <= FQ_FIELD_RESULT_TTL_MS) || tag == FQ_FIELD_RUN_US;
+    return (tag >= FQ_FIELD_EXPIRES_US && tag <= FQ_FIELD_RESULT_TTL_MS) || tag == FQ_FIELD_LAST_ENDED_US ||
+           tag == FQ_FIELD_RUN_US;
 }
 
 static bool is_known(int tag) {
-    return (tag >= FQ_FIELD_ENCODING && tag <= FQ_FIELD_LAST_TRACEPARENT) ||
+    return (tag >= FQ_FIELD_ENCODING && tag <= FQ_FIELD_LAST_ENDED_US) ||
            (tag >= FQ_FIELD_RESULT && tag < FQ_FIELD_END);
 }
 
@@ -24,6 +25,16 @@ char *fq_field_write(char *out, enum fq_field tag, fq_str value) {
     fq_put_u32(out + 1, (uint32_t)value.len);
     memcpy(out + HEAD, value.ptr, value.len);
     return out + HEAD + value.len;
+}
+
+char *fq_field_write_number(char *out, enum fq_field tag, int64_t value) {
+    char bytes[NUMBER];
+    fq_put_u64(bytes, (uint64_t)value);
+    return fq_field_write(out, tag, (fq_str){bytes, sizeof bytes});
+}
+
+size_t fq_field_number_size(void) {
+    return HEAD + NUMBER;
 }
 
 int fq_field_put(fq_buf *out, enum fq_field tag, fq_str value) {
@@ -78,6 +89,12 @@ fq_str fq_field_get(fq_str fields, enum fq_field tag) {
 int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent) {
     fq_str value = fq_field_get(fields, tag);
     return value.len == NUMBER ? (int64_t)fq_get_u64(value.ptr) : absent;
+}
+
+void fq_field_set_number(char *fields, size_t len, enum fq_field tag, int64_t value) {
+    fq_str found = fq_field_get((fq_str){fields, len}, tag);
+    if (found.len == NUMBER)
+        fq_put_u64(fields + (found.ptr - fields), (uint64_t)value);
 }
 
 size_t fq_fields_len_before(fq_str fields, enum fq_field tag) {

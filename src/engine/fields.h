@@ -19,6 +19,7 @@ enum fq_field {
     FQ_FIELD_BACKOFF_MS = 8,
     FQ_FIELD_RESULT_TTL_MS = 9,
     FQ_FIELD_LAST_TRACEPARENT = 10, // of the attempt before; comes with a retry
+    FQ_FIELD_LAST_ENDED_US = 11,    // wall; when that attempt ended; beside its context only
     FQ_FIELD_SUBMIT_END = 32,       // tags below come with the submit, tags above with the end
     FQ_FIELD_RESULT = 33,
     FQ_FIELD_RESULT_ENCODING = 34,
@@ -51,5 +52,10 @@ static inline size_t fq_fields_submit_len(fq_str fields) {
 size_t fq_field_size(size_t len);
 /** Writes one field; returns its end. */
 char *fq_field_write(char *out, enum fq_field tag, fq_str value);
+char *fq_field_write_number(char *out, enum fq_field tag, int64_t value);
+/** Bytes that a number's field takes. */
+size_t fq_field_number_size(void);
+/** Changes a number that is there; nothing if it is not. */
+void fq_field_set_number(char *fields, size_t len, enum fq_field tag, int64_t value);
 
 #endif

@@ -97,7 +97,7 @@ static int reserve_retry(struct fq_event *event) {
         return 0;
     const struct fq_task *task = event->task;
     size_t kept = fq_fields_len_before(fq_task_fields(task), FQ_FIELD_LAST_TRACEPARENT);
-    event->node = new_node(task->payload_len + kept + fq_field_size(context.len));
+    event->node = new_node(task->payload_len + kept + fq_field_size(context.len) + fq_field_number_size());
     return event->node != NULL ? 0 : FQ_ENOMEM;
 }
 

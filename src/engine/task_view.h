@@ -82,6 +82,8 @@ struct fq_task_view {
     fq_str error_stack;
     fq_str run_traceparent;  // the execute span's context, from COMPLETE/FAIL
     fq_str last_traceparent; // of the attempt before the current one that told it, from FAIL
+    int64_t
+        last_ended_us; // wall; when the attempt before ended; 0 = unknown, as where no attempt told its context
 };
 
 #endif

@@ -15,6 +15,7 @@ static void show_fields(struct fq_task_view *view, fq_str fields) {
         .unique = fq_field_get(fields, FQ_FIELD_UNIQUE),
     };
     view->last_traceparent = fq_field_get(fields, FQ_FIELD_LAST_TRACEPARENT);
+    view->last_ended_us = fq_field_number(fields, FQ_FIELD_LAST_ENDED_US, 0);
     view->timeout_ms = fq_field_number(fields, FQ_FIELD_TIMEOUT_MS, 0);
     view->expires_us = fq_field_number(fields, FQ_FIELD_EXPIRES_US, 0);
 }

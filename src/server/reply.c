@@ -136,6 +136,7 @@ void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *vi
     contexts += options->tracestate.len > 0 ? 1 : 0;
     contexts += options->baggage.len > 0 ? 1 : 0;
     contexts += view->last_traceparent.len > 0 ? 1 : 0;
+    contexts += view->last_ended_us > 0 ? 1 : 0;
     fq_resp_write_map(writer, 12 + contexts);
     fq_resp_write_raw(writer, KEY(2, "id"));
     fq_reply_uuid(writer, &view->id);
@@ -159,4 +160,6 @@ void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *vi
         put_text(writer, KEY(7, "baggage"), options->baggage);
     if (view->last_traceparent.len > 0) // of the attempt before, for this one to link to
         put_text(writer, KEY(20, "previous_traceparent"), view->last_traceparent);
+    if (view->last_ended_us > 0)
+        put_integer(writer, KEY(17, "previous_ended_at"), to_ms(view->last_ended_us));
 }

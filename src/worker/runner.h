@@ -60,7 +60,9 @@ struct fq_runner_task {
     fq_str name, payload, encoding, traceparent, tracestate, baggage, priority;
     fq_str previous_traceparent;                   // of the attempt before this one; empty = none or unknown
     int64_t timeout_ms;                            // 0 = none
-    int64_t submitted_ms, eligible_ms, granted_ms; // unix; 0 = unknown
+    int64_t submitted_ms, eligible_ms; // unix, by the control plane's clock; 0 = unknown
+    int64_t previous_ended_ms;         // likewise, of the attempt before; 0 = none or unknown
+    int64_t wait_us;                   // from eligible to granted
 };
 
 /** Opens what the supervisor handed down in the environment (FASTQUEUE_RUNNER_FDS). 0 or an error with fq_runner_error. */

@@ -91,7 +91,7 @@ void fq_runner_fetch(fq_runner *runner, uint32_t want, int64_t now_us) {
 struct grant {
     fq_str id, name, payload, encoding, priority, traceparent, tracestate, baggage, previous;
     uint64_t token;
-    int64_t attempt, timeout_ms, submitted_ms, eligible_ms, granted_ms;
+    int64_t attempt, timeout_ms, submitted_ms, eligible_ms, wait_us, previous_ended_ms;
 };
 
 static int64_t integer_of(const struct fq_value *value) {
@@ -109,20 +109,21 @@ static bool read_grant(const struct fq_value *values, uint32_t at, struct grant 
         fq_str *text;
         int64_t *number;
     } fields[] = {
-        {FQ_STR("id"),                   &grant.id,          NULL               },
-        {FQ_STR("name"),                 &grant.name,        NULL               },
-        {FQ_STR("payload"),              &grant.payload,     NULL               },
-        {FQ_STR("encoding"),             &grant.encoding,    NULL               },
-        {FQ_STR("priority"),             &grant.priority,    NULL               },
-        {FQ_STR("attempt"),              NULL,               &grant.attempt     },
-        {FQ_STR("timeout"),              NULL,               &grant.timeout_ms  },
-        {FQ_STR("submitted_at"),         NULL,               &grant.submitted_ms},
-        {FQ_STR("eligible_at"),          NULL,               &grant.eligible_ms },
-        {FQ_STR("traceparent"),          &grant.traceparent, NULL               },
-        {FQ_STR("tracestate"),           &grant.tracestate,  NULL               },
-        {FQ_STR("baggage"),              &grant.baggage,     NULL               },
-        {FQ_STR("granted_at"),           NULL,               &grant.granted_ms  },
-        {FQ_STR("previous_traceparent"), &grant.previous,    NULL               },
+        {FQ_STR("id"),                   &grant.id,          NULL                    },
+        {FQ_STR("name"),                 &grant.name,        NULL                    },
+        {FQ_STR("payload"),              &grant.payload,     NULL                    },
+        {FQ_STR("encoding"),             &grant.encoding,    NULL                    },
+        {FQ_STR("priority"),             &grant.priority,    NULL                    },
+        {FQ_STR("attempt"),              NULL,               &grant.attempt          },
+        {FQ_STR("timeout"),              NULL,               &grant.timeout_ms       },
+        {FQ_STR("submitted_at"),         NULL,               &grant.submitted_ms     },
+        {FQ_STR("eligible_at"),          NULL,               &grant.eligible_ms      },
+        {FQ_STR("traceparent"),          &grant.traceparent, NULL                    },
+        {FQ_STR("tracestate"),           &grant.tracestate,  NULL                    },
+        {FQ_STR("baggage"),              &grant.baggage,     NULL                    },
+        {FQ_STR("wait_us"),              NULL,               &grant.wait_us          },
+        {FQ_STR("previous_traceparent"), &grant.previous,    NULL                    },
+        {FQ_STR("previous_ended_at"),    NULL,               &grant.previous_ended_ms},
     };
     bool has_token = false;
     uint32_t key = at + 1;
@@ -221,7 +222,8 @@ static bool hold(fq_runner *runner, const struct grant *grant, int64_t now_us) {
         grant->timeout_ms > 0 ? grant->timeout_ms : runner->names[slot->name].defaults.timeout_ms;
     slot->task.submitted_ms = grant->submitted_ms;
     slot->task.eligible_ms = grant->eligible_ms;
-    slot->task.granted_ms = grant->granted_ms;
+    slot->task.wait_us = grant->wait_us;
+    slot->task.previous_ended_ms = grant->previous_ended_ms;
     slot->received_us = now_us;
     struct fq_board_task entry = {
         id, grant->token, (uint32_t)name, slot->task.attempt, slot->task.timeout_ms, now_us};

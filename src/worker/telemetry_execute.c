@@ -8,39 +8,28 @@
 
 enum { SHOWN_NS = 1000 * 1000, NS_PER_US = 1000, NS_PER_MS = 1000 * 1000 };
 
-// Moments of a task before it runs, unix nanoseconds; 0 = unknown. Each is brought behind the one before it: the clocks of
-// two machines differ.
+// Moments of a task before it runs, unix nanoseconds of this machine's clock; 0 = unknown. What the control plane tells counts
+// as lengths of time only, back from the grant: clocks of two machines differ. A retry's delay, its backoff, begins with the
+// end of the attempt before.
 struct before {
-    int64_t submitted, eligible, granted, started;
+    int64_t delayed, eligible, granted, started;
 };
 
-static int64_t not_before(int64_t moment, int64_t earlier) {
-    return moment > 0 && moment < earlier ? earlier : moment;
-}
-
-// What another machine says of a moment; one that no clock shows is unknown.
-static int64_t ns_of(int64_t unix_ms) {
-    return unix_ms > 0 && unix_ms < INT64_MAX / NS_PER_MS ? unix_ms * NS_PER_MS : 0;
+// What another machine says; a length that no clock shows is unknown.
+static int64_t back(int64_t moment, int64_t length, int64_t unit_ns) {
+    return moment > 0 && length >= 0 && length < moment / unit_ns ? moment - length * unit_ns : 0;
 }
 
 static struct before before_of(const struct fq_runner_slot *slot, struct fq_now now) {
+    const struct fq_runner_task *task = &slot->task;
     int64_t started = now.wall_us * NS_PER_US;
     int64_t held_us = now.boot_us - slot->received_us;
-    // Of a later attempt nobody says here when the one before it ended.
-    bool is_first = slot->task.attempt <= 1;
-    struct before before = {.submitted = is_first ? ns_of(slot->task.submitted_ms) : 0,
-                            .eligible = ns_of(slot->task.eligible_ms),
-                            .granted = slot->task.granted_ms > 0 ? ns_of(slot->task.granted_ms)
-                                                                 : started - held_us * NS_PER_US,
-                            .started = started};
-    before.eligible = not_before(before.eligible, before.submitted);
-    before.granted = not_before(before.granted, before.eligible);
-    if (before.granted > started)
-        before.granted = started;
-    if (before.eligible > before.granted)
-        before.eligible = before.granted;
-    if (before.submitted > before.eligible)
-        before.submitted = before.eligible;
+    int64_t since_ms = task->attempt <= 1 ? task->submitted_ms : task->previous_ended_ms, delay_ms;
+    struct before before = {.granted = started - (held_us > 0 ? held_us : 0) * NS_PER_US, .started = started};
+    if (task->eligible_ms > 0)
+        before.eligible = back(before.granted, task->wait_us, NS_PER_US);
+    if (since_ms > 0 && !__builtin_sub_overflow(task->eligible_ms, since_ms, &delay_ms))
+        before.delayed = back(before.eligible, delay_ms, NS_PER_MS);
     return before;
 }
 
@@ -52,10 +41,11 @@ static int64_t ms_between(int64_t from, int64_t to) {
 
 static void find_relations(const struct fq_runner_telemetry *telemetry, const struct fq_runner_task *task,
                            const struct before *before, struct fq_execute_relations *relations) {
-    int64_t submitted = ns_of(task->submitted_ms);
+    int64_t since_ms = 0;
+    if (task->submitted_ms > 0)
+        (void)__builtin_sub_overflow(before->started / NS_PER_MS, task->submitted_ms, &since_ms);
     fq_execute_relate(&telemetry->settings, task->traceparent, task->tracestate.ptr,
-                      task->previous_traceparent,
-                      submitted > 0 ? (before->started - submitted) / NS_PER_MS : 0, relations);
+                      task->previous_traceparent, since_ms, relations);
 }
 
 // --- what lies on the board --------------------------------------------------------------------------------------------
@@ -115,7 +105,7 @@ static void show_parts(const struct fq_runner_telemetry *telemetry, const struct
                                                 relations->is_child ? task->tracestate.ptr : NULL,
                                             .attributes = attributes,
                                             .attribute_count = sizeof attributes / sizeof attributes[0]};
-    show_part(telemetry, &under, FQ_SPAN_DELAY, before->submitted, before->eligible);
+    show_part(telemetry, &under, FQ_SPAN_DELAY, before->delayed, before->eligible);
     show_part(telemetry, &under, FQ_SPAN_WAIT, before->eligible, before->granted);
     show_part(telemetry, &under, FQ_SPAN_TRANSFER, before->granted, before->started);
 }
@@ -141,7 +131,7 @@ void fq_execute_begin(struct fq_runner_telemetry *telemetry, uint32_t index, str
                                         .name = task->name,
                                         .priority = task->priority.ptr,
                                         .attempt = task->attempt,
-                                        .delay_ms = ms_between(before.submitted, before.eligible),
+                                        .delay_ms = ms_between(before.delayed, before.eligible),
                                         .wait_ms = ms_between(before.eligible, before.granted),
                                         .transfer_ms = ms_between(before.granted, before.started)};
     struct fq_execute_relations relations;

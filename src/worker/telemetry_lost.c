@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ends the span of an attempt in place of its runner: the same identity, parent and links, so that what already hangs on it
 // is connected. Written as OTLP by hand, because no tracer starts a span under an identity that somebody else chose.
+#include "fastqueue/version.h"
 #include "net/address.h"
 #include "otel/wire/attribute.h"
 #include "worker/telemetry_state.h"
@@ -126,7 +127,7 @@ static void put_span(struct otel_pb *pb, const struct fq_worker_telemetry *telem
 void fq_worker_telemetry_end_lost(struct fq_worker_telemetry *telemetry, const struct fq_lost_attempt *lost) {
     if ((lost->span->flags & OTEL_FLAG_SAMPLED) == 0)
         return;
-    const struct otel_scope_info scope = {.name = FQ_TELEMETRY_SCOPE};
+    const struct otel_scope_info scope = {.name = FQ_TELEMETRY_SCOPE, .version = FQ_VERSION};
     uint32_t head[2] = {0, 0};
     struct otel_pb pb =
         otel_pb_begin(telemetry->record + sizeof head, sizeof telemetry->record - sizeof head);

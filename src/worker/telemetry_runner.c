@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/telemetry_runner.h"
 
+#include "fastqueue/version.h"
 #include "telemetry/names.h"
 #include "worker/ring.h"
 #include "worker/runner_state.h"
@@ -32,7 +33,7 @@ static void commit(void *context, void *reserved) {
 static const double SECONDS[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10};
 
 static void make_instruments(struct fq_runner_telemetry *telemetry) {
-    otel_meter *meter = otel_sdk_meter(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL);
+    otel_meter *meter = otel_sdk_meter(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     telemetry->duration =
         otel_histogram(meter, FQ_METRIC_PROCESS_DURATION, "s", "Duration of processing operation", SECONDS,
                        sizeof SECONDS / sizeof SECONDS[0]);
@@ -60,7 +61,7 @@ struct fq_runner_telemetry *fq_runner_telemetry_new(fq_runner *runner) {
         return NULL;
     }
     if (runner->setup.traces)
-        telemetry->tracer = otel_sdk_tracer(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL);
+        telemetry->tracer = otel_sdk_tracer(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     telemetry->logs = runner->setup.logs;
     if (telemetry->logs)
         fq_output_open(telemetry);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/target.h"
+#include "fastqueue/version.h"
 #include "net/clock.h"
 #include "worker/telemetry_record.h"
 #include "worker/telemetry_state.h"
@@ -66,9 +67,9 @@ struct fq_worker_telemetry *fq_worker_telemetry_open(const struct fq_worker_tele
     }
     set_place(telemetry, options->address);
     if (wants_logs() && otel_sdk_has_exporter(telemetry->sdk, OTEL_SIGNAL_LOGS))
-        telemetry->logger = otel_sdk_logger(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL);
+        telemetry->logger = otel_sdk_logger(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);
     telemetry->lost_records =
-        otel_counter(otel_sdk_meter(telemetry->sdk, FQ_TELEMETRY_SCOPE, NULL), METRIC_LOST, "{record}",
+        otel_counter(otel_sdk_meter(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION), METRIC_LOST, "{record}",
                      "Spans and log records of runners that were lost before the supervisor had them");
     say_on(telemetry);
     return telemetry;

@@ -194,6 +194,26 @@ class Roots(unittest.TestCase):
             link.command("FQ.FAIL", task["id"], task["token"], "E", "no", "TRACEPARENT", GIVEN)
             task = link.command("FQ.FETCH", "TASKS", "mail.send", "BLOCK", "5000")[0]
             self.assertEqual((task["attempt"], task["previous_traceparent"]), (2, GIVEN))
+            backoff = task["eligible_at"] - task["previous_ended_at"]
+            self.assertTrue(1 <= backoff < 1000, task)
+
+    def test_retry_tells_when_the_attempt_before_ended(self):
+        """Also after a crash of the control plane, and where only the attempt before that one told its context."""
+        with Server() as server:
+            with server.connect() as link:
+                link.command("FQ.SUBMIT", "mail.send", "{}", "RETRIES", "3", "BACKOFF", "60")
+                task = link.command("FQ.FETCH", "TASKS", "mail.send")[0]
+                link.command("FQ.FAIL", task["id"], task["token"], "E", "no", "TRACEPARENT", GIVEN)
+                first = link.command("FQ.FETCH", "TASKS", "mail.send", "BLOCK", "5000")[0]
+                link.command("FQ.FAIL", first["id"], first["token"], "E", "no")
+            server.kill()
+            server.start()
+            with server.connect() as link:
+                second = link.command("FQ.FETCH", "TASKS", "mail.send", "BLOCK", "5000")[0]
+        self.assertEqual((second["attempt"], second["previous_traceparent"]), (3, GIVEN))
+        self.assertGreaterEqual(first["eligible_at"] - first["previous_ended_at"], 40)
+        self.assertGreaterEqual(second["previous_ended_at"], first["eligible_at"])
+        self.assertGreaterEqual(second["eligible_at"] - second["previous_ended_at"], 80)
 
 
 class Logs(unittest.TestCase):

@@ -219,6 +219,8 @@ class Collector:
         self._process.kill()
         self._process.wait()
         self._reader.join(10)
+        self._process.stdin.close()
+        self._process.stdout.close()
 
     def _read(self) -> None:
         for line in self._process.stdout:
@@ -265,6 +267,13 @@ class Collector:
     def spans(self, name: str | None = None) -> list:
         found = [_span(*each) for r in self._all("traces") for each in _scopes(r, "resourceSpans", "scopeSpans", "spans")]
         return [s for s in found if name is None or s.name == name]
+
+    def scopes(self) -> set:
+        """(name, version) of every instrumentation scope that sent anything."""
+        places = {"traces": ("resourceSpans", "scopeSpans"), "metrics": ("resourceMetrics", "scopeMetrics"), "logs": ("resourceLogs", "scopeLogs")}
+        return {(scope.get("scope", {}).get("name", ""), scope.get("scope", {}).get("version", ""))
+                for signal, (outer, inner) in places.items() for r in self._all(signal)
+                for resource in r.data.get(outer, []) for scope in resource.get(inner, [])}
 
     def metrics(self, name: str | None = None) -> list:
         """Every export of the metrics, oldest first."""
