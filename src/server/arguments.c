@@ -91,7 +91,7 @@ static bool is_blank(char byte) {
     return byte == ' ' || byte == '\t';
 }
 
-fq_str fq_usable_header(fq_str text, size_t max) {
+fq_str fq_take_header(struct fq_call *call, fq_str text, size_t max) {
     for (; text.len > 0 && is_blank(text.ptr[0]); text.len--)
         text.ptr++;
     while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
@@ -99,6 +99,7 @@ fq_str fq_usable_header(fq_str text, size_t max) {
     bool is_good = text.len <= max;
     for (size_t i = 0; i < text.len && is_good; i++)
         is_good = (text.ptr[i] >= ' ' && text.ptr[i] != 127) || text.ptr[i] == '\t';
+    call->core->stats.headers_ignored_total += is_good ? 0 : 1;
     return is_good ? text : FQ_STR("");
 }
 

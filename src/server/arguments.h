@@ -19,8 +19,8 @@ FQ_MUST_USE int fq_take_name(struct fq_call *call, const char *what, fq_str text
 /** A name of an encoding in lower case; pickle only where the server allows it. */
 FQ_MUST_USE int fq_take_encoding(struct fq_call *call, fq_str text);
 /** A trace context's text without blanks around it, if it is printable and of at most `max` bytes; else none: telemetry
- *  never costs a task. */
-fq_str fq_usable_header(fq_str text, size_t max);
+ *  never costs a task. What is dropped is counted. */
+fq_str fq_take_header(struct fq_call *call, fq_str text, size_t max);
 
 // Words behind the fixed arguments: `words` are in upper case, the last one is "". Finds args[*at], which must be one of
 // them; `with_value[i]` = 1: a value follows, in *ret_value. Moves *at behind. The word's number, or an error.

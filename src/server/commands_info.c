@@ -33,10 +33,11 @@ static int info_clients(struct fq_call *call, fq_buf *text) {
         "# Clients\r\nconnected_clients:%" PRIu64 "\r\nclient_bytes:%zu\r\nmaxclients:%" PRIu32
         "\r\nblocked_clients:%" PRIu64 "\r\nwatched_ids:%" PRIu64 "\r\ntotal_connections_received:%" PRIu64
         "\r\nrejected_connections:%" PRIu64 "\r\ncut_connections:%" PRIu64 "\r\nauth_failures:%" PRIu64
-        "\r\nprotocol_errors:%" PRIu64 "\r\n",
+        "\r\nprotocol_errors:%" PRIu64 "\r\ntrace_contexts_ignored:%" PRIu64 "\r\n",
         stats.connections, call->core->client_bytes, call->core->options->connection_max,
         stats.blocked_fetches, stats.watched_ids, stats.connections_total, stats.connections_refused_total,
-        stats.connections_cut_total, stats.auth_failures_total, stats.protocol_errors_total);
+        stats.connections_cut_total, stats.auth_failures_total, stats.protocol_errors_total,
+        stats.headers_ignored_total);
 }
 
 static int info_durability(struct fq_call *call, fq_buf *text) {

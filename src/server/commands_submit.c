@@ -84,9 +84,9 @@ static int read_option(struct fq_call *call, int word, fq_str value, struct fq_s
     case SUBMIT_ENCODING:
         submit->options.encoding = fq_str_equal(value, FQ_STR("json")) ? FQ_STR("") : value;
         return fq_take_encoding(call, value);
-    case SUBMIT_TRACEPARENT: submit->options.traceparent = fq_usable_header(value, 128); return 0;
-    case SUBMIT_TRACESTATE: submit->options.tracestate = fq_usable_header(value, 1024); return 0;
-    case SUBMIT_BAGGAGE: submit->options.baggage = fq_usable_header(value, 8192); return 0;
+    case SUBMIT_TRACEPARENT: submit->options.traceparent = fq_take_header(call, value, 128); return 0;
+    case SUBMIT_TRACESTATE: submit->options.tracestate = fq_take_header(call, value, 1024); return 0;
+    case SUBMIT_BAGGAGE: submit->options.baggage = fq_take_header(call, value, 8192); return 0;
     default: return read_number(call, word, value, submit);
     }
 }

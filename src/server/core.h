@@ -103,6 +103,7 @@ bool fq_core_is_drained(const fq_core *core, struct fq_now now);
 struct fq_core_stats {
     uint64_t connections, connections_total, connections_refused_total, connections_cut_total;
     uint64_t commands_total, command_errors_total, auth_failures_total, protocol_errors_total;
+    uint64_t headers_ignored_total; // trace contexts and baggage that could not be used
     uint64_t bytes_in_total, bytes_out_total;
     uint64_t blocked_fetches, watched_ids; // watched: by WAIT or WATCH
     bool submits_blocked;                  // journal space is low

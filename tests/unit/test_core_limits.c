@@ -71,6 +71,18 @@ static void nothing_behind_an_error_is_executed(void **state) {
     assert_int_equal(stats.commands_total, 0);
 }
 
+static void unusable_trace_contexts_cost_no_task_and_are_counted(void **state) {
+    (void)state;
+    core_fixture_open(&fixture, false);
+    struct core_peer *peer = core_peer_connect(&fixture, NULL);
+    core_peer_expect(peer, "FQ.SUBMIT mail x TRACESTATE \"a=\\x01\" TRACEPARENT \"\\x7f\"", "\"*\"");
+    struct fq_core_stats stats;
+    fq_core_stats(fixture.core, &stats);
+    assert_int_equal(stats.headers_ignored_total, 2);
+    assert_int_equal(stats.command_errors_total, 0);
+    core_peer_free(peer);
+}
+
 // A reply that was given before the broken request still arrives.
 static void what_came_before_the_error_is_answered(void **state) {
     (void)state;
@@ -472,6 +484,8 @@ static void draining_says_so(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_behind_an_error_is_executed, prepare, close_core),
+        cmocka_unit_test_setup_teardown(unusable_trace_contexts_cost_no_task_and_are_counted, prepare,
+                                        close_core),
         cmocka_unit_test_setup_teardown(what_came_before_the_error_is_answered, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_payload_has_its_own_limit, prepare, close_core),
         cmocka_unit_test_setup_teardown(before_login_little_is_taken, prepare, close_core),
