@@ -145,8 +145,12 @@ OTEL_API int otel_sdk_add_span_processor(otel_sdk *sdk, struct otel_span_process
 OTEL_API bool otel_sdk_has_exporter(const otel_sdk *sdk, enum otel_signal signal);
 /** Whether otel_sdk_put_record would be taken now, of any size. A reader that can wait asks first. Cheap. */
 OTEL_API bool otel_sdk_has_room(const otel_sdk *sdk, enum otel_signal signal);
-/** A finished span or log record from elsewhere (a sink's reader): checked for its outer form, exported like one's own. */
+/** A finished span or log record from elsewhere (a sink's reader): checked to the bottom, exported like one's own. */
 OTEL_API int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len);
+/** The same for a record that the caller has checked, or that its own process made: what is not sound would make the
+ *  receiver refuse the whole request. */
+OTEL_API int otel_sdk_put_checked_record(otel_sdk *sdk, enum otel_record_type type, const void *record,
+                                         size_t len);
 
 /* --- the program's default --- */
 /** NULL until set. */

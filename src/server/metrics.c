@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { IDLE_BEFORE_RECYCLING_S = 3600, RECYCLE_INTERVAL_S = 60 };
+enum { IDLE_BEFORE_RECYCLING_S = 3600, RECYCLE_INTERVAL_S = 60, EXEMPLAR_EVERY_US = 1000 };
 
 // Beyond the usual 10 s, because a p95 over long tasks must not saturate there.
 const double fq_metrics_duration_bounds_ms[FQ_DURATION_BOUNDS] = {
@@ -181,6 +181,9 @@ static size_t bucket_of(const double *bounds, size_t count, double value) {
 static void keep_exemplar(struct fq_metrics_cell *cell, size_t bucket, double value_ms, fq_str traceparent,
                           int64_t wall_us) {
     struct otel_span_context span;
+    const struct fq_metrics_exemplar *last = cell->exemplars != NULL ? &cell->exemplars[bucket] : NULL;
+    if (last != NULL && wall_us >= last->wall_us && wall_us - last->wall_us < EXEMPLAR_EVERY_US)
+        return; // a collection takes one of thousands
     if (otel_traceparent_parse(traceparent.ptr, traceparent.len, &span) < 0 || (span.flags & 1) == 0)
         return;
     if (cell->exemplars == NULL)

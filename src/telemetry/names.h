@@ -6,7 +6,7 @@
 
 #define FQ_SPAN_SUBMIT   "client.submit_task"
 #define FQ_SPAN_EXECUTE  "worker.execute_task"
-// Parts of the time before an attempt runs, children of the submitter's span beside the attempt; each only if it lasted.
+// Parts of the time before an attempt runs, children of the submitter's span beside the attempt; each only if it lasted 10 ms.
 #define FQ_SPAN_DELAY    "task.scheduled"  // submitted to eligible: an intended delay or a retry's backoff
 #define FQ_SPAN_WAIT     "task.queued"     // eligible to granted
 #define FQ_SPAN_TRANSFER "task.prefetched" // granted to started

@@ -41,7 +41,7 @@ static bool grow(struct fq_backlog *backlog, size_t more) {
 bool fq_backlog_put(struct fq_worker_telemetry *telemetry, uint32_t type, const void *record, size_t len) {
     struct fq_backlog *backlog = &telemetry->backlog;
     if (is_empty(backlog) && has_room_for(telemetry, type)) {
-        (void)otel_sdk_put_record(telemetry->sdk, (enum otel_record_type)type, record, len);
+        (void)otel_sdk_put_checked_record(telemetry->sdk, (enum otel_record_type)type, record, len);
         return true;
     }
     const struct entry entry = {(uint32_t)len, type};
@@ -60,7 +60,7 @@ bool fq_backlog_drain(struct fq_worker_telemetry *telemetry) {
         memcpy(&entry, backlog->bytes + backlog->begin, sizeof entry);
         if (!has_room_for(telemetry, entry.type))
             return false;
-        (void)otel_sdk_put_record(telemetry->sdk, (enum otel_record_type)entry.type,
+        (void)otel_sdk_put_checked_record(telemetry->sdk, (enum otel_record_type)entry.type,
                                   backlog->bytes + backlog->begin + sizeof entry, entry.len);
         backlog->begin += sizeof entry + entry.len;
     }

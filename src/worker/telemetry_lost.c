@@ -4,6 +4,7 @@
 #include "fastqueue/version.h"
 #include "net/address.h"
 #include "otel/wire/attribute.h"
+#include "worker/telemetry_record.h"
 #include "worker/telemetry_state.h"
 
 enum { FLAG_REMOTE_KNOWN = 0x100, FLAG_REMOTE = 0x200, STATUS_ERROR_CODE = 2, NS_PER_US = 1000 };
@@ -135,7 +136,8 @@ void fq_worker_telemetry_end_lost(struct fq_worker_telemetry *telemetry, const s
     head[0] = (uint32_t)(pb.at - (telemetry->record + sizeof head));
     put_span(&pb, telemetry, lost);
     memcpy(telemetry->record, head, sizeof head);
-    if (!pb.failed)
-        (void)fq_backlog_put(telemetry, OTEL_RECORD_SPAN, telemetry->record,
-                             (size_t)(pb.at - telemetry->record));
+    size_t len = (size_t)(pb.at - telemetry->record);
+    struct fq_record_facts facts; // what lay on the board was written by a process that runs user code
+    if (!pb.failed && fq_record_check(FQ_RING_SPAN, telemetry->record, len, &facts) == 0)
+        (void)fq_backlog_put(telemetry, OTEL_RECORD_SPAN, telemetry->record, len);
 }

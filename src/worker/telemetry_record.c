@@ -93,13 +93,17 @@ static bool is_id(const struct otel_pb_field *field, size_t len) {
 
 static bool is_text(const uint8_t *bytes, size_t len) {
     uint64_t any = 0, word;
-    size_t at = 0;
-    for (; at + sizeof word <= len; at += sizeof word) {
-        memcpy(&word, bytes + at, sizeof word);
+    if (len >= sizeof word) { // the last word over the end of the one before it
+        for (size_t at = 0; at < len - sizeof word; at += sizeof word) {
+            memcpy(&word, bytes + at, sizeof word);
+            any |= word;
+        }
+        memcpy(&word, bytes + len - sizeof word, sizeof word);
         any |= word;
+    } else {
+        for (size_t at = 0; at < len; at++)
+            any |= bytes[at];
     }
-    for (; at < len; at++)
-        any |= bytes[at];
     return (any & 0x8080808080808080ull) == 0 || fq_str_is_utf8((fq_str){(const char *)bytes, len});
 }
 

@@ -27,7 +27,7 @@ struct fq_worker_telemetry {
     unsigned char record[FQ_RING_RECORD_MAX];
 };
 
-/** Exports the record, now or when there is room. False if it is lost: too much waits already. */
+/** Exports a record that was checked, now or when there is room. False if it is lost: too much waits already. */
 bool fq_backlog_put(struct fq_worker_telemetry *telemetry, uint32_t type, const void *record, size_t len);
 /** Exports what there is room for. True if nothing waits. */
 bool fq_backlog_drain(struct fq_worker_telemetry *telemetry);

@@ -4,21 +4,20 @@
 
 #include <string.h>
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; // upper case is invalid by the specification
+// Of a lower-case digit, 0x10 and more of anything else: upper case is invalid by the specification.
+static unsigned hex_value(uint8_t c) {
+    unsigned digit = c - '0', letter = c - 'a';
+    return digit <= 9 ? digit : letter <= 5 ? letter + 10 : 0x10;
 }
 
 static int hex_bytes(const char *text, uint8_t *bytes, size_t count) {
+    unsigned wrong = 0;
     for (size_t i = 0; i < count; i++) {
-        int high = hex_value(text[2 * i]);
-        int low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return -1;
+        unsigned high = hex_value((uint8_t)text[2 * i]), low = hex_value((uint8_t)text[2 * i + 1]);
+        wrong |= high | low;
         bytes[i] = (uint8_t)(high << 4 | low);
     }
-    return 0;
+    return wrong < 0x10 ? 0 : -1;
 }
 
 static bool all_zero(const uint8_t *bytes, size_t count) {

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 16 * 1024 };
+enum { READ_BYTES = 16 * 1024, GATHER_BYTES = 64 * 1024 };
 
 struct otel_grpc_channel {
     const struct otel_runtime *runtime;
@@ -26,9 +26,12 @@ struct otel_grpc_channel {
     atomic_int dialling_fd;     // a connection in the making; -1 = none
     otel_grpc_session *session; // NULL = not connected
     struct otel_stream stream;
-    bool has_answered;     // this connection has answered a call
-    const uint8_t *unsent; // the session's
+    bool has_answered;   // this connection has answered a call
+    const uint8_t *next; // a frame, the session's
+    size_t next_len;
+    const uint8_t *unsent; // frames in `gathered`, or one of the session's
     size_t unsent_len;
+    uint8_t *gathered; // GATHER_BYTES
     short write_wants; // what the rest waits for
 };
 
@@ -64,13 +67,16 @@ otel_grpc_channel *otel_grpc_channel_new(const struct otel_otlp_options *options
         return NULL;
     }
     otel_grpc_channel *channel = calloc(1, sizeof *channel);
-    if (channel == NULL || init_lock(channel) < 0) {
+    uint8_t *gathered = malloc(GATHER_BYTES);
+    if (channel == NULL || gathered == NULL || init_lock(channel) < 0) {
+        free(gathered);
         free(channel);
         snprintf(reason, reason_size, "out of memory");
         return NULL;
     }
     channel->runtime = options->runtime;
     channel->target = target;
+    channel->gathered = gathered;
     channel->stream.fd = -1;
     atomic_init(&channel->dialling_fd, -1);
     channel->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -87,7 +93,7 @@ otel_grpc_channel *otel_grpc_channel_new(const struct otel_otlp_options *options
 static void disconnect(otel_grpc_channel *channel, bool politely) {
     channel->session = otel_grpc_session_free(channel->session);
     otel_stream_close(&channel->stream, politely);
-    channel->unsent_len = 0;
+    channel->unsent_len = channel->next_len = 0;
 }
 
 otel_grpc_channel *otel_grpc_channel_free(otel_grpc_channel *channel) {
@@ -103,6 +109,7 @@ otel_grpc_channel *otel_grpc_channel_free(otel_grpc_channel *channel) {
         close(channel->wake_fd);
     pthread_cond_destroy(&channel->changed);
     pthread_mutex_destroy(&channel->lock);
+    free(channel->gathered);
     free(channel);
     return NULL;
 }
@@ -129,7 +136,7 @@ void otel_grpc_channel_after_fork(otel_grpc_channel *channel) {
             close(channel->stream.fd);
         channel->session = NULL;
         channel->stream = (struct otel_stream){.fd = -1};
-        channel->unsent_len = 0;
+        channel->unsent_len = channel->next_len = 0;
         channel->lookup = NULL;
     } else {
         disconnect(channel, false);
@@ -157,11 +164,31 @@ static void break_connection(otel_grpc_channel *channel) {
     disconnect(channel, false);
 }
 
+// Frames are of 16 KiB at most: sent one by one each would wake the receiver.
+static bool gather(otel_grpc_channel *channel) {
+    channel->unsent = channel->gathered;
+    for (;;) {
+        if (channel->next_len == 0 &&
+            otel_grpc_session_send(channel->session, &channel->next, &channel->next_len) < 0)
+            return false;
+        if (channel->next_len == 0 || channel->next_len > GATHER_BYTES - channel->unsent_len)
+            break;
+        memcpy(channel->gathered + channel->unsent_len, channel->next, channel->next_len);
+        channel->unsent_len += channel->next_len;
+        channel->next_len = 0;
+    }
+    if (channel->unsent_len == 0 && channel->next_len > 0) {
+        channel->unsent = channel->next;
+        channel->unsent_len = channel->next_len;
+        channel->next_len = 0;
+    }
+    return true;
+}
+
 // False when the connection broke.
 static bool send_some(otel_grpc_channel *channel) {
     for (;;) {
-        if (channel->unsent_len == 0 &&
-            otel_grpc_session_send(channel->session, &channel->unsent, &channel->unsent_len) < 0)
+        if (channel->unsent_len == 0 && !gather(channel))
             return false;
         if (channel->unsent_len == 0)
             return true;

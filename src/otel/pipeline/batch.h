@@ -33,6 +33,8 @@ struct otel_sink otel_batch_sink(otel_batch *batch);
 /** A record by its bytes, from another process perhaps, checked to the bottom (pipeline/check.h): 0, or OTEL_FAILED when
  *  malformed or dropped. */
 int otel_batch_put(otel_batch *batch, const void *record, size_t len);
+/** The same for a record that was checked already. */
+int otel_batch_put_checked(otel_batch *batch, const void *record, size_t len);
 /** Whether a record of any size would be taken now. Cheap. */
 bool otel_batch_has_room(const otel_batch *batch);
 int otel_batch_flush(otel_batch *batch, int64_t timeout_ms);

@@ -84,6 +84,12 @@ struct otel_sink otel_batch_sink(otel_batch *batch) {
 int otel_batch_put(otel_batch *batch, const void *record, size_t len) {
     if (len > OTEL_RECORD_BYTES_MAX || !otel_record_is_sound(batch->options.signal, record, len))
         return OTEL_FAILED;
+    return otel_batch_put_checked(batch, record, len);
+}
+
+int otel_batch_put_checked(otel_batch *batch, const void *record, size_t len) {
+    if (len > OTEL_RECORD_BYTES_MAX)
+        return OTEL_FAILED;
     struct otel_sink sink = otel_batch_sink(batch);
     void *place = sink.reserve(batch, OTEL_RECORD_SPAN, (uint32_t)len);
     if (place == NULL)

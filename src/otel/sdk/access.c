@@ -50,16 +50,25 @@ bool otel_sdk_has_room(const otel_sdk *sdk, enum otel_signal signal) {
     return false;
 }
 
-int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len) {
+static int put(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len,
+               int (*put_one)(otel_batch *batch, const void *record, size_t len)) {
     enum otel_signal signal = type == OTEL_RECORD_SPAN ? OTEL_SIGNAL_TRACES : OTEL_SIGNAL_LOGS;
     int result = OTEL_OK;
     if (sdk == NULL || sdk->pipe_count[signal] == 0)
         return OTEL_FAILED;
     for (size_t i = 0; i < sdk->pipe_count[signal]; i++) {
-        int put = otel_batch_put(sdk->pipes[signal][i].batch, record, len);
-        result = result == OTEL_OK ? put : result;
+        int one = put_one(sdk->pipes[signal][i].batch, record, len);
+        result = result == OTEL_OK ? one : result;
     }
     return result;
+}
+
+int otel_sdk_put_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len) {
+    return put(sdk, type, record, len, otel_batch_put);
+}
+
+int otel_sdk_put_checked_record(otel_sdk *sdk, enum otel_record_type type, const void *record, size_t len) {
+    return put(sdk, type, record, len, otel_batch_put_checked);
 }
 
 static void add(struct otel_signal_stats *sum, const struct otel_signal_stats *part) {

@@ -9,8 +9,7 @@ enum { MESSAGE_HEAD_MAX = 6, MESSAGE_FIXED_MAX = 128, STACKTRACE_BYTES_MAX = 16 
 void otel_span_set_attributes(otel_span *span, const struct otel_attribute *attributes, size_t count) {
     if (count == 0 || !otel_span_lock(span))
         return;
-    for (size_t i = 0; i < count; i++)
-        otel_span_put_attribute(span, &attributes[i]);
+    otel_span_put_attributes(span, attributes, count);
     otel_span_unlock(span);
 }
 

@@ -46,6 +46,13 @@ static void reverse(uint8_t *bytes, size_t len) {
 
 // The last `len` of the bytes come first.
 static void rotate(uint8_t *bytes, size_t all, size_t len) {
+    uint8_t moved[256];
+    if (len <= sizeof moved) {
+        memcpy(moved, bytes + all - len, len);
+        memmove(bytes + len, bytes, all - len);
+        memcpy(bytes, moved, len);
+        return;
+    }
     reverse(bytes, all - len);
     reverse(bytes + all - len, len);
     reverse(bytes, all);
@@ -115,10 +122,17 @@ static struct slot read_slot(const uint8_t *begin) {
     return (struct slot){begin, at + len, key, key_len};
 }
 
-static uint64_t key_bit(const struct slot *slot) {
-    size_t len = slot->key_len;
-    unsigned hash = (unsigned)len * 7U + slot->key[len / 2] * 31U + slot->key[len - 1] * 13U + slot->key[0];
-    return UINT64_C(1) << ((hash ^ hash >> 6) & 63);
+static unsigned key_hash(const uint8_t *key, size_t len) {
+    unsigned hash = (unsigned)len * 7U + key[len / 2] * 31U + key[len - 1] * 13U + key[0];
+    return (hash ^ hash >> 6) % (64 * OTEL_SPAN_KEY_WORDS);
+}
+
+static bool may_have_key(const struct otel_span_content *content, unsigned hash) {
+    return (content->keys[hash / 64] >> hash % 64 & 1) != 0;
+}
+
+static void note_key(struct otel_span_content *content, unsigned hash) {
+    content->keys[hash / 64] |= UINT64_C(1) << hash % 64;
 }
 
 static bool find_key(const otel_span *span, const struct slot *like, struct slot *ret_slot) {
@@ -151,7 +165,8 @@ static size_t draft_attribute(otel_span *span, const struct otel_attribute *attr
     return (size_t)(pb.at - span->bytes) - total(span);
 }
 
-void otel_span_put_attribute(otel_span *span, const struct otel_attribute *attribute) {
+// Any attribute, anywhere.
+static void put_attribute(otel_span *span, const struct otel_attribute *attribute) {
     struct otel_span_content *content = &span->content;
     if (attribute->value.type == OTEL_VALUE_EMPTY && attribute->key != NULL && attribute->key[0] != '\0')
         return;
@@ -161,13 +176,13 @@ void otel_span_put_attribute(otel_span *span, const struct otel_attribute *attri
         return;
     }
     struct slot drafted = read_slot(span->bytes + total(span)), old;
-    uint64_t bit = key_bit(&drafted);
-    bool replaces = (content->keys & bit) != 0 && find_key(span, &drafted, &old);
+    unsigned hash = key_hash(drafted.key, drafted.key_len);
+    bool replaces = may_have_key(content, hash) && find_key(span, &drafted, &old);
     if (!replaces && content->attributes >= span->tracer->provider->limits.attributes) {
         content->dropped_attributes++;
         return;
     }
-    content->keys |= bit;
+    note_key(content, hash);
     content->attributes += !replaces;
     uint32_t at = content->end[OTEL_SECTION_ATTRIBUTES];
     if (replaces) { // in its old place: attributes keep the order in which they were first set
@@ -175,4 +190,36 @@ void otel_span_put_attribute(otel_span *span, const struct otel_attribute *attri
         take_out(span, OTEL_SECTION_ATTRIBUTES, at, (uint32_t)(old.end - old.begin), len);
     }
     insert(span, OTEL_SECTION_ATTRIBUTES, at, len);
+}
+
+// As many of the attributes as are short and surely new, behind each other; returns how many that were.
+static size_t put_new_attributes(otel_span *span, const struct otel_attribute *attributes, size_t count) {
+    struct otel_span_content *content = &span->content;
+    const struct otel_limits *limits = &span->tracer->provider->limits;
+    struct otel_pb pb = otel_span_draft(span);
+    const uint8_t *begin = pb.at;
+    size_t i = 0;
+    for (; i < count && content->attributes < limits->attributes && attributes[i].key != NULL; i++) {
+        uint8_t *at = pb.at;
+        size_t key_len =
+            otel_pb_short_attribute(&pb, OTEL_SPAN_ATTRIBUTES, &attributes[i], limits->value_length);
+        unsigned hash = key_len > 0 ? key_hash(at + 4, key_len) : 0;
+        if (key_len == 0 || may_have_key(content, hash)) {
+            pb.at = at;
+            break;
+        }
+        note_key(content, hash);
+        content->attributes++;
+    }
+    if (i > 0)
+        otel_span_accept(span, OTEL_SECTION_ATTRIBUTES, (size_t)(pb.at - begin));
+    return i;
+}
+
+void otel_span_put_attributes(otel_span *span, const struct otel_attribute *attributes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        i += put_new_attributes(span, attributes + i, count - i);
+        if (i < count)
+            put_attribute(span, &attributes[i]);
+    }
 }

@@ -202,10 +202,11 @@ static void start_recording(otel_span *span, struct otel_lane *lane, const char 
     span->end_ns = 0;
     span->generation = provider->generation;
     otel_span_set_text(span, OTEL_SECTION_NAME, name, strlen(name));
-    for (size_t i = 0; i < options->attribute_count; i++)
-        otel_span_put_attribute(span, &options->attributes[i]);
-    for (size_t i = 0; i < result->attribute_count && i < OTEL_SAMPLER_ATTRIBUTES_MAX; i++)
-        otel_span_put_attribute(span, &result->attributes[i]);
+    otel_span_put_attributes(span, options->attributes, options->attribute_count);
+    otel_span_put_attributes(span, result->attributes,
+                             result->attribute_count < OTEL_SAMPLER_ATTRIBUTES_MAX
+                                 ? result->attribute_count
+                                 : OTEL_SAMPLER_ATTRIBUTES_MAX);
     for (size_t i = 0; i < options->link_count; i++)
         otel_span_put_link(span, &options->links[i]);
     int64_t now = otel_lane_now(lane, &provider->runtime, &span->unix_offset);

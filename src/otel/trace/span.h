@@ -50,9 +50,10 @@ enum {
 enum { OTEL_WIRE_IS_REMOTE_KNOWN = 0x100, OTEL_WIRE_IS_REMOTE = 0x200 };
 
 enum {
-    OTEL_SPAN_BYTES = 1024,
+    OTEL_SPAN_BYTES = 1280,
     OTEL_SPAN_TRACESTATE_ROOM = 64,
     OTEL_SPAN_TEXT_MAX = 8 * 1024, // of a name or a description
+    OTEL_SPAN_KEY_WORDS = 4,
 };
 
 struct otel_span {
@@ -80,7 +81,7 @@ struct otel_span {
         uint32_t end[OTEL_SECTION_COUNT]; // of each section
         uint32_t attributes, events, links;
         uint32_t dropped_attributes, dropped_events, dropped_links;
-        uint64_t keys; // a bit for each key's hash: whether a key may be there already
+        uint64_t keys[OTEL_SPAN_KEY_WORDS]; // a bit for each key's hash: whether a key may be there already
     } content;
     char tracestate_room[OTEL_SPAN_TRACESTATE_ROOM];
     uint8_t room[];
@@ -111,7 +112,7 @@ struct otel_pb otel_span_draft(otel_span *span);
 void otel_span_accept(otel_span *span, enum otel_section section, size_t len);
 /** Replaces a section by text, repaired, with NUL. False when there is no room. */
 bool otel_span_set_text(otel_span *span, enum otel_section section, const char *text, size_t len);
-void otel_span_put_attribute(otel_span *span, const struct otel_attribute *attribute);
+void otel_span_put_attributes(otel_span *span, const struct otel_attribute *attributes, size_t count);
 
 // --- change.c
 void otel_span_put_link(otel_span *span, const struct otel_link *link);

@@ -146,36 +146,56 @@ static void write_text_attribute(struct otel_pb *pb, uint32_t field, const struc
     write_text(pb, VALUE_STRING, value->as.text.data, text);
 }
 
-// Room is asked for once, tags and lengths of one byte are written as they are. False if the attribute is not that simple:
-// long, not ASCII, or without room; then nothing has been written.
-static bool write_short_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
-                                  uint32_t limit) {
-    enum { KEY_MAX = 60, TEXT_MAX = 60, FIELD_MAX = 15, HEADS = 8 };
-    size_t key_len = strlen(attribute->key), len = attribute->value.as.text.len;
-    if (key_len > KEY_MAX || len > TEXT_MAX || len > limit || field > FIELD_MAX ||
-        (size_t)(pb->end - pb->at) < HEADS + key_len + len)
-        return false;
-    uint8_t *key = pb->at + 4, *value = key + key_len;
+enum { SHORT_KEY_MAX = 60, SHORT_TEXT_MAX = 60, SHORT_FIELD_MAX = 15, SHORT_HEADS = 8 };
+
+// AnyValue of an integer, behind its tag and length; returns its end.
+static uint8_t *write_short_int(uint8_t *at, uint64_t value) {
+    *at++ = VALUE_INT << 3 | OTEL_PB_VARINT;
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+// AnyValue of text; NULL when it is too long or not ASCII.
+static uint8_t *write_short_text(uint8_t *at, const struct otel_value *value, uint32_t limit) {
+    size_t len = value->as.text.len;
+    if (len > SHORT_TEXT_MAX || len > limit || !otel_text_copy_ascii(at + 2, value->as.text.data, len))
+        return NULL;
+    at[0] = VALUE_STRING << 3 | OTEL_PB_BYTES;
+    at[1] = (uint8_t)len;
+    return at + 2 + len;
+}
+
+// Room is asked for once, tags and lengths of one byte are written as they are.
+size_t otel_pb_short_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
+                               uint32_t value_limit) {
+    enum otel_value_type type = attribute->value.type;
+    size_t key_len = strlen(attribute->key);
+    if ((type != OTEL_VALUE_STRING && type != OTEL_VALUE_INT) || key_len == 0 || key_len > SHORT_KEY_MAX ||
+        field > SHORT_FIELD_MAX || (size_t)(pb->end - pb->at) < SHORT_HEADS + key_len + SHORT_TEXT_MAX)
+        return 0;
+    uint8_t *key = pb->at + 4, *value = key + key_len + 2;
+    uint8_t *end = type == OTEL_VALUE_INT ? write_short_int(value, (uint64_t)attribute->value.as.integer)
+                                          : write_short_text(value, &attribute->value, value_limit);
+    if (end == NULL || !otel_text_copy_ascii(key, attribute->key, key_len))
+        return 0;
+    value[-2] = KEY_VALUE_VALUE << 3 | OTEL_PB_BYTES;
+    value[-1] = (uint8_t)(end - value);
     pb->at[0] = (uint8_t)(field << 3 | OTEL_PB_BYTES);
-    pb->at[1] = (uint8_t)(6 + key_len + len);
+    pb->at[1] = (uint8_t)(end - pb->at - 2);
     pb->at[2] = KEY_VALUE_KEY << 3 | OTEL_PB_BYTES;
     pb->at[3] = (uint8_t)key_len;
-    value[0] = KEY_VALUE_VALUE << 3 | OTEL_PB_BYTES;
-    value[1] = (uint8_t)(2 + len);
-    value[2] = VALUE_STRING << 3 | OTEL_PB_BYTES;
-    value[3] = (uint8_t)len;
-    if (!otel_text_copy_ascii(key, attribute->key, key_len) ||
-        !otel_text_copy_ascii(value + 4, attribute->value.as.text.data, len))
-        return false;
-    pb->at = value + 4 + len;
-    return true;
+    pb->at = end;
+    return key_len;
 }
 
 void otel_pb_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
                        uint32_t value_limit) {
+    if (attribute->key != NULL && otel_pb_short_attribute(pb, field, attribute, value_limit) > 0)
+        return;
     if (attribute->value.type == OTEL_VALUE_STRING && attribute->key != NULL) {
-        if (!write_short_attribute(pb, field, attribute, value_limit))
-            write_text_attribute(pb, field, attribute, value_limit);
+        write_text_attribute(pb, field, attribute, value_limit);
         return;
     }
     otel_pb_tag(pb, field, OTEL_PB_BYTES);

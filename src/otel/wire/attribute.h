@@ -16,6 +16,10 @@ static const uint32_t OTEL_NO_LIMIT = UINT32_MAX;
 /** Writes `field` = KeyValue{key, value}. `value_limit` in code points (bytes for byte values). */
 void otel_pb_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
                        uint32_t value_limit);
+/** The same for what nearly all are: a short key and short text, both ASCII, or an integer; `field` below 16. Returns the
+ *  key's length; the key stands 4 bytes behind the beginning. 0 if it is none of these or finds no room: then nothing is written. */
+size_t otel_pb_short_attribute(struct otel_pb *pb, uint32_t field, const struct otel_attribute *attribute,
+                               uint32_t value_limit);
 /** Writes `field` = AnyValue. */
 void otel_pb_value(struct otel_pb *pb, uint32_t field, const struct otel_value *value, uint32_t value_limit);
 /** Upper bound of what otel_pb_attribute writes, repaired text included. */

@@ -22,6 +22,14 @@ void otel_text_write(uint8_t *out, const char *text, struct otel_text_measure me
 static inline bool otel_text_copy_ascii(uint8_t *out, const char *text, size_t len) {
     uint64_t word = 0, all = 0;
     if (len < sizeof word) {
+        uint32_t half = 0, end;
+        if (len >= sizeof half) { // both halves, which may overlap
+            memcpy(&half, text, sizeof half);
+            memcpy(&end, text + len - sizeof end, sizeof end);
+            memcpy(out, &half, sizeof half);
+            memcpy(out + len - sizeof end, &end, sizeof end);
+            return ((half | end) & 0x80808080u) == 0;
+        }
         for (size_t i = 0; i < len; i++) {
             out[i] = (uint8_t)text[i];
             all |= out[i];
