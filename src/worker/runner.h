@@ -58,8 +58,8 @@ struct fq_runner_task {
     uint32_t attempt;
     // Until fq_runner_finish of the slot, each with a NUL behind it.
     fq_str name, payload, encoding, traceparent, tracestate, baggage, priority;
-    fq_str previous_traceparent;                   // of the attempt before this one; empty = none or unknown
-    int64_t timeout_ms;                            // 0 = none
+    fq_str previous_traceparent;       // of the attempt before this one; empty = none or unknown
+    int64_t timeout_ms;                // 0 = none
     int64_t submitted_ms, eligible_ms; // unix, by the control plane's clock; 0 = unknown
     int64_t previous_ended_ms;         // likewise, of the attempt before; 0 = none or unknown
     int64_t wait_us;                   // from eligible to granted

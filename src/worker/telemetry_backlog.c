@@ -61,7 +61,7 @@ bool fq_backlog_drain(struct fq_worker_telemetry *telemetry) {
         if (!has_room_for(telemetry, entry.type))
             return false;
         (void)otel_sdk_put_checked_record(telemetry->sdk, (enum otel_record_type)entry.type,
-                                  backlog->bytes + backlog->begin + sizeof entry, entry.len);
+                                          backlog->bytes + backlog->begin + sizeof entry, entry.len);
         backlog->begin += sizeof entry + entry.len;
     }
     if (backlog->capacity > 0) {

@@ -6,9 +6,9 @@
 #ifndef OTEL_METRICS_MODEL_H
 #define OTEL_METRICS_MODEL_H
 
-#include "otel/metrics/produced.h"
 #include "otel/metrics/attribute_set.h"
 #include "otel/metrics/exponential.h"
+#include "otel/metrics/produced.h"
 #include "otel/metrics/provider.h"
 #include "otel/metrics/store.h"
 #include "otel/pool.h"
@@ -154,9 +154,9 @@ struct otel_reader {
     struct otel_meter_provider *provider;
     uint32_t index;
     struct otel_reader_options options;
-    int64_t previous_unix_ns; // collection
+    int64_t previous_unix_ns;       // collection
     otel_produced_totals *produced; // of producers, when deltas are wanted; under collect_lock
-    pthread_mutex_t lock;     // all below
+    pthread_mutex_t lock;           // all below
     pthread_cond_t wake, done;
     pthread_t thread;
     bool is_running, stops, has_shut_down;
