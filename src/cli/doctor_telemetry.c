@@ -6,12 +6,11 @@
 #include "telemetry/telemetry.h"
 #include "telemetry/vendor.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEND_TIMEOUT_MS = 5000, HOST_SIZE = 256 };
+enum { SEND_TIMEOUT_MS = 5000 };
 static const char *const signal_names[] = {"traces", "metrics", "logs"};
 
 // --- the configuration in force ----------------------------------------------------------------------------------------
@@ -83,38 +82,6 @@ static void show_configuration(const struct fq_doctor *doctor, struct fq_vendor_
 }
 
 // --- the receivers -----------------------------------------------------------------------------------------------------
-static bool host_of(const char *endpoint, char host[HOST_SIZE]) {
-    const char *scheme = strstr(endpoint, "://"), *start = scheme != NULL ? scheme + 3 : endpoint;
-    if (strncmp(endpoint, "unix:", 5) == 0)
-        return false;
-    size_t len = strcspn(start, "/?#");
-    if (len > 0 && start[0] == '[') {
-        start++;
-        len = strcspn(start, "]");
-    } else {
-        len = strcspn(start, ":/?#");
-    }
-    if (len == 0 || len >= HOST_SIZE)
-        return false;
-    memcpy(host, start, len);
-    host[len] = '\0';
-    return true;
-}
-
-static void check_name(struct fq_doctor *doctor, const struct otel_destination *destination) {
-    char host[HOST_SIZE];
-    struct addrinfo hints = {.ai_socktype = 1 /* stream */}, *found = NULL;
-    if (!host_of(destination->endpoint, host))
-        return;
-    int result = getaddrinfo(host, NULL, &hints, &found);
-    if (result == 0)
-        freeaddrinfo(found);
-    else
-        fq_doctor_report(doctor, signal_names[destination->signal], FQ_CHECK_FAILED,
-                         "check OTEL_EXPORTER_OTLP_ENDPOINT, /etc/hosts and the name server", "%s: %s", host,
-                         gai_strerror(result));
-}
-
 static void describe(const struct otel_destination *destination, char *text, size_t size) {
     size_t used = (size_t)snprintf(
         text, size, "%s%s%s", destination->protocol, destination->protocol[0] != '\0' ? " " : "",
@@ -122,6 +89,19 @@ static void describe(const struct otel_destination *destination, char *text, siz
     for (size_t i = 0; destination->header_keys[i] != NULL && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? ", with header " : ", ",
                                  destination->header_keys[i]);
+}
+
+// Exporters say what to do behind what happened. One that was still waiting at the end has heard nothing.
+static void report_undelivered(struct fq_doctor *doctor, const char *check, const char *where,
+                               const char *error) {
+    if (error[0] == '\0' || strncmp(error, "given up", 8) == 0)
+        error =
+            "no answer within 5 s; check the port, and whether it is one of TLS (https://) or not (http://)";
+    const char *remedy = strstr(error, "; ");
+    fq_doctor_report(doctor, check, FQ_CHECK_FAILED,
+                     remedy != NULL ? remedy + 2 : "see the receiver's log, and docs/troubleshooting.md",
+                     "%s: not delivered: %.*s", where,
+                     (int)(remedy != NULL ? remedy - error : (long)strlen(error)), error);
 }
 
 static void judge(struct fq_doctor *doctor, const struct otel_destination *destination) {
@@ -135,12 +115,7 @@ static void judge(struct fq_doctor *doctor, const struct otel_destination *desti
                          "the receiver's message says why; its log may say more", "%s: %s: %s", where,
                          rejected, stats->last_error);
     } else if (stats->failed > 0 || (stats->exported == 0 && destination->endpoint[0] != '\0')) {
-        const char *what = stats->last_error[0] != '\0' ? stats->last_error : "no answer within 5 s";
-        const char *remedy = strstr(what, "; "); // exporters say what to do behind what happened
-        fq_doctor_report(doctor, check, FQ_CHECK_FAILED,
-                         remedy != NULL ? remedy + 2 : "see the receiver's log, and docs/telemetry.md",
-                         "%s: not delivered: %.*s", where,
-                         (int)(remedy != NULL ? remedy - what : (long)strlen(what)), what);
+        report_undelivered(doctor, check, where, stats->last_error);
     } else {
         fq_doctor_report(doctor, check, FQ_CHECK_OK, NULL, "%s: took the test %s", where,
                          destination->signal == OTEL_SIGNAL_TRACES    ? "span"
@@ -168,10 +143,8 @@ static void send_test(otel_sdk *sdk) {
 static void check_destinations(struct fq_doctor *doctor, otel_sdk *sdk) {
     struct otel_destination destination;
     bool has[OTEL_SIGNAL_COUNT] = {false};
-    for (size_t i = 0; otel_sdk_destination(sdk, i, &destination); i++) {
+    for (size_t i = 0; otel_sdk_destination(sdk, i, &destination); i++)
         has[destination.signal] = true;
-        check_name(doctor, &destination);
-    }
     send_test(sdk);
     otel_sdk_shutdown(sdk, SEND_TIMEOUT_MS);
     for (size_t i = 0; otel_sdk_destination(sdk, i, &destination); i++)
@@ -197,6 +170,17 @@ static void deafen(void *context, enum fq_log_level level, const char *text) {
     (void)text;
 }
 
+static void report_disabled(struct fq_doctor *doctor) {
+    const char *switched = getenv("OTEL_SDK_DISABLED"), *file = getenv("OTEL_CONFIG_FILE");
+    bool by_file = file != NULL && file[0] != '\0';
+    fq_doctor_report(doctor, "telemetry", FQ_CHECK_WARNING,
+                     by_file ? "correct the configuration file that OTEL_CONFIG_FILE names"
+                             : "unset OTEL_SDK_DISABLED",
+                     "the SDK is disabled%s%s; nothing is recorded or sent",
+                     !by_file && switched != NULL ? " by OTEL_SDK_DISABLED=" : "",
+                     !by_file && switched != NULL ? switched : "");
+}
+
 void fq_doctor_check_telemetry(struct fq_doctor *doctor) {
     struct fq_telemetry_settings settings;
     struct fq_vendor_variables variables;
@@ -214,8 +198,7 @@ void fq_doctor_check_telemetry(struct fq_doctor *doctor) {
     otel_sdk *sdk = fq_telemetry_open(&settings, &(struct fq_telemetry_options){.log = &log});
     log.sink = deafen;
     if (sdk == NULL || otel_sdk_tracer_provider(sdk) == NULL)
-        fq_doctor_report(doctor, "telemetry", FQ_CHECK_WARNING,
-                         "see OTEL_SDK_DISABLED and the configuration file", "the SDK is disabled");
+        report_disabled(doctor);
     else
         check_destinations(doctor, sdk);
     otel_sdk_free(sdk);

@@ -74,6 +74,33 @@ class Doctor(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertTrue(any("/nonexistent/otel.yaml" in check["found"] for check in checks))
 
+    def test_each_mistake_has_its_remedy(self) -> None:
+        with Collector() as grpc, Collector("http") as http, Collector("grpc", behaviour="16") as strict:
+            secure = "https" + grpc.endpoint[4:]
+            for name, settings, remedy in (
+                ("gRPC to an HTTP port", {"OTEL_EXPORTER_OTLP_ENDPOINT": http.endpoint}, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
+                ("HTTP to a gRPC port", {"OTEL_EXPORTER_OTLP_ENDPOINT": grpc.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "4317"),
+                ("TLS to a plain port", {"OTEL_EXPORTER_OTLP_ENDPOINT": secure}, "http://"),
+                ("a host that is none", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://nowhere.invalid:4317"}, "check the host"),
+                ("a key that is refused", {"OTEL_EXPORTER_OTLP_ENDPOINT": strict.endpoint}, "OTEL_EXPORTER_OTLP_HEADERS"),
+            ):
+                with self.subTest(name):
+                    done, _, checks = examine({**settings, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"})
+                    failed = [check for check in checks if check["verdict"] == "failed"]
+                    self.assertEqual((done.returncode, [check["check"] for check in failed]), (1, ["traces"]), done.stdout)
+                    self.assertIn(remedy, failed[0]["remedy"])
+
+    def test_a_wrong_value_is_said_once(self) -> None:
+        with Collector() as collector:
+            done, _, checks = examine({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_EXPORTER_OTLP_HEADERS": "no header"})
+        self.assertEqual([check["found"] for check in checks if check["check"] == "configuration"],
+                         ["OTEL_EXPORTER_OTLP_HEADERS: part 1 is no header (write key=value,key=value); it is left out"], done.stdout)
+
+    def test_a_disabled_sdk_is_said_with_its_variable(self) -> None:
+        _, _, checks = examine({"OTEL_SDK_DISABLED": "true"})
+        self.assertIn("OTEL_SDK_DISABLED=true", checks[-1]["found"])
+        self.assertIn("OTEL_SDK_DISABLED", checks[-1]["remedy"])
+
     def test_unknown_subject(self) -> None:
         self.assertEqual(run("doctor", "weather").returncode, 2)
 

@@ -138,6 +138,18 @@ static void otel_sdk_disabled(void **state) {
     }
 }
 
+// Three signals read these; who made the mistake hears of it once.
+static void a_wrong_variable_of_all_signals_is_said_once(void **state) {
+    struct fixture *fixture = *state;
+    set(fixture, "OTEL_EXPORTER_OTLP_PROTOCOL", "grcp");
+    read_all(fixture);
+    assert_int_equal(fixture->warnings, 1);
+    assert_non_null(strstr(fixture->last, "grcp"));
+    set(fixture, "OTEL_EXPORTER_OTLP_HEADERS", "no header");
+    read_all(fixture);
+    assert_int_equal(fixture->warnings, 2);
+}
+
 static void otel_log_level(void **state) {
     struct fixture *fixture = *state;
     struct otel_variables variables = {.read = read_pair, .context = fixture, .runtime = &fixture->runtime};
@@ -514,6 +526,7 @@ int main(void) {
         TEST(nothing_set_gives_the_defaults),
         TEST(empty_is_unset),
         TEST(otel_sdk_disabled),
+        TEST(a_wrong_variable_of_all_signals_is_said_once),
         TEST(otel_log_level),
         TEST(otel_resource_attributes),
         TEST(otel_service_name),

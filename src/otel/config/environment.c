@@ -2,7 +2,11 @@
 #include "otel/config/environment.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
+#include <xxhash.h>
+
+enum { SAID_MAX = 64 };
 
 struct reading {
     const struct otel_variables *variables;
@@ -176,8 +180,27 @@ enum otel_log_level otel_environment_log_level(const struct otel_variables *vari
     return (enum otel_log_level)otel_variables_word(variables, "OTEL_LOG_LEVEL", levels, OTEL_LEVEL_INFO);
 }
 
-otel_config *otel_environment_read(const struct otel_variables *variables,
-                                   const struct otel_sdk_options *options) {
+// A variable of several signals is read for each of them; what is wrong with it is said once.
+struct said {
+    const struct otel_diagnostics *below;
+    uint64_t hashes[SAID_MAX];
+    size_t count;
+};
+
+static void say_once(void *context, enum otel_log_level level, const char *text) {
+    struct said *said = context;
+    uint64_t hash = XXH3_64bits(text, strlen(text));
+    for (size_t i = 0; i < said->count; i++) {
+        if (said->hashes[i] == hash)
+            return;
+    }
+    if (said->count < SAID_MAX)
+        said->hashes[said->count++] = hash;
+    if (said->below->report != NULL)
+        said->below->report(said->below->context, level, text);
+}
+
+static otel_config *read_all(const struct otel_variables *variables, const struct otel_sdk_options *options) {
     static const char *const filters[] = {"trace_based", "always_on", "always_off", NULL};
     otel_config *config = otel_model_new();
     if (config == NULL)
@@ -199,4 +222,14 @@ otel_config *otel_environment_read(const struct otel_variables *variables,
     if (otel_environment_exporters(variables, options, config) < 0 || config->pool.failed)
         return otel_config_free(config);
     return config;
+}
+
+otel_config *otel_environment_read(const struct otel_variables *variables,
+                                   const struct otel_sdk_options *options) {
+    struct said said = {.below = &variables->runtime->diagnostics};
+    struct otel_runtime runtime = *variables->runtime;
+    runtime.diagnostics = (struct otel_diagnostics){.report = say_once, .context = &said};
+    struct otel_variables telling_once = *variables;
+    telling_once.runtime = &runtime;
+    return read_all(&telling_once, options);
 }

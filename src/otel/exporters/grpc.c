@@ -124,7 +124,8 @@ void otel_grpc_judge(const struct otel_grpc_call *call, size_t response_max,
         put_error(call, call->grpc_status, "", ret_attempt);
     } else if (call->lost) {
         put(ret_attempt, OTEL_ATTEMPT_TRANSIENT, "connection_lost",
-            call->heard_nothing ? "the connection broke before the server said a word; is this a gRPC port?"
+            call->heard_nothing ? "the connection broke before the server said a word; check that this is a "
+                                  "gRPC port (4317), and of TLS only with https://"
                                 : "the connection broke before the answer was complete");
     } else if (call->http_status >= 0 && (call->http_status != 200 || call->wrong_content_type)) {
         char text[64];
@@ -156,7 +157,7 @@ static void judge_end(const struct grpc *grpc, enum otel_call_end end, const str
         break;
     case OTEL_CALL_NO_GRPC:
         put(attempt, OTEL_ATTEMPT_REFUSED, "no_grpc",
-            "the server does not speak gRPC (HTTP/2): use its gRPC port (4317), or set "
+            "the server does not speak gRPC (HTTP/2); use its gRPC port (4317), or set "
             "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf");
         break;
     }

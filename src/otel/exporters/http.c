@@ -113,6 +113,8 @@ static const char *remedy_of(CURLcode code) {
     case CURLE_COULDNT_RESOLVE_PROXY: return "check https_proxy and http_proxy";
     case CURLE_COULDNT_CONNECT: return "start a collector or correct OTEL_EXPORTER_OTLP_ENDPOINT";
     case CURLE_PEER_FAILED_VERIFICATION: return "name the authority's file in OTEL_EXPORTER_OTLP_CERTIFICATE";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "check that the port is one of TLS, or write http:// in OTEL_EXPORTER_OTLP_ENDPOINT";
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY: return "is this the HTTP port (4318)? The gRPC port is 4317";
     default: return "";

@@ -65,7 +65,8 @@ const char *otel_grpc_remedy(int status) {
     switch (status) {
     case OTEL_GRPC_UNAUTHENTICATED:
     case OTEL_GRPC_PERMISSION_DENIED: return "check the key in OTEL_EXPORTER_OTLP_HEADERS";
-    case OTEL_GRPC_UNIMPLEMENTED: return "switch the signal off, or send it to a collector that takes it";
+    case OTEL_GRPC_UNIMPLEMENTED:
+        return "set the signal's OTEL_*_EXPORTER=none, or send it to a collector that takes it";
     case OTEL_GRPC_RESOURCE_EXHAUSTED: return "send less or smaller batches, or raise the receiver's limit";
     case OTEL_GRPC_UNAVAILABLE: return "check that a collector runs there";
     default: return "";

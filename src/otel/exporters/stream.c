@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static enum otel_wait_end say(char *reason, const char *what, const char *remedy) {
-    snprintf(reason, OTEL_STREAM_REASON_MAX, "%s%s%s", what, remedy[0] != '\0' ? ": " : "", remedy);
+    snprintf(reason, OTEL_STREAM_REASON_MAX, "%s%s%s", what, remedy[0] != '\0' ? "; " : "", remedy);
     return OTEL_WAIT_WOKEN;
 }
 
@@ -26,10 +26,9 @@ static void remember(const struct otel_dial *dial, int fd) {
 
 // --- connecting ------------------------------------------------------------------------------------------------------
 static enum otel_wait_end say_errno(char *reason, int error) {
-    const char *remedy =
-        error == ECONNREFUSED || error == ENOENT
-            ? "nothing listens there; start a collector or correct OTEL_EXPORTER_OTLP_ENDPOINT"
-            : "check OTEL_EXPORTER_OTLP_ENDPOINT and the network";
+    const char *remedy = error == ECONNREFUSED || error == ENOENT
+                             ? "start a collector there, or correct OTEL_EXPORTER_OTLP_ENDPOINT"
+                             : "check OTEL_EXPORTER_OTLP_ENDPOINT and the network";
     char text[64];
     return say(reason, strerror_r(error, text, sizeof text), remedy);
 }
@@ -106,7 +105,7 @@ static enum otel_wait_end connect_tcp(const struct otel_dial *dial, int *ret_fd,
         say(reason, gai_strerror(error), "check the host in OTEL_EXPORTER_OTLP_ENDPOINT");
     else {
         snprintf(reason, OTEL_STREAM_REASON_MAX,
-                 "no connection in time: check that nothing drops packets to it");
+                 "no connection in time; check the address, and that nothing drops packets to it");
         end = connect_any(dial, addresses, ret_fd, &error);
         if (end == OTEL_WAIT_READY && error != 0)
             say_errno(reason, error);
