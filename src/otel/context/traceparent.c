@@ -4,20 +4,20 @@
 
 #include <string.h>
 
-// Of a lower-case digit, 0x10 and more of anything else: upper case is invalid by the specification.
-static unsigned hex_value(uint8_t c) {
-    unsigned digit = c - '0', letter = c - 'a';
-    return digit <= 9 ? digit : letter <= 5 ? letter + 10 : 0x10;
-}
+// The value of a digit and 1; 0 = none, as upper case is by the specification. Ids are random: a branch for each digit would be
+// guessed wrong every other time.
+static const uint8_t HEX[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
 
 static int hex_bytes(const char *text, uint8_t *bytes, size_t count) {
     unsigned wrong = 0;
     for (size_t i = 0; i < count; i++) {
-        unsigned high = hex_value((uint8_t)text[2 * i]), low = hex_value((uint8_t)text[2 * i + 1]);
+        unsigned high = HEX[(uint8_t)text[2 * i]] - 1U, low = HEX[(uint8_t)text[2 * i + 1]] - 1U;
         wrong |= high | low;
         bytes[i] = (uint8_t)(high << 4 | low);
     }
-    return wrong < 0x10 ? 0 : -1;
+    return wrong <= 0xf ? 0 : -1;
 }
 
 static bool all_zero(const uint8_t *bytes, size_t count) {

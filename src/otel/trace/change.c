@@ -129,7 +129,7 @@ static void add_event(otel_span *span, const char *name, int64_t unix_ns,
     if (!otel_span_lock(span))
         return;
     if (unix_ns == 0)
-        unix_ns = otel_monotonic_ns(&span->tracer->provider->runtime) + span->unix_offset;
+        unix_ns = otel_span_clock(span);
     if (put_event(span, name != NULL ? name : "", unix_ns, lists))
         span->content.events++;
     else

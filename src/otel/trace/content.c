@@ -123,7 +123,7 @@ static struct slot read_slot(const uint8_t *begin) {
 }
 
 static unsigned key_hash(const uint8_t *key, size_t len) {
-    unsigned hash = (unsigned)len * 7U + key[len / 2] * 31U + key[len - 1] * 13U + key[0];
+    unsigned hash = (unsigned)len * 7U + key[len / 2] * 31U + key[len - 1 - len / 8] * 13U + key[0];
     return (hash ^ hash >> 6) % (64 * OTEL_SPAN_KEY_WORDS);
 }
 

@@ -209,8 +209,12 @@ static void start_recording(otel_span *span, struct otel_lane *lane, const char 
                                  : OTEL_SAMPLER_ATTRIBUTES_MAX);
     for (size_t i = 0; i < options->link_count; i++)
         otel_span_put_link(span, &options->links[i]);
-    int64_t now = otel_lane_now(lane, &provider->runtime, &span->unix_offset);
-    span->start_ns = options->start_unix_ns != 0 ? options->start_unix_ns : now + span->unix_offset;
+    span->start_ns = options->start_unix_ns;
+    span->has_offset = options->start_unix_ns == 0;
+    if (span->has_offset) {
+        int64_t now = otel_lane_now(lane, &provider->runtime, &span->unix_offset);
+        span->start_ns = now + span->unix_offset;
+    }
 }
 
 static __attribute__((noinline)) otel_span *start_detached_child(const struct otel_span_options *options) {
@@ -253,6 +257,15 @@ otel_span *otel_span_start(otel_tracer *tracer, const char *name, const struct o
     if (!otel_tracer_enabled(tracer))
         return start_detached_child(options);
     return start(tracer, name != NULL ? name : "", options);
+}
+
+int64_t otel_span_clock(const otel_span *span) {
+    otel_tracer_provider *provider = span->tracer->provider;
+    if (span->has_offset)
+        return otel_monotonic_ns(&provider->runtime) + span->unix_offset;
+    int64_t offset;
+    int64_t now = otel_lane_now(otel_lane_here(&provider->lanes), &provider->runtime, &offset);
+    return now + offset;
 }
 
 // --- end -------------------------------------------------------------------------------------------------------------
@@ -322,7 +335,7 @@ static void finish(otel_span *span, int64_t end_unix_ns) {
     otel_tracer_provider *provider = span->tracer->provider;
     if (otel_span_is_foreign(span) || !claim_end(span))
         return;
-    span->end_ns = end_unix_ns != 0 ? end_unix_ns : otel_monotonic_ns(&provider->runtime) + span->unix_offset;
+    span->end_ns = end_unix_ns != 0 ? end_unix_ns : otel_span_clock(span);
     bool is_shared = atomic_load_explicit(&span->references, memory_order_acquire) != 1;
     if (is_shared || atomic_load_explicit(&provider->processor_count, memory_order_relaxed) > 0)
         tell_end(span);

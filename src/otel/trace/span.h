@@ -65,14 +65,14 @@ struct otel_span {
     bool ending;       // somebody has ended it
     uint8_t decision;  // enum otel_decision
     uint8_t kind, status;
-    bool has_parent, parent_is_remote;
+    bool has_parent, parent_is_remote, has_offset;
     uint8_t parent_span_id[8];
     struct otel_span_context context;
     uint32_t tracestate_len;
     char *tracestate;         // with NUL, or `tracestate_room`; does not change
     struct otel_view *view;   // what processors have asked for
     int64_t start_ns, end_ns; // unix
-    int64_t unix_offset;      // of the monotonic clock when it started
+    int64_t unix_offset;      // of the monotonic clock when it started, unless its start was given
     uint32_t generation;      // of the provider: a forked child does not send its parent's spans
     uint8_t *bytes;           // the sections; `room` or allocated
     uint32_t capacity;
@@ -91,6 +91,8 @@ struct otel_span {
 static inline bool otel_span_is_foreign(const otel_span *span) {
     return span->generation != span->tracer->provider->generation;
 }
+/** Unix time for its end or an event: on one clock with its start, unless that was given. */
+int64_t otel_span_clock(const otel_span *span);
 /** Takes the span for a change; false if it records nothing (any more), then nothing is locked. */
 bool otel_span_lock(otel_span *span);
 static inline void otel_span_unlock(otel_span *span) {
