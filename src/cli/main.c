@@ -6,6 +6,7 @@
 #include "cli/verb.h"
 #include "fastqueue/version.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +116,21 @@ static int parse_and_run(struct fq_cli *cli, enum fq_verb verb, int verb_at) {
     return code;
 }
 
+// A descriptor that the caller closed leads nowhere from now on: else the next file or socket opened takes its number, and
+// what is printed goes into that.
+static bool fill_standard_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv) {
+    if (!fill_standard_descriptors())
+        return FQ_EXIT_IO;
     char program[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     if (len < 0)

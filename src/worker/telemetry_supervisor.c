@@ -41,6 +41,12 @@ static const char *variable(const char *name, const char *otherwise) {
 }
 
 static void say_on(const struct fq_worker_telemetry *telemetry) {
+    if (otel_sdk_tracer_provider(telemetry->sdk) == NULL && otel_sdk_meter_provider(telemetry->sdk) == NULL) {
+        fq_log_write(
+            telemetry->log, FQ_LOG_WARNING,
+            "telemetry is switched on and its SDK is disabled; 'fastqueue doctor telemetry' says more");
+        return;
+    }
     fq_log_write(telemetry->log, FQ_LOG_INFO, "telemetry is on: to %s as %s%s",
                  variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317"),
                  variable("OTEL_SERVICE_NAME", "fastqueue"),
