@@ -16,12 +16,14 @@ const double fq_metrics_wait_bounds_s[FQ_WAIT_BOUNDS] = {
 struct fq_metrics {
     struct fq_metrics_cell **cells; // in order of first use; [0] is the overflow cell
     size_t cell_count, cell_max;
+    size_t used[2];  // cells without and with a worker
     uint32_t *table; // index into cells, plus 1; 0 = free; open addressing
     size_t table_mask;
     struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
     uint64_t overflowed;
     int64_t recycled_us;
     struct fq_metrics_cell *ended;
+    size_t ended_count;
     int ended_times;
 };
 
@@ -75,10 +77,12 @@ static struct fq_metrics_cell *free_cell(struct fq_metrics_cell *cell) {
 }
 
 static void end_cell(fq_metrics *metrics, struct fq_metrics_cell *cell) {
-    if (metrics->ended_times == 0) {
+    // Where nobody collects, nobody is told either.
+    if (metrics->ended_times == 0 || metrics->ended_count >= metrics->cell_max) {
         free_cell(cell);
         return;
     }
+    metrics->ended_count++;
     cell->ended_left = metrics->ended_times;
     cell->next_ended = metrics->ended;
     metrics->ended = cell;
@@ -91,6 +95,7 @@ static void forget_ended(fq_metrics *metrics, bool (*is_over)(struct fq_metrics_
     while ((cell = *link) != NULL) {
         if (is_over(cell, like)) {
             *link = cell->next_ended;
+            metrics->ended_count--;
             free_cell(cell);
         } else {
             link = &cell->next_ended;
@@ -125,13 +130,16 @@ static void recycle(fq_metrics *metrics, int64_t now_us) {
     if (now_us - metrics->recycled_us < (int64_t)RECYCLE_INTERVAL_S * FQ_US_PER_S)
         return;
     metrics->recycled_us = now_us;
+    metrics->used[false] = metrics->used[true] = 0;
     size_t kept = 1;
     for (size_t i = 1; i < metrics->cell_count; i++) {
         struct fq_metrics_cell *cell = metrics->cells[i];
         if (now_us - cell->touched_us > (int64_t)IDLE_BEFORE_RECYCLING_S * FQ_US_PER_S)
             end_cell(metrics, cell);
-        else
+        else {
             metrics->cells[kept++] = cell;
+            metrics->used[cell->worker.len > 0]++;
+        }
     }
     metrics->cell_count = kept;
     memset(metrics->table, 0, (metrics->table_mask + 1) * sizeof *metrics->table);
@@ -152,9 +160,10 @@ static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum 
         if (is_cell_of(cell, name, priority, worker))
             return cell;
     }
-    if (metrics->cell_count > metrics->cell_max)
+    size_t *used = &metrics->used[worker.len > 0];
+    if (*used >= metrics->cell_max)
         recycle(metrics, now_us);
-    if (metrics->cell_count > metrics->cell_max)
+    if (*used >= metrics->cell_max)
         return overflow_cell(metrics);
     struct fq_metrics_cell *cell = new_cell(name, priority, worker);
     if (cell == NULL)
@@ -163,6 +172,7 @@ static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum 
     forget_ended(metrics, is_same, cell); // the series goes on, from zero
     metrics->cells[metrics->cell_count] = cell;
     put_in_table(metrics, metrics->cell_count++);
+    ++*used;
     return cell;
 }
 
@@ -266,12 +276,12 @@ fq_metrics *fq_metrics_new(uint32_t cell_max) {
     if (metrics == NULL)
         return NULL;
     size_t slots = 64;
-    while (slots < (size_t)cell_max * 2)
+    while (slots < (size_t)cell_max * 4)
         slots *= 2;
     metrics->cell_max = cell_max;
     metrics->table_mask = slots - 1;
     metrics->table = calloc(slots, sizeof *metrics->table);
-    metrics->cells = calloc((size_t)cell_max + 1, sizeof *metrics->cells);
+    metrics->cells = calloc((size_t)cell_max * 2 + 1, sizeof *metrics->cells);
     struct fq_metrics_cell *overflow = new_cell(FQ_STR(""), FQ_PRIORITY_NORMAL, FQ_STR(""));
     if (metrics->table == NULL || metrics->cells == NULL || overflow == NULL) {
         free_cell(overflow);

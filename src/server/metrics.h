@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the queue did, counted beside apply: one cell for each (task name, priority, worker), so that whatever client or
 // worker took part, a transition is counted once, here. A bounded number of cells: when they are used up, those that were
-// idle for an hour make room, and without such the rest is counted in one overflow cell.
+// idle for an hour make room, and without such the rest is counted in one overflow cell. What is submitted and what is done
+// by workers are bounded apart: names that nobody works never cost the figures of those that are.
 #ifndef FQ_SERVER_METRICS_H
 #define FQ_SERVER_METRICS_H
 
@@ -43,7 +44,7 @@ struct fq_metrics_wait {
 
 typedef struct fq_metrics fq_metrics;
 
-/** NULL when out of memory. */
+/** At most `cell_max` cells without a worker and as many with one. NULL when out of memory. */
 fq_metrics *fq_metrics_new(uint32_t cell_max);
 fq_metrics *fq_metrics_free(fq_metrics *metrics);
 /** To be given to the core; allocation failures make it count in the overflow cell, never fail. */

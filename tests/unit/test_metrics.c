@@ -107,6 +107,47 @@ static void sampled_traces_become_exemplars(void **state) {
     fq_metrics_free(metrics);
 }
 
+static void names_that_nobody_works_cost_no_figures_of_workers(void **state) {
+    (void)state;
+    fq_metrics *metrics = fq_metrics_new(20);
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "flood%d", i);
+        struct fq_task_view each = task(name, FQ_PRIORITY_NORMAL, "", 0);
+        fq_metrics_count(metrics, FQ_EVENT_SUBMITTED, &each);
+    }
+    struct fq_task_view done = task("t", FQ_PRIORITY_NORMAL, "w", 1000);
+    fq_metrics_count(metrics, FQ_EVENT_COMPLETED, &done);
+    assert_int_equal(cell_of(metrics, "t", "w")->completed, 1);
+    assert_int_equal(fq_metrics_overflowed(metrics), 80);
+    assert_int_equal(fq_metrics_cell_at(metrics, 0)->submitted, 80);
+    fq_metrics_free(metrics);
+}
+
+static void ends_that_nobody_collects_are_bounded(void **state) {
+    (void)state;
+    fq_metrics *metrics = fq_metrics_new(20);
+    fq_metrics_keep_ended(metrics, 2);
+    for (int hour = 0; hour < 20; hour++)
+        for (int i = 0; i < 20; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "h%d.%d", hour, i);
+            struct fq_task_view each = task(name, FQ_PRIORITY_NORMAL, "w", 1000);
+            each.completed_us = noon_us + hour * 7200LL * 1000 * 1000;
+            fq_metrics_count(metrics, FQ_EVENT_COMPLETED, &each);
+        }
+    size_t ended = 0;
+    for (const struct fq_metrics_cell *cell = fq_metrics_first_ended(metrics); cell != NULL;
+         cell = cell->next_ended)
+        ended++;
+    assert_int_equal(ended, 20);
+    fq_metrics_ended_told(metrics);
+    assert_non_null(fq_metrics_first_ended(metrics));
+    fq_metrics_ended_told(metrics);
+    assert_null(fq_metrics_first_ended(metrics));
+    fq_metrics_free(metrics);
+}
+
 static void cardinality_is_bounded_and_nothing_is_lost(void **state) {
     (void)state;
     fq_metrics *metrics = fq_metrics_new(50);
@@ -171,6 +212,8 @@ int main(void) {
         cmocka_unit_test(a_bound_belongs_to_its_bucket),
         cmocka_unit_test(waits_are_kept_by_priority),
         cmocka_unit_test(sampled_traces_become_exemplars),
+        cmocka_unit_test(names_that_nobody_works_cost_no_figures_of_workers),
+        cmocka_unit_test(ends_that_nobody_collects_are_bounded),
         cmocka_unit_test(cardinality_is_bounded_and_nothing_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
