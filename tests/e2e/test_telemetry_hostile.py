@@ -116,7 +116,7 @@ class Judge(unittest.TestCase):
         plain["TSAN_OPTIONS"] = plain.get("TSAN_OPTIONS", "") + " atexit_sleep_ms=0"
         began = time.monotonic()
         done = subprocess.run(line, env={**plain, **environment, **self.place.variables}, capture_output=True,
-                              text=True, timeout=60)
+                              text=True, errors="replace", timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         return time.monotonic() - began
 
