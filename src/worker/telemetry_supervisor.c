@@ -136,31 +136,37 @@ void fq_worker_telemetry_log(const struct fq_worker_telemetry *telemetry, int st
 
 // --- losses ----------------------------------------------------------------------------------------------------------
 
-static void count_lost(struct fq_worker_telemetry *telemetry, const char *reason, uint64_t *total,
+struct loss {
+    const char *reason, *meaning;
+};
+static const struct loss RING_FULL = {"ring_full", "more is recorded than leaves for the collector"};
+static const struct loss NO_ROOM = {"no_room", "more is recorded than leaves for the collector"};
+static const struct loss HALF_WRITTEN = {"half_written", "a runner died while it wrote"};
+static const struct loss MALFORMED = {"malformed", "a task wrote into the memory of its runner"};
+
+static void count_lost(struct fq_worker_telemetry *telemetry, const struct loss *loss, uint64_t *total,
                        uint64_t more) {
     if (more == 0)
         return;
     *total += more;
     const struct otel_attribute attributes[] = {otel_text(FQ_ATTR_WORKER_ID, telemetry->worker_id),
-                                                otel_text("reason", reason)};
+                                                otel_text("reason", loss->reason)};
     otel_add(telemetry->lost_records, (double)more, attributes, 2);
     int64_t now_us = fq_clock_now().boot_us;
     if (telemetry->told_us != 0 && now_us - telemetry->told_us < TELL_EVERY_US)
         return;
     telemetry->told_us = now_us;
-    fq_log_write(
-        telemetry->log, FQ_LOG_WARNING,
-        "telemetry of runners is lost (%llu records, %s): more is recorded than leaves for the collector",
-        (unsigned long long)more, reason);
+    fq_log_write(telemetry->log, FQ_LOG_WARNING, "telemetry of runners is lost (%llu records, %s): %s",
+                 (unsigned long long)more, loss->reason, loss->meaning);
 }
 
 // The board's own count is the runner's word: taken only when it grows, and never by more than a ring could hold.
 static void account(struct fq_worker_telemetry *telemetry, struct fq_runner_feed *feed) {
     uint64_t dropped = fq_board_get(feed->board, FQ_BOARD_RING_DROPPED);
     if (dropped > feed->dropped && dropped - feed->dropped < UINT32_MAX)
-        count_lost(telemetry, "ring_full", &telemetry->dropped, dropped - feed->dropped);
+        count_lost(telemetry, &RING_FULL, &telemetry->dropped, dropped - feed->dropped);
     feed->dropped = dropped;
-    count_lost(telemetry, "half_written", &telemetry->skipped, feed->ring.skipped - feed->skipped);
+    count_lost(telemetry, &HALF_WRITTEN, &telemetry->skipped, feed->ring.skipped - feed->skipped);
     feed->skipped = feed->ring.skipped;
 }
 
@@ -189,12 +195,12 @@ static int read_one(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
         return 1;
     }
     if (fq_record_check(type, telemetry->record, len, ret_facts) < 0) {
-        count_lost(telemetry, "malformed", &telemetry->malformed, 1);
+        count_lost(telemetry, &MALFORMED, &telemetry->malformed, 1);
         return 1;
     }
     *ret_is_span = type == FQ_RING_SPAN;
     if (!fq_backlog_put(telemetry, type, telemetry->record, len))
-        count_lost(telemetry, "no_room", &telemetry->dropped, 1);
+        count_lost(telemetry, &NO_ROOM, &telemetry->dropped, 1);
     return 1;
 }
 

@@ -147,6 +147,23 @@ static void produced_totals_stay_totals_for_other_readers(void **state) {
     assert_int_equal(found(rig, "tasks", "name=0")->temporality, OTEL_TEMPORALITY_CUMULATIVE);
 }
 
+static void a_start_that_lies_ahead_is_left_out(void **state) {
+    struct rig *rig = *state;
+    collect(rig, 400, 1); // the clock was set back behind 500
+    const struct probe_point *point = found(rig, "tasks", "name=0");
+    assert_true(point->value == 5 && point->start == 0 && point->time == 400);
+    assert_true(found(rig, "duration", NULL)->start == 0);
+    collect(rig, 1000, 0);
+    collect(rig, 900, 0);
+    assert_int_equal(probe_count(&rig->probe, "tasks"), 0);
+    rig->counted.tasks[0] = 6;
+    collect(rig, 800, 0);
+    point = found(rig, "tasks", "name=0");
+    assert_true(point->value == 1 && point->start == 0 && point->time == 800);
+    collect(rig, 600, 1);
+    assert_true(found(rig, "tasks", "name=0")->start == 500);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(produced_totals_become_deltas, begin, end),
@@ -154,6 +171,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(produced_totals_that_fall_have_started_anew, begin, end),
         cmocka_unit_test_setup_teardown(produced_series_that_pause_are_forgotten, begin, end),
         cmocka_unit_test_setup_teardown(produced_totals_stay_totals_for_other_readers, begin, end),
+        cmocka_unit_test_setup_teardown(a_start_that_lies_ahead_is_left_out, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

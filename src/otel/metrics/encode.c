@@ -154,8 +154,9 @@ static void exemplars(struct otel_encoder *encoder, uint32_t field, const struct
     }
 }
 
+// A clock that was set back makes a start that lies ahead: it is unknown then, since a start that moves would tell of a reset.
 static void times(struct otel_encoder *encoder, const struct otel_point_head *head) {
-    if (head->start_unix_ns != 0)
+    if (head->start_unix_ns != 0 && head->start_unix_ns <= head->unix_ns)
         fixed64(encoder, 2, (uint64_t)head->start_unix_ns);
     fixed64(encoder, 3, (uint64_t)head->unix_ns);
 }
