@@ -156,10 +156,11 @@ static void check_destinations(struct fq_doctor *doctor, otel_sdk *sdk) {
 }
 
 // --- what the SDK says -------------------------------------------------------------------------------------------------
-// Warnings about variables are findings; errors of exports come with the receivers.
+// What is said while it is set up: warnings about variables, and parts that could not be made. Errors of exports come with
+// the receivers.
 static void hear(void *context, enum fq_log_level level, const char *text) {
     struct fq_doctor *doctor = context;
-    if (level == FQ_LOG_WARNING || (level == FQ_LOG_ERROR && strstr(text, "configuration file") != NULL))
+    if (level == FQ_LOG_WARNING || level == FQ_LOG_ERROR)
         fq_doctor_report(doctor, "configuration", level == FQ_LOG_ERROR ? FQ_CHECK_FAILED : FQ_CHECK_WARNING,
                          NULL, "%s", strncmp(text, "telemetry ", 10) == 0 ? text + 10 : text);
 }

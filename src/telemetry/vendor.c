@@ -176,7 +176,7 @@ static void avoid_grpc(struct fq_vendor_variables *variables, enum otel_signal s
     if (protocol != NULL && strcasecmp(protocol, "grpc") != 0)
         return;
     if (protocol != NULL)
-        fq_log_write(log, FQ_LOG_ERROR,
+        fq_log_write(log, FQ_LOG_WARNING,
                      "telemetry Datadog's intake takes no gRPC; http/protobuf is used. Set "
                      "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or send to a Datadog Agent");
     snprintf(name, sizeof name, "OTEL_EXPORTER_OTLP_%sPROTOCOL", signal_words[signal]);

@@ -2,6 +2,7 @@
 import json
 import pathlib
 import sys
+import tempfile
 import unittest
 
 from commandline import run
@@ -100,6 +101,17 @@ class Doctor(unittest.TestCase):
         _, _, checks = examine({"OTEL_SDK_DISABLED": "true"})
         self.assertIn("OTEL_SDK_DISABLED=true", checks[-1]["found"])
         self.assertIn("OTEL_SDK_DISABLED", checks[-1]["remedy"])
+
+    def test_a_library_that_is_missing(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("libcurl.so.4", "libcurl-gnutls.so.4"):  # found first, and none that loads
+                (pathlib.Path(folder) / name).write_bytes(b"no library" * 1000)
+            done, _, checks = examine({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_METRICS_EXPORTER": "none",
+                                       "OTEL_LOGS_EXPORTER": "none", "LD_LIBRARY_PATH": folder})
+        self.assertEqual(done.returncode, 1)
+        found = [check for check in checks if check["verdict"] == "failed"]
+        self.assertEqual(len(found), 1, checks)
+        self.assertIn("libcurl", found[0]["found"])
 
     def test_unknown_subject(self) -> None:
         self.assertEqual(run("doctor", "weather").returncode, 2)
