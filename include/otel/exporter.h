@@ -242,7 +242,8 @@ struct otel_exporter_ops {
     /* One call at a time. Returns by the deadline: OTEL_OK, OTEL_FAILED, OTEL_TIMEOUT. Retries are its own. */
     int (*export_batch)(void *self, const struct otel_export_batch *batch);
     int (*flush)(void *self, int64_t timeout_ms); /* NULL = nothing is held */
-    void (*cancel)(void *self); /* from another thread: waits and calls in flight end soon */
+    /* From another thread, perhaps several times: waits and calls in flight end soon. */
+    void (*cancel)(void *self);
     /* From another thread: the program ends. Waits between attempts end: what failed is tried once more at once, then it is
      * lost. NULL = there are no such waits. */
     void (*hurry)(void *self);

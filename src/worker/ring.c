@@ -105,8 +105,9 @@ static bool is_sane(uint64_t word, uint64_t tail, uint64_t used) {
 int fq_ring_read(const struct fq_board *board, struct fq_ring_reader *reader, bool writer_is_gone, void *out,
                  size_t out_size, uint8_t *ret_type, uint32_t *ret_len) {
     FQ_ASSERT(out_size >= FQ_RING_RECORD_MAX);
+    // Looked at once: a writer that goes on and on must not keep the reader here.
+    uint64_t head = fq_board_get(board, FQ_BOARD_RING_HEAD);
     for (;;) {
-        uint64_t head = fq_board_get(board, FQ_BOARD_RING_HEAD);
         uint64_t used = head - reader->tail;
         if (used == 0)
             return 0;

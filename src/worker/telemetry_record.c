@@ -3,10 +3,11 @@
 #include "worker/telemetry_record.h"
 
 #include "base/str.h"
+#include "otel/pipeline/check.h"
 #include "otel/wire/protobuf.h"
 #include "worker/ring.h"
 
-enum { DEPTH_MAX = 160, TRACE_ID_BYTES = 16, SPAN_ID_BYTES = 8, RECORD_HEAD = 8 };
+enum { SHORT_ATTRIBUTE_DEPTH = 2, TRACE_ID_BYTES = 16, SPAN_ID_BYTES = 8, RECORD_HEAD = 8 };
 
 enum rule { NONE, VARINT, FIXED64, FIXED32, TEXT, BYTES, TRACE_ID, SPAN_ID, PARENT_ID, MESSAGE };
 enum message {
@@ -107,16 +108,16 @@ static bool is_text(const uint8_t *bytes, size_t len) {
     return (any & 0x8080808080808080ull) == 0 || fq_str_is_utf8((fq_str){(const char *)bytes, len});
 }
 
-// The attribute that nearly all are: a key and a string or a small number, with lengths of one byte. 1 if it is one, 0 if it
-// has to be read field by field.
-static int is_short_attribute(const uint8_t *bytes, size_t len) {
+// The attribute that nearly all are: a key and a string or a small number, with lengths of one byte. Any other has to be read
+// field by field.
+static bool is_short_attribute(const uint8_t *bytes, size_t len) {
     enum { KEY_TAG = 0x0a, VALUE_TAG = 0x12, STRING_TAG = 0x0a, INT_TAG = 0x18, HEADS = 6 };
     if (len < HEADS || bytes[0] != KEY_TAG || bytes[1] >= 0x80 || (size_t)bytes[1] + HEADS > len)
-        return 0;
+        return false;
     size_t key_len = bytes[1], value_len = len - 4 - key_len;
     const uint8_t *value = bytes + 4 + key_len;
     if (value[-2] != VALUE_TAG || value[-1] != value_len || value_len >= 0x80 || !is_text(bytes + 2, key_len))
-        return 0;
+        return false;
     if (value[0] == INT_TAG)
         return value_len == 2 && value[1] < 0x80;
     return value[0] == STRING_TAG && value[1] == value_len - 2 && is_text(value + 2, value_len - 2);
@@ -151,7 +152,8 @@ static bool obeys(const struct field *wanted, const struct otel_pb_field *field,
     case PARENT_ID: return is_id(field, SPAN_ID_BYTES) || (field->type == OTEL_PB_BYTES && field->len == 0);
     case MESSAGE:
         return field->type == OTEL_PB_BYTES &&
-               ((wanted->message == KEY_VALUE && is_short_attribute(field->bytes, field->len) == 1) ||
+               ((wanted->message == KEY_VALUE && depth + SHORT_ATTRIBUTE_DEPTH <= OTEL_RECORD_DEPTH_MAX &&
+                 is_short_attribute(field->bytes, field->len)) ||
                 is_message(wanted->message, field->bytes, field->len, depth + 1));
     case NONE: break;
     }
@@ -159,7 +161,7 @@ static bool obeys(const struct field *wanted, const struct otel_pb_field *field,
 }
 
 static bool is_message(enum message message, const uint8_t *bytes, size_t len, unsigned depth) {
-    if (depth > DEPTH_MAX)
+    if (depth > OTEL_RECORD_DEPTH_MAX)
         return false;
     struct otel_pb_reader reader = {bytes, bytes + len};
     struct otel_pb_field field;

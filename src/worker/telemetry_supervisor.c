@@ -251,7 +251,9 @@ void fq_feed_finish(struct fq_worker_telemetry *telemetry, struct fq_runner_feed
         return;
     struct fq_record_facts facts;
     bool is_span;
-    while (read_one(telemetry, feed, true, &facts, &is_span) == 1)
+    // A process that the runner left behind may share its board, and write on.
+    uint64_t until = feed->ring.tail + FQ_BOARD_RING_BYTES;
+    while (feed->ring.tail < until && read_one(telemetry, feed, true, &facts, &is_span) == 1)
         if (is_span)
             remember(ret_ids, facts.span_id);
     account(telemetry, feed);

@@ -207,7 +207,20 @@ static ssize_t move(struct otlp_connection *connection, void *bytes, size_t len,
     return count > 0 ? count : error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
+// More than a peer can read in the time that it takes to make them: small frames, each of which it has to look at.
+static void put_flood(struct otlp_connection *connection) {
+    static const char window_update[] = "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x01";
+    enum { FRAME = sizeof window_update - 1, FRAMES = 1000 };
+    char frames[FRAME * FRAMES];
+    for (size_t i = 0; i < FRAMES; i++)
+        memcpy(frames + i * FRAME, window_update, FRAME);
+    for (int i = 0; i < 40; i++)
+        otlp_connection_put(connection, frames, sizeof frames);
+}
+
 static bool send_out(struct otlp_connection *connection) {
+    if (connection->floods && fq_buf_len(&connection->out) == 0)
+        put_flood(connection);
     while (fq_buf_len(&connection->out) > 0) {
         size_t len = connection->trickle_ns != 0 ? 1 : fq_buf_len(&connection->out);
         if (connection->trickle_ns > otlp_now_ns())
@@ -271,7 +284,9 @@ static void *run(void *context) {
              at = at->next)
             fds[count++] = (struct pollfd){
                 .fd = at->fd,
-                .events = (short)(POLLIN | (fq_buf_len(&at->out) > 0 && at->trickle_ns == 0 ? POLLOUT : 0))};
+                .events =
+                    (short)(POLLIN |
+                            ((fq_buf_len(&at->out) > 0 && at->trickle_ns == 0) || at->floods ? POLLOUT : 0))};
         poll(fds, count, TICK_MS);
         if (fds[1].revents != 0) {
             uint64_t drained;

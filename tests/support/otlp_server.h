@@ -16,7 +16,7 @@
 //   reset:N       RST_STREAM with error N              goaway            ok, then GOAWAY and the connection's end
 //   refuse        GOAWAY without having processed it   early:N           status N as soon as the headers are in, body unread
 //   hpack         a header block that is cut short     http1             HTTP/1.1 400
-//   bomb          a gzip message that grows to 8 MiB
+//   bomb          a gzip message that grows to 8 MiB         flood             frames without end, and no answer
 // HTTP only:
 //   N[:after=S]   status N, Retry-After: S (`_` is a blank)    redirect:URL
 #ifndef FQ_TESTS_OTLP_SERVER_H

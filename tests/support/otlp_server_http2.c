@@ -216,6 +216,9 @@ static void answer(struct otlp_connection *connection, struct stream *stream) {
         answer_bomb(http2, stream);
     } else if (strcmp(answer->name, "trickle") == 0) {
         answer_trickle(connection);
+    } else if (strcmp(answer->name, "flood") == 0) {
+        otlp_connection_put(connection, "\x00\x00\x00\x04\x00\x00\x00\x00\x00", 9); // SETTINGS
+        connection->floods = connection->is_mute = true;
     } else if (strcmp(answer->name, "hang") != 0 && !answer_raw(connection, answer)) {
         size_t len = strcmp(answer->name, "partial") == 0 ? otlp_partial_message(answer->rest, message) : 0;
         if (strcmp(answer->name, "body") == 0) {

@@ -29,6 +29,7 @@ struct otlp_connection {
     bool resets;        // with RST
     bool is_mute;       // reads and says nothing more
     int64_t trickle_ns; // next byte; 0 = no trickle
+    bool floods;        // sends frames without end, as fast as they are taken
 };
 
 /** The next answer by the script. */

@@ -25,6 +25,8 @@ struct catcher {
     atomic_uint items_of[64];
     atomic_int result;
     atomic_uint rejects; // of each export
+    atomic_uint deaf_to; // so many cancellations
+    const char *reason;  // of its failures; NULL = it says none
     atomic_uint rejected;
     atomic_bool is_held;
     struct otel_gate gate;
@@ -58,7 +60,8 @@ static int catcher_flush(void *self, int64_t timeout_ms) {
 }
 static void catcher_cancel(void *self) {
     struct catcher *catcher = self;
-    atomic_fetch_add(&catcher->cancels, 1);
+    if (atomic_fetch_add(&catcher->cancels, 1) < atomic_load(&catcher->deaf_to))
+        return;
     atomic_store(&catcher->result, OTEL_FAILED);
     atomic_store(&catcher->is_held, false);
     otel_gate_open(&catcher->gate);
@@ -78,7 +81,10 @@ static void catcher_free(void *self) {
     atomic_fetch_add(&((struct catcher *)self)->frees, 1);
 }
 static void catcher_stats(void *self, struct otel_exporter_stats *ret_stats) {
-    ret_stats->rejected = atomic_load(&((struct catcher *)self)->rejected);
+    const struct catcher *catcher = self;
+    ret_stats->rejected = atomic_load(&catcher->rejected);
+    if (catcher->reason != NULL)
+        snprintf(ret_stats->last_error, sizeof ret_stats->last_error, "%s", catcher->reason);
 }
 static const struct otel_exporter_ops catcher_ops = {
     .component_type = "catcher",
@@ -97,6 +103,8 @@ struct rig {
     otel_batch *batch;
     otel_tracer_provider *provider;
     otel_tracer *tracer, *other_tracer;
+    int reports;
+    char report[256];
 };
 
 static void rig_open(struct rig *rig, struct otel_batch_options options) {
@@ -368,9 +376,50 @@ static void test_shutdown_cancels_an_export_that_hangs(void **state) {
     atomic_store(&rig.catcher.is_held, true);
     make_spans(&rig, 6);
     assert_int_equal(otel_batch_shutdown(rig.batch, 30), OTEL_TIMEOUT);
-    assert_int_equal(atomic_load(&rig.catcher.cancels), 1);
+    assert_true(atomic_load(&rig.catcher.cancels) >= 1);
     assert_int_equal(stats_of(&rig).dropped_failed, 6);
     rig_close(&rig);
+}
+
+// A cancellation that comes before the export has begun goes by unheard.
+static void test_shutdown_cancels_until_it_is_heard(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, (struct otel_batch_options){.batch_max = 2});
+    atomic_store(&rig.catcher.is_held, true);
+    atomic_store(&rig.catcher.deaf_to, 1);
+    make_spans(&rig, 6);
+    assert_int_equal(otel_batch_shutdown(rig.batch, 30), OTEL_TIMEOUT);
+    assert_true(atomic_load(&rig.catcher.cancels) >= 2);
+    assert_int_equal(atomic_load(&rig.catcher.shutdowns), 1);
+    assert_int_equal(stats_of(&rig).dropped_failed, 6);
+    rig_close(&rig);
+}
+
+static void keep_report(void *context, enum otel_log_level level, const char *text) {
+    struct rig *rig = context;
+    (void)level;
+    rig->reports++;
+    snprintf(rig->report, sizeof rig->report, "%s", text);
+}
+
+// One line for one failure: the exporter's, which knows why, or else the batch's.
+static void test_a_failed_export_is_said_once(void **state) {
+    (void)state;
+    struct rig rig;
+    for (int explains = 0; explains < 2; explains++) {
+        rig_open(&rig, (struct otel_batch_options){0});
+        rig.runtime.diagnostics = (struct otel_diagnostics){.report = keep_report, .context = &rig};
+        rig.catcher.reason = explains ? "it is gone" : NULL;
+        atomic_store(&rig.catcher.result, OTEL_FAILED);
+        make_spans(&rig, 3);
+        assert_int_equal(otel_batch_flush(rig.batch, 5000), OTEL_FAILED);
+        assert_int_equal(rig.reports, explains ? 0 : 1);
+        if (!explains)
+            assert_non_null(strstr(rig.report, "3 spans were not exported"));
+        assert_int_equal(stats_of(&rig).dropped_failed, 3);
+        rig_close(&rig);
+    }
 }
 
 static void test_simple_exports_each_span_at_once(void **state) {
@@ -521,6 +570,8 @@ int main(void) {
         cmocka_unit_test(test_flush_says_timeout),
         cmocka_unit_test(test_shutdown_flushes_then_refuses),
         cmocka_unit_test(test_shutdown_cancels_an_export_that_hangs),
+        cmocka_unit_test(test_shutdown_cancels_until_it_is_heard),
+        cmocka_unit_test(test_a_failed_export_is_said_once),
         cmocka_unit_test(test_simple_exports_each_span_at_once),
         cmocka_unit_test(test_put_checks_the_form_of_foreign_records),
         cmocka_unit_test(test_put_refuses_what_protobuf_would_not_read),

@@ -5,6 +5,7 @@
 #include "otel/attribute.h"
 #include "otel/exporters/answer.h"
 #include "otel/exporters/gzip.h"
+#include "otel/exporters/http.h"
 #include "otel/exporters/status.h"
 #include "otel/exporters/target.h"
 
@@ -230,6 +231,21 @@ static void gunzip_is_limited_and_refuses_damage(void **state) {
     fq_buf_done(&again);
 }
 
+// What a receiver sends ends up on terminals and in log files.
+static void a_content_type_puts_no_control_characters_into_logs(void **state) {
+    (void)state;
+    const struct otel_http_answer answer = {.status = 200,
+                                            .content_type = "text/html; \x1b[2Jx\x7f",
+                                            .retry_after = "",
+                                            .body = "x",
+                                            .body_len = 1};
+    struct otel_attempt attempt = {0};
+    otel_http_judge(&answer, 0, &attempt);
+    assert_int_equal(attempt.end, OTEL_ATTEMPT_REFUSED);
+    assert_string_equal(attempt.error_type, "bad_response");
+    assert_non_null(strstr(attempt.text, "(text/html;  [2Jx )"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partial_success_is_read_from_json),
@@ -240,6 +256,7 @@ int main(void) {
         cmocka_unit_test(grpc_targets_follow_the_table),
         cmocka_unit_test(base64_round_trips_and_refuses_what_is_none),
         cmocka_unit_test(gunzip_is_limited_and_refuses_damage),
+        cmocka_unit_test(a_content_type_puts_no_control_characters_into_logs),
     };
     return cmocka_run_group_tests_name("otlp_answer", tests, NULL, NULL);
 }

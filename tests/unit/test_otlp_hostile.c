@@ -70,6 +70,7 @@ static void hostile_grpc_receivers_cost_bounded_time(void **state) {
         {"hang",         OTEL_TIMEOUT, "timeout",            "raise OTEL_EXPORTER_OTLP_TIMEOUT", true },
         {"slow:5000",    OTEL_TIMEOUT, "timeout",            "no answer in time",                true },
         {"trickle",      OTEL_TIMEOUT, "timeout",            "no answer in time",                true },
+        {"flood",        OTEL_TIMEOUT, "timeout",            "no answer in time",                true },
         {"close",        OTEL_FAILED,  "connection_lost",    "the connection broke",             false},
         {"half",         OTEL_FAILED,  "connection_lost",    "the connection broke",             false},
         {"garbage",      OTEL_FAILED,  "no_grpc",            "does not speak gRPC",              false},

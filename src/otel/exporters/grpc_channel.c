@@ -5,13 +5,14 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 16 * 1024, GATHER_BYTES = 64 * 1024 };
+enum { READ_BYTES = 16 * 1024, READS_A_TURN = 32, GATHER_BYTES = 64 * 1024 };
 
 struct otel_grpc_channel {
     const struct otel_runtime *runtime;
@@ -27,6 +28,7 @@ struct otel_grpc_channel {
     otel_grpc_session *session; // NULL = not connected
     struct otel_stream stream;
     bool has_answered;   // this connection has answered a call
+    bool has_more;       // the last turn did not read all that there was
     const uint8_t *next; // a frame, the session's
     size_t next_len;
     const uint8_t *unsent; // frames in `gathered`, or one of the session's
@@ -94,6 +96,7 @@ static void disconnect(otel_grpc_channel *channel, bool politely) {
     channel->session = otel_grpc_session_free(channel->session);
     otel_stream_close(&channel->stream, politely);
     channel->unsent_len = channel->next_len = 0;
+    channel->has_more = false;
 }
 
 otel_grpc_channel *otel_grpc_channel_free(otel_grpc_channel *channel) {
@@ -137,6 +140,7 @@ void otel_grpc_channel_after_fork(otel_grpc_channel *channel) {
         channel->session = NULL;
         channel->stream = (struct otel_stream){.fd = -1};
         channel->unsent_len = channel->next_len = 0;
+        channel->has_more = false;
         channel->lookup = NULL;
     } else {
         disconnect(channel, false);
@@ -203,9 +207,12 @@ static bool send_some(otel_grpc_channel *channel) {
     }
 }
 
+// False when the connection broke. So much and no more at a time: a peer that sends without end must not keep the lock, nor
+// those who hold it from their deadlines.
 static bool receive_some(otel_grpc_channel *channel) {
     uint8_t bytes[READ_BYTES];
-    for (;;) {
+    channel->has_more = false;
+    for (int i = 0; i < READS_A_TURN; i++) {
         ssize_t count = otel_stream_read(&channel->stream, bytes, sizeof bytes);
         if (count == 0)
             return true;
@@ -214,6 +221,8 @@ static bool receive_some(otel_grpc_channel *channel) {
         if ((size_t)count < sizeof bytes && channel->stream.ssl == NULL)
             return true;
     }
+    channel->has_more = true;
+    return true;
 }
 
 // Opens a connection with the lock released.
@@ -244,15 +253,22 @@ static enum otel_wait_end dial(otel_grpc_channel *channel, struct attempt *attem
     return end;
 }
 
+static enum otel_wait_end yield(void) {
+    sched_yield(); // somebody else may want the lock
+    return OTEL_WAIT_READY;
+}
+
 // Sends, waits with the lock released, receives: one turn.
 static void serve(otel_grpc_channel *channel, struct attempt *attempt) {
     bool works = send_some(channel) && !otel_grpc_session_is_over(channel->session);
     if (works && !attempt->call->ended) {
         short events = POLLIN | (channel->unsent_len > 0 ? channel->write_wants : 0);
         int fd = channel->stream.fd;
+        bool has_more = channel->has_more;
         channel->is_served = true;
         pthread_mutex_unlock(&channel->lock);
-        enum otel_wait_end end = otel_wait_for(&attempt->wait, fd, events);
+        // What TLS has decrypted already is no reason for poll() to return.
+        enum otel_wait_end end = has_more ? yield() : otel_wait_for(&attempt->wait, fd, events);
         pthread_mutex_lock(&channel->lock);
         channel->is_served = false;
         if (end == OTEL_WAIT_READY)

@@ -309,11 +309,11 @@ int otel_http_exporter_new(const struct otel_otlp_options *options, struct otel_
     http->common.runtime = options->runtime;
     http->is_json = options->protocol == OTEL_OTLP_HTTP_JSON;
     http->request_max = options->request_max != 0 ? options->request_max : REQUEST_MAX;
+    snprintf(reason, reason_size, "out of memory");
     struct otel_endpoint *endpoint =
         fill(http, options) == OTEL_OK ? otel_endpoint_take(options, reason, reason_size) : NULL;
     if (endpoint == NULL) {
         free_http(http);
-        snprintf(reason, reason_size, "out of memory");
         return OTEL_FAILED;
     }
     return otel_delivery_new(options, http->is_json ? &json_ops : &protobuf_ops, http, endpoint, &target,

@@ -24,11 +24,13 @@ static void accept_answer(const struct otel_http_answer *answer, struct otel_att
         result = OTEL_FAILED; // a web server's page: nobody took the batch
     if (result == OTEL_OK)
         return;
+    char content_type[OTEL_HTTP_FIELD_MAX];
+    otel_answer_line(content_type, sizeof content_type, answer->content_type, strlen(answer->content_type));
     attempt->end = OTEL_ATTEMPT_REFUSED;
     snprintf(attempt->error_type, sizeof attempt->error_type, "bad_response");
     snprintf(attempt->text, sizeof attempt->text,
              "the answer (%s) is no OTLP response; check the path and port in OTEL_EXPORTER_OTLP_ENDPOINT",
-             answer->content_type);
+             content_type);
 }
 
 // The error's own words, if it has any that can be read.

@@ -10,8 +10,8 @@ enum {
     QUEUE_BYTES_MIN = 4 * OTEL_RECORD_BYTES_MAX,
     QUEUE_RECORDS_MAX = 1 << 24,
 };
-static const int64_t CANCEL_GRACE_NS =
-    2000 * OTEL_NS_PER_MS; // for an exporter to notice that it was cancelled
+// For an exporter to notice that it was cancelled, and how often it is told.
+static const int64_t CANCEL_GRACE_NS = 2000 * OTEL_NS_PER_MS, CANCEL_AGAIN_NS = 100 * OTEL_NS_PER_MS;
 
 bool otel_batch_has_room(const otel_batch *batch) {
     const struct otel_ring *ring = &batch->ring;
@@ -85,24 +85,32 @@ int otel_batch_flush(otel_batch *batch, int64_t timeout_ms) {
     return result;
 }
 
-// Ends the thread, by cancelling the export in flight if it does not end by itself in time. False if it would not end.
-static bool end_thread(otel_batch *batch, int64_t until_ns) {
+static void cancel(otel_batch *batch) {
     const struct otel_exporter *exporter = &batch->options.exporter;
+    if (exporter->ops->cancel != NULL)
+        exporter->ops->cancel(exporter->self);
+}
+
+// Ends the thread, by cancelling the export in flight if it does not end by itself in time: again and again, for an export
+// that was only about to begin has not heard the first call. False if it would not end.
+static bool end_thread(otel_batch *batch, int64_t until_ns) {
+    int64_t grace_ns = CANCEL_GRACE_NS;
     atomic_store(&batch->stop, true);
-    bool cancelled = false;
-    while (!atomic_load(&batch->is_gone)) {
+    for (;;) {
         uint32_t seen = otel_gate_number(&batch->progress);
         otel_gate_open(&batch->knock);
         if (atomic_load(&batch->is_gone))
             break;
-        int64_t left = cancelled ? CANCEL_GRACE_NS : remaining_ns(batch, until_ns);
-        if (left > 0 && otel_gate_wait(&batch->progress, seen, left))
+        int64_t left = remaining_ns(batch, until_ns);
+        if (left > 0) {
+            otel_gate_wait(&batch->progress, seen, left);
             continue;
-        if (cancelled)
+        }
+        if (grace_ns <= 0)
             return false;
-        cancelled = true;
-        if (exporter->ops->cancel != NULL)
-            exporter->ops->cancel(exporter->self);
+        cancel(batch);
+        if (!otel_gate_wait(&batch->progress, seen, CANCEL_AGAIN_NS))
+            grace_ns -= CANCEL_AGAIN_NS;
     }
     pthread_join(batch->thread, NULL);
     return true;

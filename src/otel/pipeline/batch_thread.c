@@ -18,7 +18,9 @@ static int64_t deadline(const otel_batch *batch) {
                           : INT64_MAX;
 }
 
-static void note_result(otel_batch *batch, int result, uint32_t item_count, uint64_t rejected) {
+// `is_explained`: the exporter has said why.
+static void note_result(otel_batch *batch, int result, uint32_t item_count, uint64_t rejected,
+                        bool is_explained) {
     if (atomic_load(&batch->is_orphan))
         return;
     otel_batch_count(&batch->exports, 1);
@@ -30,18 +32,19 @@ static void note_result(otel_batch *batch, int result, uint32_t item_count, uint
     }
     otel_batch_count(&batch->failed, item_count);
     otel_batch_count(&batch->export_failures, 1);
+    if (is_explained)
+        return;
     uint32_t unsaid = 0;
     if (otel_report_allowed(&batch->failed_limit, otel_monotonic_ns(batch->options.runtime), &unsaid))
         otel_report(batch->options.runtime, OTEL_LEVEL_WARN, "%u %s were not exported (%s)", item_count,
                     item_name(batch), result == OTEL_TIMEOUT ? "timeout" : "failed");
 }
 
-// Items that the receiver has refused in answers that were successes, so far.
-static uint64_t rejected_so_far(const struct otel_exporter *exporter) {
+static struct otel_exporter_stats stats_of(const struct otel_exporter *exporter) {
     struct otel_exporter_stats stats = {0};
     if (exporter->ops->stats != NULL)
         exporter->ops->stats(exporter->self, &stats);
-    return stats.rejected;
+    return stats;
 }
 
 // One export of what was built. Only ever one at a time.
@@ -52,10 +55,13 @@ static void send_request(otel_batch *batch, uint32_t item_count) {
                                            .item_count = item_count,
                                            .deadline_ns = deadline(batch)};
     const struct otel_exporter *exporter = &batch->options.exporter;
-    uint64_t before = rejected_so_far(exporter);
+    // Items that the receiver has refused in answers that were successes.
+    uint64_t before = stats_of(exporter).rejected;
     int result = exporter->ops->export_batch(exporter->self, &data);
-    uint64_t rejected = rejected_so_far(exporter) - before;
-    note_result(batch, result, item_count, rejected < item_count ? rejected : item_count);
+    const struct otel_exporter_stats after = stats_of(exporter);
+    uint64_t rejected = after.rejected - before;
+    note_result(batch, result, item_count, rejected < item_count ? rejected : item_count,
+                after.last_error[0] != '\0');
     if (batch->request.capacity > REQUEST_BYTES_KEPT)
         otel_request_done(&batch->request);
 }
@@ -106,7 +112,7 @@ uint32_t otel_batch_export_next(otel_batch *batch) {
     if (is_built)
         send_request(batch, built);
     else
-        note_result(batch, OTEL_FAILED, built, 0);
+        note_result(batch, OTEL_FAILED, built, 0, false);
     atomic_fetch_add_explicit(&batch->finished, built, memory_order_release);
     otel_gate_open(&batch->progress);
     return built;
@@ -119,7 +125,7 @@ void otel_batch_export_lone(otel_batch *batch, const struct otel_ring_record *re
     if (build(batch, 1, &built))
         send_request(batch, 1);
     else
-        note_result(batch, OTEL_FAILED, 1, 0);
+        note_result(batch, OTEL_FAILED, 1, 0, false);
 }
 
 // Said by the exporter's side: writers only count.

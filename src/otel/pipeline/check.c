@@ -6,9 +6,6 @@
 #include "otel/wire/protobuf.h"
 #include "otel/wire/utf8.h"
 
-// Protobuf's own parsers read 100 messages inside each other; three stand around a span or log record.
-enum { DEPTH_MAX = 97 };
-
 enum message {
     ANY_VALUE,
     ARRAY_VALUE,
@@ -92,7 +89,7 @@ static bool message_is_sound(enum message message, const uint8_t *bytes, size_t 
     struct otel_pb_reader reader = {bytes, bytes + len};
     struct otel_pb_field field;
     int got;
-    if (depth > DEPTH_MAX)
+    if (depth > OTEL_RECORD_DEPTH_MAX)
         return false;
     while ((got = otel_pb_next(&reader, &field)) == 1) {
         if (!field_is_sound(message, &field, depth))

@@ -6,6 +6,9 @@
 
 #include "otel/exporter.h"
 
+// Messages inside each other in a record, 0 = none. Protobuf's own parsers read 100; three stand around a span or log record.
+enum { OTEL_RECORD_DEPTH_MAX = 97 };
+
 /** Lengths fit; scope and Span (or LogRecord) are well-formed messages of known fields; texts are UTF-8; ids have their
  *  sizes. */
 bool otel_record_is_sound(enum otel_signal signal, const void *record, size_t len);
