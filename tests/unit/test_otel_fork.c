@@ -479,10 +479,34 @@ static void exit_is_at_once_when_refused(void **state) {
     assert_in_range(exit_time(port, 10000), 0, 3000);
 }
 
+struct seat {
+    pthread_t thread;
+    bool takes_signals;
+};
+static void note_seat(void *item) {
+    struct seat *seat = item;
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    seat->thread = pthread_self();
+    seat->takes_signals = sigismember(&mask, SIGTERM) == 0;
+}
+
+// Flush and shutdown of several signals run in threads of the SDK: a handler of the program is not to run there.
+static void threads_of_the_sdk_take_no_signals_of_the_program(void **state) {
+    (void)state;
+    struct seat seats[3];
+    void *items[] = {&seats[0], &seats[1], &seats[2]};
+    otel_system_together(note_seat, items, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(seats[i].takes_signals == (pthread_equal(seats[i].thread, pthread_self()) != 0));
+    assert_true(seats[0].takes_signals);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_of_the_sdk_take_no_signals_of_the_program),
         TEST(parent_and_child_deliver_their_own_once),
         TEST(child_has_its_own_ids_pid_and_start),
         TEST(a_user_named_instance_stays),

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The thread of a batch, and exporting: one request at a time.
 #include "otel/pipeline/batch_parts.h"
-
-#include <signal.h>
+#include "otel/system/thread.h"
 
 enum { REQUEST_BYTES_KEPT = 256 * 1024 };             // between exports
 static const int64_t UNFINISHED_WAIT_NS = 200 * 1000; // for a writer that was interrupted
@@ -200,12 +199,8 @@ static void *run(void *context) {
 bool otel_batch_ensure_thread(otel_batch *batch) {
     pthread_mutex_lock(&batch->mutex);
     if (!batch->has_thread && !batch->is_shut_down) {
-        sigset_t all, before;
-        sigfillset(&all); // signals are the program's
-        pthread_sigmask(SIG_SETMASK, &all, &before);
         atomic_store(&batch->wake_at, OTEL_WAKE_NEVER);
-        batch->has_thread = pthread_create(&batch->thread, NULL, run, batch) == 0;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        batch->has_thread = otel_system_thread(&batch->thread, run, batch) == 0;
         if (batch->has_thread)
             pthread_setname_np(batch->thread, "otel-batch");
     }

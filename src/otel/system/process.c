@@ -5,8 +5,8 @@
 // Whether this process is still the one it was is read from a page that the kernel empties in every child, also in one made
 // without fork's handlers.
 #include "otel/system/system.h"
+#include "otel/system/thread.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -108,18 +108,16 @@ static int64_t longest_exit_ms(void) {
 static void at_exit(void) {
     int64_t limit = now_ms() + longest_exit_ms() + GRACE_MS;
     pthread_t thread;
-    pthread_attr_t attributes;
     pthread_condattr_t monotonic;
     if (first == NULL)
         return;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&exit_done, &monotonic);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     is_done = false;
-    if (pthread_create(&thread, &attributes, run_exits, NULL) != 0)
+    if (otel_system_thread(&thread, run_exits, NULL) != 0)
         return;
+    pthread_detach(thread);
     struct timespec until = {.tv_sec = limit / 1000, .tv_nsec = limit % 1000 * 1000000};
     pthread_mutex_lock(&exit_lock);
     int result = 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "otel/system/system.h"
-
-#include <pthread.h>
+#include "otel/system/thread.h"
 
 enum { TOGETHER_MAX = 16 };
 
@@ -22,7 +21,7 @@ void otel_system_together(void (*run)(void *item), void *const *items, size_t co
     struct work works[TOGETHER_MAX];
     for (size_t i = 1; i < count && i < TOGETHER_MAX; i++) {
         works[i] = (struct work){.run = run, .item = items[i]};
-        works[i].started = pthread_create(&works[i].thread, NULL, run_work, &works[i]) == 0;
+        works[i].started = otel_system_thread(&works[i].thread, run_work, &works[i]) == 0;
     }
     if (count > 0)
         run(items[0]);
