@@ -42,7 +42,7 @@ class Traces(Judge):
         environment = telemetry(self.collector.endpoint, FASTQUEUE_TELEMETRY_EXIT_TIMEOUT="20")
         self.server = self.enterContext(Server("--data-dir", "none", environment=environment))
         self.worker = self.enterContext(Subworker(
-            self.server, "--python", sys.executable, "--concurrency", "2",
+            self.server, "--python", sys.executable, "--concurrency", str(1 + HAS_PYTHON),  # one of each kind
             modules=(TASKS, EXAMPLES, *(("tasks_for_test",) if HAS_PYTHON else ())),
             environment={**environment, **self.place.variables,
                          "FASTQUEUE_CONTROL_PLANE_ADDRESS": f"tcp://127.0.0.1:{self.server.port}"}))
