@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every Python block of docs/telemetry-python.md runs, with and without telemetry."""
+"""Every Python block of docs/telemetry-python.md and docs/telemetry.md runs, those of the former without telemetry, too."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from conftest import ControlPlane
 from telemetry_support import ON, run
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "telemetry-python.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks("telemetry-python.md")
+SUBMITTING, WORKING = blocks("telemetry.md")
 
 CALLS = """
 import asyncio
@@ -51,3 +60,20 @@ def test_the_processor() -> None:
 @pytest.mark.parametrize("block", range(3))
 def test_blocks_run_with_telemetry_off(block: int) -> None:
     assert run(BLOCKS[block], {}).spans == []
+
+
+def test_submitting_is_traced_and_counted(shared_server: ControlPlane) -> None:
+    body = textwrap.indent(SUBMITTING, "    ")
+    done = run(
+        f"import asyncio\nasync def main():\n{body}\nasyncio.run(main())\n",
+        {**ON, "FASTQUEUE_CONTROL_PLANE_ADDRESS": shared_server.address},
+    )
+    span = done.span("client.submit_task")
+    assert (span.attributes["task.name"], span.attributes["task.priority"]) == ("process_data", "high")
+    assert span.resource["service.name"] == "shop" and done.points("messaging.client.sent.messages")[0][1] == 1
+
+
+def test_a_task_with_spans_and_measurements_of_its_own() -> None:
+    done = run(WORKING + "assert process_data({}) == {'rows': [1, 2, 3]}\n")
+    assert done.span("load").parent == done.span("task.process_data").id and done.span("load").attributes == {"rows": 3}
+    assert done.points("fastqueue.tasks.completed") == [({"task.name": "import", "worker.id": "nightly"}, 1)]
