@@ -2,6 +2,7 @@
 #include "client/target.h"
 #include "fastqueue/version.h"
 #include "net/clock.h"
+#include "otel/exporters/target.h"
 #include "worker/telemetry_record.h"
 #include "worker/telemetry_state.h"
 
@@ -47,8 +48,10 @@ static void say_on(const struct fq_worker_telemetry *telemetry) {
             "telemetry is switched on and its SDK is disabled; 'fastqueue doctor telemetry' says more");
         return;
     }
-    fq_log_write(telemetry->log, FQ_LOG_INFO, "telemetry is on: to %s as %s%s",
-                 variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317"),
+    char endpoint[OTEL_HOST_MAX + 256];
+    otel_target_say(variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317"), endpoint,
+                    sizeof endpoint);
+    fq_log_write(telemetry->log, FQ_LOG_INFO, "telemetry is on: to %s as %s%s", endpoint,
                  variable("OTEL_SERVICE_NAME", "fastqueue"),
                  telemetry->logger != NULL ? "; what tasks print leaves as log records too" : "");
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Series in memory that a measuring process shares with a collecting one, also when the first is killed.
 #include "otel/metrics/area.h"
+#include "otel/metrics/layout.h"
+#include "otel/sdk.h"
 #include "support/metrics_probe.h"
 
 #include <setjmp.h>
@@ -293,6 +295,33 @@ static void area_with_other_buckets_keeps_count_and_sum(void **state) {
     munmap(shared, sizeof *shared);
 }
 
+static const char *wants_exponential(void *context, const char *name) {
+    (void)context;
+    return strcmp(name, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION") == 0
+               ? "base2_exponential_bucket_histogram"
+           : strcmp(name, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE") == 0 ? "delta"
+                                                                                    : NULL;
+}
+
+// What is wanted by the environment of both sides holds where it is measured, too.
+static void an_sdk_measures_into_its_area_as_exporters_prefer(void **state) {
+    (void)state;
+    struct shared *shared = new_shared();
+    struct otel_sdk_options options;
+    otel_sdk_options_init(&options);
+    options.variable = wants_exponential;
+    options.metric_area = shared->area;
+    options.metric_area_len = sizeof shared->area;
+    otel_sdk *sdk = otel_sdk_new(&options);
+    static const double bounds[] = {1, 2};
+    otel_record(otel_histogram(otel_sdk_meter(sdk, "m", NULL), "took", "s", NULL, bounds, 2), 3, NULL, 0);
+    const struct otel_stream_block *block = (const void *)(shared->area + sizeof(struct otel_area_head));
+    assert_int_equal(block->block.type, OTEL_BLOCK_STREAM);
+    assert_int_equal(block->aggregation, OTEL_AGGREGATE_EXPONENTIAL_HISTOGRAM);
+    otel_sdk_free(sdk);
+    munmap(shared, sizeof *shared);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_area_is_folded_into_the_collectors_own_series),
@@ -300,6 +329,7 @@ int main(void) {
         cmocka_unit_test(totals_of_several_processes_add_up),
         cmocka_unit_test(full_area_counts_what_it_loses),
         cmocka_unit_test(area_with_other_buckets_keeps_count_and_sum),
+        cmocka_unit_test(an_sdk_measures_into_its_area_as_exporters_prefer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

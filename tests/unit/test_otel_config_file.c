@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -330,6 +331,22 @@ static void a_newer_minor_version_warns_of_what_it_does_not_know(void **state) {
     otel_config_free(config);
 }
 
+// One text of half a MiB, and hundreds of aliases of it.
+static void long_texts_are_bounded(const struct otel_sdk_options *options) {
+    enum { LONG = 512 * 1024, ALIASES = 200 };
+    char reason[300] = "", *yaml = malloc(LONG + ALIASES * 8 + 32);
+    assert_non_null(yaml);
+    size_t used = (size_t)sprintf(yaml, "a: [&a ");
+    memset(yaml + used, 'x', LONG);
+    used += LONG;
+    for (int i = 0; i < ALIASES; i++)
+        used += (size_t)sprintf(yaml + used, ", *a");
+    used += (size_t)sprintf(yaml + used, "]\n");
+    assert_null(otel_config_parse(yaml, used, options, reason, sizeof reason));
+    assert_non_null(strstr(reason, "too much text"));
+    free(yaml);
+}
+
 static void hostile_files_are_bounded(void **state) {
     (void)state;
     static char yaml[TEXT_MAX];
@@ -347,6 +364,7 @@ static void hostile_files_are_bounded(void **state) {
     assert_null(otel_config_parse(yaml, used, &options, reason, sizeof reason));
     assert_non_null(strstr(reason, "too much"));
     used = (size_t)snprintf(yaml, sizeof yaml, "a: &a\n  b: *a\n"); // itself
+    long_texts_are_bounded(&options);
     assert_null(otel_config_parse(yaml, used, &options, reason, sizeof reason));
 }
 

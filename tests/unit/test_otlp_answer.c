@@ -246,6 +246,24 @@ static void a_content_type_puts_no_control_characters_into_logs(void **state) {
     assert_non_null(strstr(attempt.text, "(text/html;  [2Jx )"));
 }
 
+static void endpoints_are_said_without_their_secrets(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"https://user:pass@host:4318/v1/traces?key=secret#x", "https://host:4318/v1/traces"},
+        {"user:p@ss@host:4317",                                "host:4317"                  },
+        {"http://[::1]:4317",                                  "http://[::1]:4317"          },
+        {"https://host/a@b",                                   "https://host/a@b"           },
+        {"unix:/run/x",                                        "unix:/run/x"                },
+        {"https://host?key=a@b",                               "https://host"               },
+        {"",                                                   ""                           },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[64];
+        otel_target_say(cases[i][0], text, sizeof text);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partial_success_is_read_from_json),
@@ -257,6 +275,7 @@ int main(void) {
         cmocka_unit_test(base64_round_trips_and_refuses_what_is_none),
         cmocka_unit_test(gunzip_is_limited_and_refuses_damage),
         cmocka_unit_test(a_content_type_puts_no_control_characters_into_logs),
+        cmocka_unit_test(endpoints_are_said_without_their_secrets),
     };
     return cmocka_run_group_tests_name("otlp_answer", tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ struct reading {
     yaml_document_t document;
     const struct otel_variables *variables;
     struct otel_pool *pool;
-    size_t node_count;
+    size_t node_count, text_len;
     char *reason;
     size_t reason_size;
 };
@@ -87,7 +87,11 @@ static otel_config_node *read_scalar(struct reading *reading, const yaml_node_t 
         return fail(reading, node->line,
                     "write ${NAME}, ${NAME:-default}, or $$ for a dollar sign, instead of ", bad);
     if (node->text == NULL)
-        return fail(reading, node->line, "out of memory", "");
+        return fail(reading, node->line, "too much text, or out of memory", "");
+    // An alias of a long text is that text once more.
+    reading->text_len += strlen(node->text);
+    if (reading->text_len > OTEL_NODE_TEXT_MAX)
+        return fail(reading, node->line, "too much text", "");
     node->type = OTEL_NODE_STRING;
     if (from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         resolve(node);

@@ -6,7 +6,12 @@
 #include "otel/config/model.h"
 #include "otel/config/variables.h"
 
-enum { OTEL_FILE_BYTES_MAX = 1 << 20, OTEL_NODES_MAX = 20000, OTEL_NODE_DEPTH_MAX = 64 };
+enum {
+    OTEL_FILE_BYTES_MAX = 1 << 20,
+    OTEL_NODE_TEXT_MAX = 16 << 20,
+    OTEL_NODES_MAX = 20000,
+    OTEL_NODE_DEPTH_MAX = 64
+};
 
 struct otel_config_node {
     enum otel_node_type type;

@@ -76,7 +76,7 @@ char *otel_substitute(const char *text, const struct otel_variables *variables, 
     const char *bad = run(&output, text, variables);
     *ret_changed = strchr(text, '$') != NULL;
     *ret_bad = bad;
-    if (bad != NULL)
+    if (bad != NULL || output.len > OTEL_NODE_TEXT_MAX)
         return NULL;
     output.text = otel_pool_take(pool, output.len + 1);
     output.len = 0;

@@ -118,3 +118,12 @@ int otel_target_parse_http(const char *url, struct otel_target *ret_target, cons
         *ret_target = target;
     return result;
 }
+
+void otel_target_say(const char *endpoint, char *text, size_t size) {
+    const char *slashes = strstr(endpoint, "://");
+    const char *authority = slashes != NULL ? slashes + 3 : endpoint;
+    size_t scheme_len = (size_t)(authority - endpoint), len = strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', len);
+    const char *rest = at != NULL ? at + 1 : authority;
+    snprintf(text, size, "%.*s%.*s", (int)scheme_len, endpoint, (int)strcspn(rest, "?#"), rest);
+}

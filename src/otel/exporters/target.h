@@ -23,5 +23,8 @@ int otel_target_parse_grpc(const char *endpoint, bool insecure, struct otel_targ
                            const char **ret_reason);
 /** Of HTTP: http:// and https:// URLs. */
 int otel_target_parse_http(const char *url, struct otel_target *ret_target, const char **ret_reason);
+/** An endpoint as it may be said and logged: without what can be a secret, user and password, query and fragment. Cut at
+ *  `size`. */
+void otel_target_say(const char *endpoint, char *text, size_t size);
 
 #endif

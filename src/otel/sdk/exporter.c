@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One exporter from its model.
 #include "fastqueue/version.h"
+#include "otel/exporters/target.h"
 #include "otel/sdk/state.h"
 
 #include <stdio.h>
@@ -22,7 +23,9 @@ static int make_otlp(otel_sdk *sdk, const struct otel_sdk_options *options, enum
     otlp.user_agent = user_agent(sdk, options);
     if (otel_otlp_exporter_new(&otlp, ret_exporter, reason, sizeof reason) == OTEL_OK)
         return OTEL_OK;
-    otel_report(&sdk->runtime, OTEL_LEVEL_ERROR, "OTLP exporter for %s: %s", otlp.endpoint, reason);
+    char endpoint[OTEL_HOST_MAX + 64];
+    otel_target_say(otlp.endpoint, endpoint, sizeof endpoint);
+    otel_report(&sdk->runtime, OTEL_LEVEL_ERROR, "OTLP exporter for %s: %s", endpoint, reason);
     return OTEL_FAILED;
 }
 
@@ -84,7 +87,9 @@ void otel_sdk_note_outlet(otel_sdk *sdk, enum otel_signal signal, const struct o
         return;
     outlet->protocol = protocols[model->otlp.protocol];
     outlet->insecure = model->otlp.insecure;
-    const char *endpoint = otel_pool_text(&sdk->pool, model->otlp.endpoint, strlen(model->otlp.endpoint));
+    char said[OTEL_HOST_MAX + 256];
+    otel_target_say(model->otlp.endpoint, said, sizeof said);
+    const char *endpoint = otel_pool_text(&sdk->pool, said, strlen(said));
     const char *const *keys = header_keys(sdk, &model->otlp);
     outlet->endpoint = endpoint != NULL ? endpoint : "";
     outlet->header_keys = keys != NULL ? keys : no_keys;

@@ -59,6 +59,20 @@ static size_t make_readers(otel_sdk *sdk, const struct otel_sdk_options *options
     return count;
 }
 
+// A shared area is nobody's to collect here: what is measured there is aggregated as the collecting process's exporter wants
+// it, always cumulatively.
+static struct otel_reader_options of_area(const struct otel_sdk_options *options, const otel_config *config) {
+    struct otel_reader_options reader = {.cardinality_limit = options->cardinality_limit};
+    const struct otel_model_reader *model = config->readers;
+    while (model != NULL && model->pull)
+        model = model->next;
+    if (model != NULL && model->cardinality_limit > 0)
+        reader.cardinality_limit = model->cardinality_limit;
+    if (model != NULL && model->exporter.exponential)
+        reader.aggregation[OTEL_HISTOGRAM] = OTEL_AGGREGATE_EXPONENTIAL_HISTOGRAM;
+    return reader;
+}
+
 static size_t gather_views(const struct otel_sdk_options *options, const otel_config *config,
                            struct otel_view_options *ret) {
     size_t count = 0;
@@ -147,9 +161,12 @@ int otel_sdk_make_metrics(otel_sdk *sdk, const struct otel_sdk_options *options,
                                                    .producers = producers,
                                                    .area = options->metric_area,
                                                    .area_len = options->metric_area_len};
-    if (options->metric_area == NULL)
+    provider.reader_count = 1;
+    if (options->metric_area != NULL)
+        readers[0] = of_area(options, config);
+    else
         provider.reader_count = make_readers(sdk, options, config, readers);
-    if (provider.reader_count == 0 && options->metric_area == NULL)
+    if (provider.reader_count == 0)
         return OTEL_OK; // off
     provider.view_count = gather_views(options, config, views);
     provider.views_compose = options->views_compose || config->views_compose;
