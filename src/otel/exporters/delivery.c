@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     ATTEMPTS_MAX = 5,
@@ -48,6 +47,13 @@ static const char *signal_name(enum otel_signal signal) {
 static const char *item_name(enum otel_signal signal) {
     static const char *const names[OTEL_SIGNAL_COUNT] = {"spans", "data points", "log records"};
     return names[signal];
+}
+
+void otel_attempt_put(struct otel_attempt *attempt, enum otel_attempt_end end, const char *error_type,
+                      const char *text) {
+    attempt->end = end;
+    snprintf(attempt->error_type, sizeof attempt->error_type, "%s", error_type);
+    snprintf(attempt->text, sizeof attempt->text, "%s", text);
 }
 
 // --- the wait between attempts ---------------------------------------------------------------------------------------
@@ -173,9 +179,8 @@ static void count(struct delivery *delivery, const struct otel_export_batch *bat
 // --- attempts --------------------------------------------------------------------------------------------------------
 static void refuse(struct otel_attempt *attempt, enum otel_attempt_end end, const char *error_type,
                    const char *text) {
-    *attempt = (struct otel_attempt){.end = end};
-    snprintf(attempt->error_type, sizeof attempt->error_type, "%s", error_type);
-    snprintf(attempt->text, sizeof attempt->text, "%s", text);
+    *attempt = (struct otel_attempt){0};
+    otel_attempt_put(attempt, end, error_type, text);
 }
 
 // Waits as told. Out of time: what the last attempt said stays the reason.
@@ -320,14 +325,8 @@ static void cancel(void *self) {
 }
 
 static bool wait_until_idle(struct delivery *delivery, int64_t timeout_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(timeout_ms / 1000);
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    const struct timespec until =
+        otel_wait_until(timeout_ms < INT64_MAX / 1000000 ? timeout_ms * 1000000 : INT64_MAX);
     pthread_mutex_lock(&delivery->lock);
     int result = 0;
     while (delivery->exports != NULL && result == 0)

@@ -26,6 +26,10 @@ struct otel_attempt {
     struct otel_partial_success partial;
 };
 
+/** Sets how it ended; what else there is stays. Texts that are too long are cut. */
+void otel_attempt_put(struct otel_attempt *attempt, enum otel_attempt_end end, const char *error_type,
+                      const char *text);
+
 struct otel_transport_ops {
     const char *component_types[OTEL_SIGNAL_COUNT];
     // One attempt; fills *ret_attempt, which is all zero. Several threads may be in it.

@@ -166,14 +166,7 @@ void otel_endpoint_hold(struct otel_endpoint *endpoint, int64_t now_ns, int64_t 
 }
 
 static void sleep_until(struct otel_endpoint *endpoint, int64_t left_ns) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(left_ns / 1000000000);
-    until.tv_nsec += (long)(left_ns % 1000000000);
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    const struct timespec until = otel_wait_until(left_ns);
     (void)pthread_cond_timedwait(&endpoint->changed, &endpoint->lock, &until);
 }
 

@@ -60,13 +60,6 @@ static const char *write_timeout(const struct otel_runtime *runtime, int64_t dea
 }
 
 // --- the answer ------------------------------------------------------------------------------------------------------
-static void put(struct otel_attempt *attempt, enum otel_attempt_end end, const char *error_type,
-                const char *text) {
-    attempt->end = end;
-    snprintf(attempt->error_type, sizeof attempt->error_type, "%s", error_type);
-    snprintf(attempt->text, sizeof attempt->text, "%s", text);
-}
-
 static void put_error(const struct otel_grpc_call *call, int status, const char *fallback,
                       struct otel_attempt *attempt) {
     struct otel_rpc_status details = {0};
@@ -77,7 +70,7 @@ static void put_error(const struct otel_grpc_call *call, int status, const char 
     const char *said = message[0] != '\0' ? message : details.message[0] != '\0' ? details.message : fallback;
     const char *name = otel_grpc_status_name(status), *remedy = otel_grpc_remedy(status);
     bool is_transient = otel_grpc_is_transient(status, details.has_retry_info) || call->refused;
-    put(attempt, is_transient ? OTEL_ATTEMPT_TRANSIENT : OTEL_ATTEMPT_REFUSED, name, "");
+    otel_attempt_put(attempt, is_transient ? OTEL_ATTEMPT_TRANSIENT : OTEL_ATTEMPT_REFUSED, name, "");
     snprintf(attempt->status, sizeof attempt->status, "%s", name);
     snprintf(attempt->text, sizeof attempt->text, "%s%s%s%s%s", name, said[0] != '\0' ? ": " : "", said,
              remedy[0] != '\0' ? "; " : "", remedy);
@@ -113,20 +106,22 @@ static int read_message(const struct otel_grpc_call *call, size_t response_max,
 void otel_grpc_judge(const struct otel_grpc_call *call, size_t response_max,
                      struct otel_attempt *ret_attempt) {
     if (call->too_large) {
-        put(ret_attempt, OTEL_ATTEMPT_REFUSED, "response_too_large",
-            "the answer is larger than an answer may be");
+        otel_attempt_put(ret_attempt, OTEL_ATTEMPT_REFUSED, "response_too_large",
+                         "the answer is larger than an answer may be");
     } else if (call->grpc_status == OTEL_GRPC_OK) {
-        put(ret_attempt, OTEL_ATTEMPT_ACCEPTED, "", "");
+        otel_attempt_put(ret_attempt, OTEL_ATTEMPT_ACCEPTED, "", "");
         snprintf(ret_attempt->status, sizeof ret_attempt->status, "OK");
         if (call->wrong_content_type || read_message(call, response_max, &ret_attempt->partial) < 0)
-            put(ret_attempt, OTEL_ATTEMPT_REFUSED, "bad_response", "the answer is no OTLP response");
+            otel_attempt_put(ret_attempt, OTEL_ATTEMPT_REFUSED, "bad_response",
+                             "the answer is no OTLP response");
     } else if (call->grpc_status > 0) {
         put_error(call, call->grpc_status, "", ret_attempt);
     } else if (call->lost) {
-        put(ret_attempt, OTEL_ATTEMPT_TRANSIENT, "connection_lost",
-            call->heard_nothing ? "the connection broke before the server said a word; check that this is a "
-                                  "gRPC port (4317), and of TLS only with https://"
-                                : "the connection broke before the answer was complete");
+        otel_attempt_put(ret_attempt, OTEL_ATTEMPT_TRANSIENT, "connection_lost",
+                         call->heard_nothing
+                             ? "the connection broke before the server said a word; check that this is a "
+                               "gRPC port (4317), and of TLS only with https://"
+                             : "the connection broke before the answer was complete");
     } else if (call->http_status >= 0 && (call->http_status != 200 || call->wrong_content_type)) {
         char text[64];
         snprintf(text, sizeof text, "HTTP status %d without gRPC's; is this a gRPC port?", call->http_status);
@@ -145,20 +140,23 @@ static void judge_end(const struct grpc *grpc, enum otel_call_end end, const str
                       const char *reason, struct otel_attempt *attempt) {
     switch (end) {
     case OTEL_CALL_ANSWERED: otel_grpc_judge(call, grpc->settings.response_max, attempt); break;
-    case OTEL_CALL_UNREACHABLE: put(attempt, OTEL_ATTEMPT_TRANSIENT, "connection_failed", reason); break;
+    case OTEL_CALL_UNREACHABLE:
+        otel_attempt_put(attempt, OTEL_ATTEMPT_TRANSIENT, "connection_failed", reason);
+        break;
     case OTEL_CALL_TIMEOUT:
-        put(attempt, OTEL_ATTEMPT_TIMEOUT, "timeout",
-            reason[0] != '\0'
-                ? reason
-                : "no answer in time; see to the receiver, or raise OTEL_EXPORTER_OTLP_TIMEOUT");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_TIMEOUT, "timeout",
+                         reason[0] != '\0'
+                             ? reason
+                             : "no answer in time; see to the receiver, or raise OTEL_EXPORTER_OTLP_TIMEOUT");
         break;
     case OTEL_CALL_GIVEN_UP:
-        put(attempt, OTEL_ATTEMPT_GIVEN_UP, "cancelled", "given up, for the exporter is shutting down");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_GIVEN_UP, "cancelled",
+                         "given up, for the exporter is shutting down");
         break;
     case OTEL_CALL_NO_GRPC:
-        put(attempt, OTEL_ATTEMPT_REFUSED, "no_grpc",
-            "the server does not speak gRPC (HTTP/2); use its gRPC port (4317), or set "
-            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_REFUSED, "no_grpc",
+                         "the server does not speak gRPC (HTTP/2); use its gRPC port (4317), or set "
+                         "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf");
         break;
     }
 }
@@ -171,7 +169,7 @@ static void attempt(void *self, const struct otel_export_batch *batch, const str
     fq_buf frame = {0};
     if (write_frame(batch, grpc->settings.gzip, &frame) < 0) {
         fq_buf_done(&frame);
-        put(ret_attempt, OTEL_ATTEMPT_REFUSED, "out_of_memory", "out of memory");
+        otel_attempt_put(ret_attempt, OTEL_ATTEMPT_REFUSED, "out_of_memory", "out of memory");
         return;
     }
     struct otel_grpc_call call;

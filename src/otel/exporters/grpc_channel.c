@@ -299,14 +299,7 @@ static void wait_for_server(otel_grpc_channel *channel, const struct attempt *at
         pthread_cond_wait(&channel->changed, &channel->lock);
         return;
     }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(left / 1000);
-    until.tv_nsec += (long)(left % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    const struct timespec until = otel_wait_until(left * 1000000);
     (void)pthread_cond_timedwait(&channel->changed, &channel->lock, &until);
 }
 

@@ -3,6 +3,7 @@
 
 #include "otel/exporters/gzip.h"
 #include "otel/exporters/otlp_settings.h"
+#include "otel/exporters/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +19,6 @@ struct http {
     pthread_mutex_t lock; // of the list and of who is busy
     struct otel_http_line *lines;
 };
-
-static void put(struct otel_attempt *attempt, enum otel_attempt_end end, const char *error_type,
-                const char *text) {
-    attempt->end = end;
-    snprintf(attempt->error_type, sizeof attempt->error_type, "%s", error_type);
-    snprintf(attempt->text, sizeof attempt->text, "%s", text);
-}
 
 // --- lines: as many as threads that send at once ---------------------------------------------------------------------
 static struct otel_http_line *take_line(struct http *http) {
@@ -53,30 +47,13 @@ static void leave_line(struct http *http, struct otel_http_line *line) {
 }
 
 // --- the request's body ----------------------------------------------------------------------------------------------
-struct sink {
-    fq_buf *text;
-    int result;
-};
-
-static void append(void *context, const char *text, size_t len) {
-    struct sink *sink = context;
-    if (sink->result == 0)
-        sink->result = fq_buf_append(sink->text, text, len);
-}
-
-static int write_json(const struct http *http, const struct otel_export_batch *batch, fq_buf *json) {
-    json->max = http->request_max;
-    struct sink sink = {.text = json};
-    int result = otel_bytes_to_json(batch->signal, batch->bytes, batch->len, append, &sink);
-    return result == OTEL_OK && sink.result == 0 ? OTEL_OK : OTEL_FAILED;
-}
-
 // The bytes to send: the batch's own, or what `json` or `packed` were made to hold.
 static int write_body(const struct http *http, const struct otel_export_batch *batch, fq_buf *json,
                       fq_buf *packed, fq_str *ret_body) {
     fq_str body = {batch->bytes, batch->len};
     if (http->is_json) {
-        if (write_json(http, batch, json) < 0)
+        json->max = http->request_max;
+        if (otel_json_append(batch->signal, batch->bytes, batch->len, json) < 0)
             return OTEL_FAILED;
         body = fq_buf_str(json);
     }
@@ -128,23 +105,24 @@ static void judge_failure(const struct http *http, const struct otel_http_line *
     char line_text[CURL_ERROR_SIZE];
     otel_answer_line(line_text, sizeof line_text, text, strlen(text));
     if (code == CURLE_OPERATION_TIMEDOUT)
-        put(attempt, OTEL_ATTEMPT_TIMEOUT, "timeout", "");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_TIMEOUT, "timeout", "");
     else
-        put(attempt, is_permanent(code) ? OTEL_ATTEMPT_REFUSED : OTEL_ATTEMPT_TRANSIENT, "connection_failed",
-            "");
+        otel_attempt_put(attempt, is_permanent(code) ? OTEL_ATTEMPT_REFUSED : OTEL_ATTEMPT_TRANSIENT,
+                         "connection_failed", "");
     snprintf(attempt->text, sizeof attempt->text, "%s%s%s", line_text, remedy[0] != '\0' ? "; " : "", remedy);
 }
 
 static void judge(const struct http *http, const struct otel_http_line *line, enum otel_http_end end,
                   CURLcode code, struct otel_attempt *attempt) {
     if (end == OTEL_HTTP_GIVEN_UP)
-        put(attempt, OTEL_ATTEMPT_GIVEN_UP, "cancelled", "given up, for the exporter is shutting down");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_GIVEN_UP, "cancelled",
+                         "given up, for the exporter is shutting down");
     else if (end == OTEL_HTTP_TIMEOUT)
-        put(attempt, OTEL_ATTEMPT_TIMEOUT, "timeout",
-            "no answer in time; see to the receiver, or raise OTEL_EXPORTER_OTLP_TIMEOUT");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_TIMEOUT, "timeout",
+                         "no answer in time; see to the receiver, or raise OTEL_EXPORTER_OTLP_TIMEOUT");
     else if (line->is_too_large)
-        put(attempt, OTEL_ATTEMPT_REFUSED, "response_too_large",
-            "the answer is larger than an answer may be");
+        otel_attempt_put(attempt, OTEL_ATTEMPT_REFUSED, "response_too_large",
+                         "the answer is larger than an answer may be");
     else if (code != CURLE_OK)
         judge_failure(http, line, code, attempt);
     else {
@@ -166,11 +144,12 @@ static void attempt(void *self, const struct otel_export_batch *batch, const str
     CURLcode code;
     struct otel_http_line *line = take_line(http);
     if (line == NULL) {
-        put(ret_attempt, OTEL_ATTEMPT_REFUSED, "out_of_memory", "out of memory");
+        otel_attempt_put(ret_attempt, OTEL_ATTEMPT_REFUSED, "out_of_memory", "out of memory");
         return;
     }
     if (write_body(http, batch, &json, &packed, &body) < 0) {
-        put(ret_attempt, OTEL_ATTEMPT_REFUSED, "request_too_large",
+        otel_attempt_put(
+            ret_attempt, OTEL_ATTEMPT_REFUSED, "request_too_large",
             "the batch cannot be encoded, or its JSON is larger than a request may be; make batches smaller");
     } else {
         enum otel_http_end end = otel_http_line_post(line, body.ptr, body.len, limits, &code);

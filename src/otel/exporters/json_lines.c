@@ -13,9 +13,14 @@ static void append(void *context, const char *text, size_t len) {
         sink->result = fq_buf_append(sink->text, text, len);
 }
 
-static int format_line(enum otel_signal signal, const void *bytes, size_t len, fq_buf *text) {
+int otel_json_append(enum otel_signal signal, const void *bytes, size_t len, fq_buf *text) {
     struct sink sink = {.text = text};
-    if (otel_bytes_to_json(signal, bytes, len, append, &sink) < 0 || sink.result < 0)
+    int result = otel_bytes_to_json(signal, bytes, len, append, &sink);
+    return result == OTEL_OK && sink.result == 0 ? OTEL_OK : OTEL_FAILED;
+}
+
+static int format_line(enum otel_signal signal, const void *bytes, size_t len, fq_buf *text) {
+    if (otel_json_append(signal, bytes, len, text) < 0)
         return OTEL_FAILED;
     return fq_buf_append_byte(text, '\n') == 0 ? OTEL_OK : OTEL_FAILED;
 }

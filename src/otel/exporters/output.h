@@ -12,6 +12,9 @@
  *  does it, meanwhile. */
 int otel_output_write(int fd, fq_str text);
 
+/** Appends a batch as JSON by OTLP's rules. OTEL_OK, or OTEL_FAILED when it is no such message or longer than `text` may be. */
+int otel_json_append(enum otel_signal signal, const void *bytes, size_t len, fq_buf *text);
+
 // Puts a batch into text. OTEL_OK or OTEL_FAILED.
 typedef int (*otel_output_format)(enum otel_signal signal, const void *bytes, size_t len, fq_buf *text);
 /** An exporter that writes what `format` makes of each batch. `fd` stays the caller's. */

@@ -47,3 +47,15 @@ enum otel_wait_end otel_wait_for(const struct otel_wait *wait, int fd, short eve
         return OTEL_WAIT_READY;
     }
 }
+
+struct timespec otel_wait_until(int64_t left_ns) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(left_ns / 1000000000);
+    until.tv_nsec += (long)(left_ns % 1000000000);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    return until;
+}

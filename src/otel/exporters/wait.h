@@ -5,6 +5,8 @@
 
 #include "otel/runtime.h"
 
+#include <time.h>
+
 enum { OTEL_NO_DEADLINE_MS = -1 };
 
 struct otel_wait {
@@ -27,5 +29,7 @@ enum otel_wait_end otel_wait_for(const struct otel_wait *wait, int fd, short eve
 void otel_wake(int wake_fd);
 /** Milliseconds until the deadline, rounded up, 0 when it is over, OTEL_NO_DEADLINE_MS when there is none. */
 int64_t otel_wait_left_ms(const struct otel_wait *wait);
+/** The point of CLOCK_MONOTONIC so far from now, for pthread_cond_timedwait. */
+struct timespec otel_wait_until(int64_t left_ns);
 
 #endif
