@@ -5,7 +5,9 @@
 #include "support/metrics_probe.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -311,6 +313,34 @@ static void get(uint16_t port, const char *request, char *answer, size_t size) {
     close(fd);
 }
 
+static void observe_mask(otel_observer *observer, void *context) {
+    sigset_t mask;
+    (void)context;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    otel_observe(observer, sigismember(&mask, SIGTERM), NULL, 0);
+}
+
+// Whoever scrapes, a handler of the program does not run on the thread that answers.
+static void prometheus_server_takes_no_signals_of_the_program(void **state) {
+    (void)state;
+    struct page page;
+    begin(&page, (struct otel_prometheus_options){0});
+    const struct otel_instrument_options gauge = {
+        .kind = OTEL_OBSERVABLE_GAUGE, .name = "is_blocked", .observe = observe_mask};
+    assert_non_null(otel_instrument_new(meter_of(&page, "m"), &gauge));
+    const struct otel_prometheus_server_options options = {
+        .host = "127.0.0.1",
+        .naming = {.runtime = &page.world.runtime, .without_scope_info = true},
+        .provider = page.provider
+    };
+    char reason[200] = "", answer[8192];
+    otel_prometheus_server *server = otel_prometheus_server_new(&options, reason, sizeof reason);
+    get(otel_prometheus_server_port(server), "GET /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer);
+    has(answer, "\nis_blocked 1\n");
+    otel_prometheus_server_free(server);
+    end(&page);
+}
+
 static void prometheus_page_is_served_over_http(void **state) {
     (void)state;
     struct page page;
@@ -370,6 +400,7 @@ int main(void) {
         cmocka_unit_test(prometheus_delta_histograms_become_cumulative),
         cmocka_unit_test(prometheus_exponential_histograms_have_buckets),
         cmocka_unit_test(prometheus_page_is_served_over_http),
+        cmocka_unit_test(prometheus_server_takes_no_signals_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

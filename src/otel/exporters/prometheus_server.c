@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -117,10 +118,15 @@ static struct MHD_Daemon *start(otel_prometheus_server *server, const struct add
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO;
     if (address->ai_family == AF_INET6)
         flags |= MHD_USE_IPv6;
-    return server->library.start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_SOCK_ADDR,
-                                        address->ai_addr, MHD_OPTION_CONNECTION_LIMIT,
-                                        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                        (unsigned)CONNECTION_SECONDS, MHD_OPTION_END);
+    sigset_t all, before;
+    sigfillset(&all); // its thread inherits the mask: signals are the program's
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    struct MHD_Daemon *daemon = server->library.start_daemon(
+        flags, 0, NULL, NULL, handle, server, MHD_OPTION_SOCK_ADDR, address->ai_addr,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTION_SECONDS, MHD_OPTION_END);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return daemon;
 }
 
 // The first of the host's addresses that can be had.
