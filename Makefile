@@ -6,12 +6,12 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan fuzz bench interop lint fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan fuzz bench bench-telemetry interop lint fmt install deb docs clean help
 
 all: build
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 deps: ## install the Debian packages that are missing
 	@tools/install_deps.sh build
@@ -54,6 +54,10 @@ interop: test-deps build ## against a real OpenTelemetry Collector, Prometheus a
 bench: ## print the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory build BUILD=release
 	@bench/run.sh build/release
+
+bench-telemetry: ## what telemetry costs, beside opentelemetry-cpp and -python (some 10 minutes)
+	@$(MAKE) --no-print-directory build BUILD=release
+	@bench/telemetry/run.sh build/release
 
 lint: test-deps build ## include law, formatting, generated documents
 	@ctest --test-dir $(DIR) -L lint --output-on-failure

@@ -46,6 +46,14 @@ def resident_bytes(pid: int) -> int:
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def proportional_bytes(pid: int) -> int:
+    """Resident bytes, of which those shared with others count by their share."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("the kernel does not tell a process's share of memory")
+
+
 class Server:
     """A control plane on a free port; `mode` is sync, relaxed or none (memory only)."""
 

@@ -15,7 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from stage import BUILD, Server, cpu_seconds, folder, free_port, load, python_site, resident_bytes, subworker, wait_until_done  # noqa: E402
+from stage import BUILD, Server, cpu_seconds, folder, free_port, load, proportional_bytes, python_site, runner_pids, subworker, wait_until_done  # noqa: E402
 
 QUICK = "--quick" in sys.argv
 PAYLOAD = 100
@@ -101,19 +101,19 @@ def compare(what: str, module: str, env: dict, work, bound: str) -> None:
 
 
 def memory(module: str) -> None:
-    """Resident memory that telemetry adds to a control plane and to a supervisor after 20,000 tasks."""
+    """Memory that telemetry adds to each process after 20,000 tasks; what two processes share counts half for each."""
     sizes = {}
     for telemetry in (False, True):
         sink = Sink() if telemetry else None
         on = settings(sink.endpoint) if sink else {}
         with folder() as path, Server("sync", path, env=on) as server:
             with subworker(server.port, "--task-modules", module, env=on) as worker:
-                load("submit", server.port, 20_000, PAYLOAD, 512)
-                wait_until_done(server.port, 20_000)
-                sizes[telemetry] = resident_bytes(server.process.pid), resident_bytes(worker.pid)
+                load("submit", server.port, 5_000, PAYLOAD, 512)
+                wait_until_done(server.port, 5_000)
+                sizes[telemetry] = [proportional_bytes(pid) for pid in (server.process.pid, worker.pid, runner_pids(worker.pid)[0])]
         if sink:
             sink.stop()
-    for index, name in enumerate(("control plane", "supervisor")):
+    for index, name in enumerate(("control plane", "supervisor", "runner")):
         print(f"{'memory added to a ' + name:44} {(sizes[True][index] - sizes[False][index]) / 1e6:.1f} MB  (at most 4 MB)")
 
 
