@@ -89,6 +89,10 @@ static void bare_span(otel_tracer *tracer) {
     otel_span_end(otel_span_start(tracer, "worker.execute_task", NULL));
 }
 
+static void nothing(otel_tracer *tracer) {
+    (void)tracer;
+}
+
 // --- one thread, two threads -----------------------------------------------------------------------------------------
 struct job {
     otel_tracer *tracer;
@@ -214,6 +218,8 @@ static void measure_pace(void) {
 
 int main(void) {
     printf("ns of caller CPU per span, start to end      1 thread 2 threads  rate 2 / 1\n");
+    struct cost loop_one = measure(NULL, nothing, 1), loop_two = measure(NULL, nothing, 2);
+    print_cost("the loop alone, in all rows", loop_one, loop_two);
     struct cost off_one = measure(NULL, bare_span, 1), off_two = measure(NULL, bare_span, 2);
     print_cost("telemetry off", off_one, off_two);
     measure_case("sampled out (always off)", otel_sampler_always_off(), bare_span);

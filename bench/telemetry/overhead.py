@@ -101,7 +101,8 @@ def compare(what: str, module: str, env: dict, work, bound: str) -> None:
 
 
 def memory(module: str) -> None:
-    """Memory that telemetry adds to each process after 20,000 tasks; what two processes share counts half for each."""
+    """Memory that telemetry adds to each process once its buffers have been full. What two processes share counts half for
+    each; few tasks, because the trace context that each of them keeps is not a buffer."""
     sizes = {}
     for telemetry in (False, True):
         sink = Sink() if telemetry else None

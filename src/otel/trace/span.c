@@ -223,6 +223,12 @@ static __attribute__((noinline)) otel_span *start_detached_child(const struct ot
     return start_detached(&origin);
 }
 
+// Telemetry is off: nearly always there is no parent either.
+static __attribute__((noinline)) otel_span *start_off(void) {
+    static const struct otel_span_options defaults;
+    return otel_scope_current() != NULL ? start_detached_child(&defaults) : NULL;
+}
+
 static __attribute__((noinline)) otel_span *start(otel_tracer *tracer, const char *name,
                                                   const struct otel_span_options *options) {
     struct origin origin;
@@ -250,10 +256,11 @@ static __attribute__((noinline)) otel_span *start(otel_tracer *tracer, const cha
 
 otel_span *otel_span_start(otel_tracer *tracer, const char *name, const struct otel_span_options *options) {
     static const struct otel_span_options defaults;
-    if (tracer == NULL && otel_scope_current() == NULL && options == NULL)
-        return NULL;
-    if (options == NULL)
+    if (options == NULL) {
+        if (tracer == NULL)
+            return start_off();
         options = &defaults;
+    }
     if (!otel_tracer_enabled(tracer))
         return start_detached_child(options);
     return start(tracer, name != NULL ? name : "", options);
