@@ -13,8 +13,7 @@
 
 enum { COMMON_ATTRIBUTES = 6, NAME_TEXT = 257 };
 
-static const double operation_bounds_s[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
-                                            0.5,   0.75, 1,     2.5,  5,     7.5, 10};
+static const double operation_bounds_s[] = FQ_MESSAGING_BOUNDS_S;
 
 void fq_client_telemetry_init(struct fq_client_telemetry *telemetry, otel_sdk *sdk) {
     *telemetry = (struct fq_client_telemetry){.tracer = NULL};

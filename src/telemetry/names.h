@@ -54,4 +54,8 @@
 #define FQ_METRIC_TASKS     "fastqueue.tasks"            // {task}, by state
 #define FQ_METRIC_OLDEST    "fastqueue.queue.oldest_age" // s
 
+// Bucket bounds of messaging.*.duration in seconds, as the semantic conventions advise: an initializer.
+#define FQ_MESSAGING_BOUNDS_S                                                                                \
+    { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10 }
+
 #endif

@@ -30,7 +30,7 @@ static void commit(void *context, void *reserved) {
 
 // --- opening ---------------------------------------------------------------------------------------------------------
 
-static const double SECONDS[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10};
+static const double SECONDS[] = FQ_MESSAGING_BOUNDS_S;
 
 static void make_instruments(struct fq_runner_telemetry *telemetry) {
     otel_meter *meter = otel_sdk_meter(telemetry->sdk, FQ_TELEMETRY_SCOPE, FQ_VERSION);

@@ -72,8 +72,7 @@ static PyObject *start_submit(PyObject *module, PyObject *args) {
 static void measure(struct core_state *state, const span_object *span, const char *task, const char *host,
                     int port, const char *error_type) {
     struct core_telemetry *telemetry = &state->telemetry;
-    static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
-                                     0.5,   0.75, 1,     2.5,  5,     7.5, 10};
+    static const double seconds[] = FQ_MESSAGING_BOUNDS_S;
     if (telemetry->sent == NULL && telemetry->meter != NULL) {
         struct otel_instrument_options options = {.kind = OTEL_COUNTER,
                                                   .name = FQ_METRIC_SENT,

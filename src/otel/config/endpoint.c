@@ -5,7 +5,7 @@
 
 #include <strings.h>
 
-static const char *parse_authority(const char *text, size_t len, struct otel_endpoint *endpoint) {
+static const char *parse_authority(const char *text, size_t len, struct otel_endpoint_parts *endpoint) {
     const char *end = text + len, *at = memrchr(text, '@', len);
     if (at != NULL)
         text = at + 1; // user information is not used
@@ -38,8 +38,8 @@ static const char *parse_authority(const char *text, size_t len, struct otel_end
     return NULL;
 }
 
-const char *otel_endpoint_parse(const char *text, struct otel_endpoint *ret_endpoint) {
-    struct otel_endpoint endpoint = {.port = -1};
+const char *otel_endpoint_parse(const char *text, struct otel_endpoint_parts *ret_endpoint) {
+    struct otel_endpoint_parts endpoint = {.port = -1};
     if (strncasecmp(text, "unix:", 5) == 0) {
         endpoint.is_unix = endpoint.has_scheme = true;
         *ret_endpoint = endpoint;

@@ -6,14 +6,14 @@
 #include "otel/exporter.h"
 #include "otel/pool.h"
 
-struct otel_endpoint {
+struct otel_endpoint_parts {
     bool has_scheme, is_tls, is_unix;
     char host[256]; // without brackets
     int port;       // -1 = none
     bool has_path;  // more than "/"
 };
 /** http://, https://, unix:PATH, dns:///HOST:PORT, HOST:PORT. NULL and *ret, or what is wrong with it (static). */
-const char *otel_endpoint_parse(const char *text, struct otel_endpoint *ret_endpoint);
+const char *otel_endpoint_parse(const char *text, struct otel_endpoint_parts *ret_endpoint);
 /** The URL of a signal behind a base: exactly one slash, then v1/traces, v1/metrics, v1/logs. NULL when out of memory. */
 char *otel_endpoint_signal_url(struct otel_pool *pool, const char *base, enum otel_signal signal);
 /** A signal's own URL: as it is, with the path "/" if it has none. */

@@ -69,7 +69,7 @@ static void read_tls(struct otel_file *file, const otel_config_node *map, struct
 
 static void read_endpoint(struct otel_file *file, enum otel_signal signal, const otel_config_node *map,
                           struct otel_otlp_options *otlp) {
-    struct otel_endpoint parsed;
+    struct otel_endpoint_parts parsed;
     const char *text = otel_file_text(file, map, "endpoint");
     bool grpc = otlp->protocol == OTEL_OTLP_GRPC;
     if (text == NULL) {

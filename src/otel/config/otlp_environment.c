@@ -38,7 +38,7 @@ static enum otel_otlp_protocol choose_protocol(const struct otel_variables *vari
     static const char *const words[] = {"grpc", "http/protobuf", "http/json", NULL};
     struct chosen protocol = choose(variables, signal, "PROTOCOL");
     int fallback = grpc_by_default ? OTEL_OTLP_GRPC : OTEL_OTLP_HTTP_PROTOBUF;
-    struct otel_endpoint parsed;
+    struct otel_endpoint_parts parsed;
     if (protocol.text != NULL)
         return (enum otel_otlp_protocol)otel_variables_word(variables, protocol.name, words, fallback);
     if (grpc_by_default && endpoint->text != NULL && otel_endpoint_parse(endpoint->text, &parsed) == NULL &&
@@ -54,7 +54,7 @@ static enum otel_otlp_protocol choose_protocol(const struct otel_variables *vari
 
 static bool endpoint_is_usable(const struct otel_variables *variables, const struct chosen *endpoint,
                                enum otel_otlp_protocol protocol) {
-    struct otel_endpoint parsed;
+    struct otel_endpoint_parts parsed;
     if (endpoint->text == NULL)
         return false;
     const char *reason = otel_endpoint_parse(endpoint->text, &parsed);
