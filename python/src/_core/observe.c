@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observe.h"
 
-#include <sched.h>
+#include <time.h>
+
+enum { FORK_WAIT_MS = 250 };
 
 static struct core_state *state_of(instrument_object *self) {
     return core_state_of_type(Py_TYPE((PyObject *)self));
@@ -28,9 +30,11 @@ static void observe_one(struct core_state *state, otel_observer *observer, PyObj
 }
 
 static void call_back(struct core_state *state, otel_observer *observer, PyObject *callback) {
-    PyObject *module = PyImport_ImportModule("fastqueue.telemetry.meter");
+    PyObject *name = PyUnicode_FromString("fastqueue.telemetry.meter"); // which has made the instrument
+    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;
     PyObject *rows = module != NULL ? PyObject_CallMethod(module, "observations", "O", callback) : NULL;
     Py_XDECREF(module);
+    Py_XDECREF(name);
     Py_ssize_t count = rows != NULL && PyTuple_Check(rows) ? PyTuple_Size(rows) : 0;
     for (Py_ssize_t i = 0; i < count; i++)
         observe_one(state, observer, PyTuple_GetItem(rows, i));
@@ -63,8 +67,9 @@ PyObject *core_observe_stop(PyObject *module, PyObject *unused) {
     struct core_telemetry *telemetry = &((struct core_state *)PyModule_GetState(module))->telemetry;
     __atomic_store_n(&telemetry->is_forking, true, __ATOMIC_SEQ_CST);
     Py_BEGIN_ALLOW_THREADS;
-    while (__atomic_load_n(&telemetry->observing, __ATOMIC_SEQ_CST) > 0)
-        (void)sched_yield();
+    // A callback may wait for a lock that this thread holds: then the fork goes on without it.
+    for (int ms = 0; ms < FORK_WAIT_MS && __atomic_load_n(&telemetry->observing, __ATOMIC_SEQ_CST) > 0; ms++)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }

@@ -102,6 +102,7 @@ void core_telemetry_adopt(struct core_state *state, otel_sdk *sdk) {
 void core_telemetry_forked(struct core_state *state) {
     struct core_telemetry *telemetry = &state->telemetry;
     core_diagnostics_forked(telemetry->diagnostics);
+    __atomic_store_n(&telemetry->observing, 0, __ATOMIC_SEQ_CST); // the threads they ran on are the parent's
     if (!telemetry->is_borrowed)
         return; // the SDK has seen the fork itself
     // A runner's spans go through its supervisor's memory, which is none of the child's business.

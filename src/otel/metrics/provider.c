@@ -2,6 +2,9 @@
 #include "otel/metrics/collect.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+static const int64_t FORK_WAIT_NS = 250 * 1000000;
 
 // --- copies of what the owner gave -----------------------------------------------------------------------------------
 static bool copy_text(struct otel_pool *pool, const char **text) {
@@ -231,8 +234,11 @@ void otel_meter_provider_measurement_stats(const otel_meter_provider *provider,
 
 // --- fork ------------------------------------------------------------------------------------------------------------
 void otel_meter_provider_fork_prepare(otel_meter_provider *provider) {
-    // A callback that forks is inside a collection: it holds the lock already, and keeps it.
-    provider->fork_locked = pthread_mutex_lock(&provider->collect_lock) == 0;
+    // A callback that forks is inside a collection: it holds the lock already, and keeps it. One that waits for the thread
+    // that forks would never end: the fork goes on without the lock, which the child makes anew.
+    int64_t until = otel_unix_ns(provider->runtime) + FORK_WAIT_NS;
+    struct timespec limit = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    provider->fork_locked = pthread_mutex_timedlock(&provider->collect_lock, &limit) == 0;
     pthread_mutex_lock(&provider->lock);
     otel_readers_fork_prepare(provider);
 }

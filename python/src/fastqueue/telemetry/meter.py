@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable, Iterable, NamedTuple, Sequence
 
 from .. import _core
@@ -26,13 +27,9 @@ Callbacks = Sequence[Callable[[Any], Iterable[Any]]]
 
 def observations(callback: Any) -> tuple[Any, ...]:
     """For the collector: what a callback has to say. A generator gives one list at each step."""
-    options: Any = CallbackOptions()
-    try:
-        from opentelemetry.metrics import CallbackOptions as ApiOptions
-
-        options = ApiOptions()
-    except ImportError:
-        pass
+    # Nothing is imported here: a thread that forks may hold the import lock and wait for this call to end.
+    api: Any = sys.modules.get("opentelemetry.metrics")
+    options: Any = getattr(api, "CallbackOptions", CallbackOptions)()
     found = next(callback) if hasattr(callback, "__next__") else callback(options)
     return tuple(found)
 
