@@ -14,6 +14,8 @@ from subworker import EXAMPLES, Subworker
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support_py"))
 from collector import Collector  # noqa: E402
 
+# A build with sanitizers must let its tasks die as they would without.
+PLAIN_DEATHS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:handle_abort=0:detect_leaks=0"}
 TASKS = BUILD / "tests" / "modules" / "telemetry.so"
 TRACED = BUILD / "examples" / "traced.so"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -262,7 +264,8 @@ class Deaths(Judge):
         self.assertEqual(view["traceparent"], f"00-{TRACE}-{last.span_id}-01")
 
     def test_each_way_to_die_is_told(self):
-        with subworker("--concurrency", "1", "--kill-grace", "0.1", "--max-memory-per-child", "200M") as worker:
+        with subworker("--concurrency", "1", "--kill-grace", "0.1", "--max-memory-per-child", "200M",
+                       **PLAIN_DEATHS) as worker:
             ways = {worker.submit("segfault"): ("WorkerLost", "worker_lost", "lost", "signal 11"),
                     worker.submit("exit_now", 7): ("WorkerLost", "worker_lost", "lost", "exited with code 7"),
                     worker.submit("spin", options=("TIMEOUT", "100")):
