@@ -18,8 +18,8 @@ if [ ! -d "$root/usr/include/opentelemetry" ]; then
     debootstrap --variant=minbase --include=g++,opentelemetry-cpp-dev,libc6-dev sid "$root" "$mirror" >"$root.log" 2>&1 || true
     [ -d "$root/usr/include/opentelemetry" ] || { echo "peer_cpp: it failed, see $root.log" >&2; exit 3; }
 fi
-cp peer.cc "$root/root/peer.cc"
-chroot "$root" bash -c 'ldconfig && cd /root && g++ -O2 -std=c++17 peer.cc -o peer -lopentelemetry_trace -lopentelemetry_metrics \
+cp peer.cc "$root/srv/peer.cc"
+chroot "$root" bash -c 'ldconfig && cd /srv && g++ -O2 -std=c++17 peer.cc -o peer -lopentelemetry_trace -lopentelemetry_metrics \
     -lopentelemetry_resources -lopentelemetry_common -lopentelemetry_version'
 grep -h 'define OPENTELEMETRY_VERSION ' "$root/usr/include/opentelemetry/version.h" | awk '{gsub(/"/, ""); print "# opentelemetry-cpp " $3}'
-exec chroot "$root" /root/peer
+exec chroot "$root" /srv/peer

@@ -14,7 +14,7 @@ say() { printf 'interop: %s\n' "$*" >&2; }
 key=$({ echo "$BUILDER $GO $JAEGER"; cat collector/builder.yaml collector/go.mod collector/go.sum parsers/*; } | sha256sum | cut -c1-12)
 root="${XDG_CACHE_HOME:-$HOME/.cache}/fastqueue/interop"
 folder="$root/$key"
-mkdir -p "$folder/bin" "$folder/work"
+mkdir -p "$folder/bin" "$folder/build"
 export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false" GOTOOLCHAIN="go$GO+auto"
 
 unreachable() {
@@ -35,12 +35,12 @@ find_go() {
         say "installing Debian's Go, to fetch Go $GO with"
         as_root="$([ "$(id -u)" = 0 ] || echo sudo)"
         { $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends golang-go ca-certificates; } >/dev/null 2>"$folder/work/apt.log" ||
-            unreachable "there is no Go, and Debian's packages cannot be reached ($folder/work/apt.log)"
+            apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends golang-go ca-certificates; } >/dev/null 2>"$folder/build/apt.log" ||
+            unreachable "there is no Go, and Debian's packages cannot be reached ($folder/build/apt.log)"
     }
     local machine dir
     machine=$(dpkg --print-architecture)
-    dir=$(cd "$folder/work" && env -u GOTOOLCHAIN GOFLAGS=-modcacherw /usr/bin/go mod download -json "golang.org/toolchain@v0.0.1-go$GO.linux-$machine" |
+    dir=$(cd "$folder/build" && env -u GOTOOLCHAIN GOFLAGS=-modcacherw /usr/bin/go mod download -json "golang.org/toolchain@v0.0.1-go$GO.linux-$machine" |
         sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
     [ -n "$dir" ] || unreachable "Go $GO cannot be had: the Go module proxy cannot be reached"
     # A module's files are not executable.
@@ -52,11 +52,11 @@ find_go() {
 build() { # NAME FOLDER COMMAND...: runs it there, once
     [ -x "$folder/bin/$1" ] && return 0
     local name=$1 start=$SECONDS
-    say "building $name (log: $folder/work/$name.log)"
+    say "building $name (log: $folder/build/$name.log)"
     mkdir -p "$2"
-    if ! (cd "$2" && "${@:3}") >"$folder/work/$name.log" 2>&1; then
-        tail -5 "$folder/work/$name.log" >&2
-        unreachable "$name cannot be built: see $folder/work/$name.log"
+    if ! (cd "$2" && "${@:3}") >"$folder/build/$name.log" 2>&1; then
+        tail -5 "$folder/build/$name.log" >&2
+        unreachable "$name cannot be built: see $folder/build/$name.log"
     fi
     say "built $name in $((SECONDS - start)) s"
 }
@@ -91,7 +91,7 @@ for name in otelcol parsers jaeger; do
     [ -x "$folder/bin/$name" ] || { find_go; break; }
 done
 build parsers "$here/parsers" build_parsers
-build otelcol "$folder/work/collector" build_collector
-build prometheus "$folder/work/prometheus" fetch_prometheus
-build jaeger "$folder/work" build_jaeger
+build otelcol "$folder/build/collector" build_collector
+build prometheus "$folder/build/prometheus" fetch_prometheus
+build jaeger "$folder/build" build_jaeger
 printf '%s\n' "$folder"

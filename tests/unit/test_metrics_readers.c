@@ -520,7 +520,8 @@ static int forked_child(struct told_exporter *told, otel_series *series) {
 static void forked_child_starts_at_zero_and_the_parent_goes_on(void **state) {
     (void)state;
 #ifdef __SANITIZE_THREAD__
-    skip(); // its runtime starts no threads in a forked child
+    print_message("ThreadSanitizer starts no threads in a forked child: skipped\n");
+    skip();
 #endif
     struct told_exporter told;
     told_init(&told);

@@ -523,7 +523,8 @@ static void test_put_refuses_what_protobuf_would_not_read(void **state) {
 static void test_forked_child_sends_its_own_spans_only(void **state) {
     (void)state;
 #ifdef __SANITIZE_THREAD__
-    skip(); // its runtime starts no threads in a forked child
+    print_message("ThreadSanitizer starts no threads in a forked child: skipped\n");
+    skip();
 #endif
     struct rig rig;
     rig_open(&rig, (struct otel_batch_options){.batch_max = 8});

@@ -106,6 +106,19 @@ static size_t sinks_of(const otel_sdk *sdk, enum otel_signal signal, struct otel
 // --- providers -------------------------------------------------------------------------------------------------------
 enum { PROCESSORS_MAX = 16 };
 
+// A processor of the program's that the configuration names; NULL = it names none.
+static bool make_named_processor(const otel_sdk *sdk, const struct otel_model_extension *extension,
+                                 void *ret_processor) {
+    if (extension == NULL)
+        return false;
+    const bool made = extension->provider->create(extension->provider->context, extension->properties,
+                                                  ret_processor) == OTEL_OK;
+    if (!made)
+        otel_report(&sdk->runtime, OTEL_LEVEL_ERROR, "the processor %s could not be made",
+                    extension->provider->name);
+    return made;
+}
+
 // Processors of the program: given in code, then those that the configuration names.
 static size_t span_processors(const otel_sdk *sdk, const struct otel_sdk_options *options,
                               const struct otel_model_processor *models, struct otel_span_processor *ret) {
@@ -113,15 +126,8 @@ static size_t span_processors(const otel_sdk *sdk, const struct otel_sdk_options
     for (size_t i = 0; i < options->span_processor_count && count < PROCESSORS_MAX; i++)
         ret[count++] = options->span_processors[i];
     for (; models != NULL && count < PROCESSORS_MAX; models = models->next) {
-        const struct otel_model_extension *extension = models->extension;
-        if (extension == NULL)
-            continue;
-        if (extension->provider->create(extension->provider->context, extension->properties, &ret[count]) ==
-            OTEL_OK)
+        if (make_named_processor(sdk, models->extension, &ret[count]))
             count++;
-        else
-            otel_report(&sdk->runtime, OTEL_LEVEL_ERROR, "the processor %s could not be made",
-                        extension->provider->name);
     }
     return count;
 }
@@ -170,15 +176,8 @@ static size_t log_processors(const otel_sdk *sdk, const struct otel_sdk_options 
     for (size_t i = 0; i < options->log_processor_count && count < PROCESSORS_MAX; i++)
         ret[count++] = options->log_processors[i];
     for (; models != NULL && count < PROCESSORS_MAX; models = models->next) {
-        const struct otel_model_extension *extension = models->extension;
-        if (extension == NULL)
-            continue;
-        if (extension->provider->create(extension->provider->context, extension->properties, &ret[count]) ==
-            OTEL_OK)
+        if (make_named_processor(sdk, models->extension, &ret[count]))
             count++;
-        else
-            otel_report(&sdk->runtime, OTEL_LEVEL_ERROR, "the processor %s could not be made",
-                        extension->provider->name);
     }
     return count;
 }
