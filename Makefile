@@ -42,6 +42,10 @@ e2e: test-deps build ## only the end-to-end tests with real processes
 python: test-deps build ## only the Python package's tests
 	@tests/python/run.sh $(DIR)
 
+.PHONY: faults
+faults: test-deps build ## the whole fault matrix on real processes (FAULTS="--only 1 --kills 500" for a part)
+	@FASTQUEUE_BUILD=$(abspath $(DIR)) tests/faults/run.py $(FAULTS)
+
 asan: test-deps ## unit and end-to-end tests under AddressSanitizer and UBSan
 	@tests/sanitize.sh asan
 
