@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load with an oracle: submitters and workers that outlive the server's deaths and write down every acknowledged step.
+
+    with Server(...) as server, Storm(server, dice) as storm:
+        server.kill(); server.start()
+        storm.check(link)                  # what was acknowledged so far is there
+        storm.settle(); storm.figures()    # everything ends; the sums
+
+Acknowledged means that the reply has been read. A task handed out more than once is explained when each earlier holder's
+result was not accepted (its token is stale); what fencing does not explain is counted by itself.
+"""
+import dataclasses
+import hashlib
+import random
+import threading
+import time
+import uuid
+
+from case import Figure, told, zero
+from harness import Link, RespError, Server, encode
+
+LOST = (OSError, EOFError, ConnectionError)
+NAME = "storm.task"
+BURST = 32
+
+
+@dataclasses.dataclass
+class Task:
+    """What the driver knows of one task."""
+    payload: bytes
+    tokens: list[int] = dataclasses.field(default_factory=list)  # as handed out, in the order of arrival
+    acknowledged: bool = False
+    cancelled: bool = False
+    outcome: str = ""  # acknowledged final state: success or failure
+    outcome_token: int = 0
+    outcome_at: float = 0.0
+
+
+class Storm:
+    """One thread per submitter and per worker. Even workers carry their leases over a lost connection, odd ones forget."""
+
+    def __init__(self, server: Server, dice: random.Random, submitters: int = 1, workers: int = 2,
+                 payload_bytes: int = 40, pause_s: float = 0.0):
+        self.server, self.dice = server, dice
+        self.pause_s, self.filler = pause_s, "x" * payload_bytes
+        self.tasks: dict[str, Task] = {}
+        self.errors: list[str] = []
+        self.refused = 0
+        self.delays: list[float] = []  # of bursts, seconds
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self._submit, args=(random.Random(dice.random()),), daemon=True)
+                        for _ in range(submitters)]
+        self.threads += [threading.Thread(target=self._work, args=(random.Random(dice.random()), number % 2 == 0),
+                                          daemon=True) for number in range(workers)]
+
+    def __enter__(self) -> "Storm":
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(60)
+
+    # --- the two kinds of peers
+    def _connected(self, use) -> None:
+        while not self.stopping.is_set():
+            try:
+                with self.server.connect(timeout=20) as link:
+                    while not self.stopping.is_set():
+                        use(link)
+            except LOST:
+                time.sleep(0.002)
+            except RespError as error:
+                self.errors.append(str(error))
+                time.sleep(0.01)
+
+    def _submit(self, dice: random.Random) -> None:
+        waiting: list[str] = []  # sent, and not acknowledged yet: the same ids go again
+
+        def burst(link: Link) -> None:
+            while len(waiting) < BURST:
+                task_id = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+                self.tasks[task_id] = Task(b'{"args":["%s%s"],"kwargs":{}}' % (task_id.encode(), self.filler.encode()))
+                waiting.append(task_id)
+            began = time.monotonic()
+            link.send(b"".join(encode("FQ.SUBMIT", NAME, self.tasks[i].payload, "ID", i) for i in waiting))
+            answers = [link.read(raise_error=False) for _ in waiting]
+            self.delays.append(time.monotonic() - began)
+            for task_id, answer in zip(list(waiting), answers):
+                if answer == task_id:
+                    self.tasks[task_id].acknowledged = True
+                    waiting.remove(task_id)
+                elif str(answer).startswith(("FULL", "BUSY")):
+                    self.refused += 1
+                else:
+                    self.errors.append(f"submit of {task_id} answered {answer!r}")
+            if waiting or dice.random() < 0.2:
+                self._cancel(link, dice)
+            if self.pause_s or waiting:
+                time.sleep(max(self.pause_s, 0.02 if waiting else 0))
+
+        self._connected(burst)
+
+    def _cancel(self, link: Link, dice: random.Random) -> None:
+        known = [i for i in list(self.tasks)[-200:] if self.tasks[i].acknowledged]
+        for task_id in dice.sample(known, min(2, len(known))):
+            link.send(encode("FQ.CANCEL", task_id))
+            if link.read(raise_error=False) == 1:
+                self.tasks[task_id].cancelled = True
+
+    def _work(self, dice: random.Random, keeps: bool) -> None:
+        held: list[tuple[str, str]] = []
+
+        def batch(link: Link) -> None:
+            if not keeps:
+                held.clear()
+            if not held:
+                self._fetch(link, held)
+            ends = ["failure" if dice.random() < 0.1 else "success" for _ in held]
+            link.send(b"".join(self._report(i, token, end) for (i, token), end in zip(held, ends)))
+            for (task_id, token), end in zip(list(held), ends):
+                self._note(task_id, int(token), end, link.read(raise_error=False))
+                held.remove((task_id, token))
+
+        self._connected(batch)
+
+    def _fetch(self, link: Link, held: list) -> None:
+        asked_at = time.monotonic()
+        for grant in link.command("FQ.FETCH", "TASKS", NAME, "COUNT", "16", "BLOCK", "100"):
+            task = self.tasks[grant["id"]]
+            if grant["payload"] != task.payload.decode():
+                self.errors.append(f"the payload of {grant['id']} changed")
+            if task.outcome and task.outcome_at < asked_at:
+                self.errors.append(f"{grant['id']} was handed out after its end was acknowledged")
+            if task.tokens and int(grant["token"]) <= max(task.tokens):
+                self.errors.append(f"the token of {grant['id']} did not grow")
+            task.tokens.append(int(grant["token"]))
+            held.append((grant["id"], grant["token"]))
+
+    @staticmethod
+    def _report(task_id: str, token: str, end: str) -> bytes:
+        if end == "failure":
+            return encode("FQ.FAIL", task_id, token, "StormError", "as drawn", "NORETRY")
+        return encode("FQ.COMPLETE", task_id, token, f'"{task_id}"')
+
+    def _note(self, task_id: str, token: int, end: str, answer) -> None:
+        task = self.tasks[task_id]
+        if answer == "OK":
+            if task.outcome and (task.outcome_token, task.outcome) != (token, end):
+                self.errors.append(f"two ends of {task_id} were accepted")
+            task.outcome, task.outcome_token, task.outcome_at = end, token, time.monotonic()
+        elif not str(answer).startswith(("STALELEASE", "NOTASK", "UNKNOWNTASK")):
+            self.errors.append(f"the end of {task_id} answered {answer!r}")
+
+    # --- what must be so
+    def check(self, link: Link, dice: random.Random, most: int = 300) -> list[str]:
+        """Of what was acknowledged before this call, a sample and the newest: ids that are gone or went back."""
+        known = [(i, t.outcome) for i, t in list(self.tasks.items()) if t.acknowledged]
+        sample = known[-100:] + dice.sample(known, min(most, len(known)))
+        link.send(b"".join(encode("FQ.STATUS", i) for i, _ in sample))
+        lost = []
+        for task_id, outcome in sample:
+            status = link.read()
+            if status is None or (outcome and status["status"] not in (outcome, "cancelled")):
+                lost.append(f"{task_id} is {status and status['status']}, acknowledged {outcome or 'submitted'}")
+        self.errors += lost
+        return lost
+
+    def settle(self, limit_s: float = 120) -> None:
+        """Stops the load and works off what is left."""
+        self.stop()
+        end = time.monotonic() + limit_s
+        held: list[tuple[str, str]] = []
+        with self.server.connect() as link:
+            while True:
+                self._fetch(link, held)
+                link.send(b"".join(self._report(i, token, "success") for i, token in held))
+                for task_id, token in held:
+                    self._note(task_id, int(token), "success", link.read(raise_error=False))
+                states = link.command("FQ.STATS")["states"]
+                if not held and states["pending"] + states["started"] + states["scheduled"] == 0:
+                    return
+                held.clear()
+                if time.monotonic() > end:
+                    self.errors.append(f"not settled in {limit_s} s: {states}")
+                    return
+
+    def lost(self) -> dict[str, int]:
+        """Over everything, once settled: acknowledged submits that are gone, acknowledged ends that are not so."""
+        gone = undone = wrong = 0
+        ids = list(self.tasks)
+        with self.server.connect() as link:
+            for start in range(0, len(ids), 500):
+                part = ids[start:start + 500]
+                link.send(b"".join(encode("FQ.RESULT", i) for i in part))
+                for task_id in part:
+                    task, view = self.tasks[task_id], link.read()
+                    if view is None:
+                        gone += task.acknowledged
+                        continue
+                    undone += not self._agrees(task, view["status"])
+                    wrong += view["status"] == "success" and view.get("result") != f'"{task_id}"'
+        return {"gone": gone, "undone": undone, "wrong": wrong}
+
+    @staticmethod
+    def _agrees(task: Task, status: str) -> bool:
+        if task.outcome:
+            return status == task.outcome or (task.cancelled and status == "cancelled")
+        if task.cancelled and not task.tokens:
+            return status == "cancelled"
+        return status in ("success", "failure", "cancelled")
+
+    def duplicates(self) -> tuple[int, int]:
+        """(executions beyond the first of their task, those of them that fencing does not explain)."""
+        again = unexplained = 0
+        for task in self.tasks.values():
+            again += max(0, len(task.tokens) - 1)
+            unexplained += any(token == task.outcome_token and token != max(task.tokens) for token in task.tokens)
+        return again, unexplained
+
+    def figures(self) -> list[Figure]:
+        """The sums, once settled."""
+        lost, (again, unexplained) = self.lost(), self.duplicates()
+        tasks = list(self.tasks.values())
+        if self.errors:
+            print("\n".join(self.errors[:10]))
+        return [told("submits acknowledged", sum(t.acknowledged for t in tasks), "tasks"),
+                told("ends acknowledged", sum(bool(t.outcome) for t in tasks), "tasks"),
+                told("cancels acknowledged", sum(t.cancelled for t in tasks), "tasks"),
+                zero("acknowledged submits lost", lost["gone"], "tasks"),
+                zero("acknowledged ends undone", lost["undone"], "tasks"),
+                zero("wrong results", lost["wrong"], "tasks"),
+                told("executions beyond the first", again, "tasks"),
+                zero("of these not explained by a stale token", unexplained, "tasks"),
+                zero("contradictions seen on the way", len(self.errors))]
+
+
+def digest(server: Server) -> tuple[str, int]:
+    """(hash over every task's state as clients see it, their number): the same before and after a replay."""
+    lines = []
+    with server.connect() as link:
+        cursor = "0"
+        while True:
+            cursor, page = link.command("FQ.LIST", "COUNT", "1000", "CURSOR", cursor)
+            lines += [repr(sorted((key, value) for key, value in task.items())) for task in page]
+            if cursor == "0":
+                break
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16], len(lines)
