@@ -33,6 +33,19 @@ enum sim_verb {
 
 enum { SIM_BEATS_MAX = 64, SIM_NAMES_MAX = 32 };
 
+/** Task name `number` (< SIM_NAMES_MAX): bit `number` of a mask of names stands for it. */
+static inline fq_str sim_name(unsigned number) {
+    static const char texts[] = "task00task01task02task03task04task05task06task07"
+                                "task08task09task10task11task12task13task14task15"
+                                "task16task17task18task19task20task21task22task23"
+                                "task24task25task26task27task28task29task30task31";
+    return (fq_str){texts + (size_t)number * 6, 6};
+}
+
+// Part of payloads, results and login tokens (as far as they have the room): must never be seen in an error or in what
+// STATS, QUEUES, WORKERS and INFO show.
+#define SIM_CANARY "kanarienvogel"
+
 struct sim_exchange {
     uint32_t actor;      // who asks; each connection's life is one actor's
     uint64_t connection; // sim_link_id
