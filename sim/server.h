@@ -8,6 +8,7 @@
 #include "sim/model.h"
 #include "sim/network.h"
 #include "sim/options.h"
+#include "sim/users.h"
 #include "sim/world.h"
 
 typedef struct sim_server sim_server;
@@ -27,10 +28,15 @@ void sim_server_cut_power(sim_server *server);
 void sim_server_drain(sim_server *server);
 /** The whole machine stands still for `us`: its boot clock goes on, nothing runs. */
 void sim_server_pause(sim_server *server, int64_t us);
-/** Users are read anew (SIGHUP); `set` chooses one of a few files of users that server.c knows. */
+/** Users are read anew (SIGHUP): file of users `set` (users.h), modulo their number. Nothing without options.credentials. */
 void sim_server_reload_users(sim_server *server, unsigned set);
 /** Copies the data directory as `fastqueue journal backup` would, restores it aside and hands what comes up to the model. */
 void sim_server_backup(sim_server *server);
+
+/** What runs, NULL while the process is down. */
+fq_core *sim_server_core(sim_server *server);
+/** Faults ended: the disk has room, rotten bits are put right, what hangs goes on. */
+void sim_server_heal(sim_server *server);
 
 struct sim_server_stats {
     uint64_t boots, kills, power_cuts, failures, refusals, compactions, disk_calls, commands;

@@ -34,6 +34,10 @@ int64_t sim_world_time(const sim_world *world);
 struct fq_now sim_world_server_now(const sim_world *world);
 /** The wall clock of that machine moves by `us`, either way. */
 void sim_world_jump_wall(sim_world *world, int64_t us);
+/** From now on that machine's clocks run faster by `ppm` millionths (slower if negative). */
+void sim_world_set_drift(sim_world *world, int64_t ppm);
+/** First true time at which that machine's boot clock shows `boot_us` or more; FQ_NEVER_US stays FQ_NEVER_US. */
+int64_t sim_world_when(const sim_world *world, int64_t boot_us);
 
 uint64_t sim_world_random(sim_world *world, enum sim_stream stream);
 /** 0 … bound-1; 0 for bound 0. */
@@ -51,8 +55,14 @@ bool sim_world_step(sim_world *world);
 /** Folds what happened into the run's hash; two runs of a seed give the same hash or something is not deterministic. */
 void sim_world_trace(sim_world *world, uint64_t what, const void *bytes, size_t len);
 uint64_t sim_world_trace_hash(const sim_world *world);
-/** One line about what happens, for people; kept are the last 200 (formatted only when they are going to be shown). */
+/** One line about what happens, for people. Costs next to nothing unless lines are kept: a run that failed is run again
+ *  with its lines kept, which is what determinism is good for. */
 void sim_world_say(sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** Keeps the last `count` lines from now on; `aloud`: prints them to stderr as they come, too. */
+void sim_world_keep_lines(sim_world *world, size_t count, bool aloud);
+/** Calls `on_line` for each line that was kept, oldest first. */
+void sim_world_each_line(const sim_world *world, void (*on_line)(void *context, const char *line),
+                         void *context);
 
 /** An invariant is broken: the first one is kept and ends the run. `invariant` is its label: "S4", "L2". */
 void sim_world_fail(sim_world *world, const char *invariant, const char *format, ...)
@@ -63,5 +73,10 @@ const char *sim_world_failure(const sim_world *world);
 
 /** Counts an occurrence by name, for the report: faults injected, rare states reached. `name` is a literal. */
 void sim_world_count(sim_world *world, const char *name, uint64_t times);
+/** Calls `on_count` for each name in no particular order; a name that stands twice in the program may come twice. */
+void sim_world_each_count(const sim_world *world,
+                          void (*on_count)(void *context, const char *name, uint64_t times), void *context);
+/** Events run so far. */
+uint64_t sim_world_events(const sim_world *world);
 
 #endif
