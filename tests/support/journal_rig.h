@@ -7,8 +7,8 @@
 #include "base/random.h"
 #include "journal/journal.h"
 #include "journal/storage_posix.h"
-#include "support/sim_disk.h"
-#include "support/step_executor.h"
+#include "sim/disk.h"
+#include "sim/step_executor.h"
 
 enum { RIG_RECORDS_MAX = 20000 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk in memory that loses what was not synced. Each file has what programs see and what the medium holds, in sectors
 // of 512 bytes; directory entries likewise. A power cut keeps any subset of the difference, chosen by a seed. One counter
-// numbers all calls, so that a test can crash or fail the n-th.
-#ifndef FQ_TESTS_SIM_DISK_H
-#define FQ_TESTS_SIM_DISK_H
+// numbers all calls, so that its owner can crash or fail the n-th.
+#ifndef FQ_SIM_DISK_H
+#define FQ_SIM_DISK_H
 
 #include "journal/disk.h"
 
@@ -26,6 +26,9 @@ void sim_disk_free(sim_disk *sim);
 
 /** A view for one process; its close_disk releases the lock it holds. Views share the files. */
 fq_disk *sim_disk_attach(sim_disk *sim);
+/** A view for a process beside, which is killed by the `calls`-th call it makes (0 = never). Unless 0 it is spared the
+ *  judge's errors. */
+fq_disk *sim_disk_attach_mortal(sim_disk *sim, uint64_t calls);
 
 /** Calls so far. */
 uint64_t sim_disk_calls(const sim_disk *sim);
@@ -40,6 +43,9 @@ void sim_disk_revive(sim_disk *sim);
 /** The next `times` calls of the kinds in `mask`, after `skip` of them, fail with -error. A failed sync loses the data and
  *  the file looks clean afterwards. error 0: writes come out short. */
 void sim_disk_fail(sim_disk *sim, unsigned mask, uint64_t skip, uint64_t times, int error);
+/** Asked for each call that would happen: 0 lets it happen, -errno makes it fail. As with sim_disk_fail a failed sync loses
+ *  the data. NULL = nobody. */
+void sim_disk_set_judge(sim_disk *sim, int (*judge)(void *context, enum sim_call kind), void *context);
 /** As if the disk had so many bytes; 0 = endless. */
 void sim_disk_set_capacity(sim_disk *sim, uint64_t bytes);
 void sim_disk_set_volatile(sim_disk *sim, bool is_volatile);

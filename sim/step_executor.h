@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An executor whose work runs when the test says so, on the test's thread.
-#ifndef FQ_TESTS_STEP_EXECUTOR_H
-#define FQ_TESTS_STEP_EXECUTOR_H
+// An executor whose work runs when its owner says so, on the owner's thread.
+#ifndef FQ_SIM_STEP_EXECUTOR_H
+#define FQ_SIM_STEP_EXECUTOR_H
 
 #include "journal/executor.h"
 

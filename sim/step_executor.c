@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "support/step_executor.h"
+#include "sim/step_executor.h"
 
 #include "base/assert.h"
 
