@@ -167,6 +167,8 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
     server->result_bytes_max = (uint64_t)NUMBER(MAX_RESULT);
     server->connection_max = (uint32_t)NUMBER(MAX_CONNECTIONS);
     server->connection_unauth_max = (uint32_t)NUMBER(MAX_UNAUTHENTICATED);
+    server->connection_source_max = (uint32_t)NUMBER(MAX_PER_SOURCE);
+    server->connection_user_max = (uint32_t)NUMBER(MAX_PER_USER);
     server->output_bytes_max = (uint64_t)NUMBER(MAX_OUTPUT);
     server->client_bytes_max = (uint64_t)NUMBER(MAX_CLIENT_MEMORY);
     server->pipeline_max = (uint32_t)NUMBER(MAX_PIPELINE);

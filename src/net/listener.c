@@ -3,11 +3,11 @@
 
 #include "net/listen_socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -34,29 +34,6 @@ struct fq_listener {
     void *context;
     bool is_closed;
 };
-
-static void describe_peer(const fq_listener *listener, const struct sockaddr_storage *from,
-                          struct fq_peer *ret_peer) {
-    char host[INET6_ADDRSTRLEN] = "";
-    *ret_peer = (struct fq_peer){.is_local = false};
-    if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *ipv4 = (const void *)from;
-        inet_ntop(AF_INET, &ipv4->sin_addr, host, sizeof host);
-        snprintf(ret_peer->text, sizeof ret_peer->text, "%s:%u", host, (unsigned)ntohs(ipv4->sin_port));
-        ret_peer->is_local = (ntohl(ipv4->sin_addr.s_addr) >> 24) == 127;
-    } else if (from->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *ipv6 = (const void *)from;
-        inet_ntop(AF_INET6, &ipv6->sin6_addr, host, sizeof host);
-        snprintf(ret_peer->text, sizeof ret_peer->text, "[%s]:%u", host, (unsigned)ntohs(ipv6->sin6_port));
-        ret_peer->is_local = IN6_IS_ADDR_LOOPBACK(&ipv6->sin6_addr) ||
-                             (IN6_IS_ADDR_V4MAPPED(&ipv6->sin6_addr) && ipv6->sin6_addr.s6_addr[12] == 127);
-    } else {
-        snprintf(ret_peer->text, sizeof ret_peer->text, "unix:%s", listener->address.path);
-        snprintf(host, sizeof host, "unix");
-        ret_peer->is_local = true;
-    }
-    snprintf(ret_peer->source, sizeof ret_peer->source, "%s", host);
-}
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
@@ -99,7 +76,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
         int fd = accept4(door->fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             struct fq_peer peer;
-            describe_peer(listener, &from, &peer);
+            fq_peer_describe((const struct sockaddr *)&from, listener->address.path, &peer);
             listener->handler->on_socket(listener->context, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
             turn_away(listener, door->fd, errno);

@@ -6,16 +6,11 @@
 
 #include "fastqueue/error.h"
 #include "net/address.h"
+#include "net/peer.h"
 
 #include <uv.h>
 
 typedef struct fq_listener fq_listener;
-
-struct fq_peer {
-    char text[128];  // "192.0.2.7:4711", "unix:/run/fastqueue.sock"
-    char source[64]; // the address without port
-    bool is_local;   // loopback or unix socket
-};
 
 struct fq_listener_handler {
     /** A connected socket, close-on-exec and non-blocking; the callee owns it. */

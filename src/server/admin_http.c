@@ -8,6 +8,7 @@
 #include "net/process_use.h"
 #include "server/admin_api.h"
 #include "server/admin_guard.h"
+#include "server/admin_visitors.h"
 
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ enum {
     CONNECTION_MEMORY = 32 * 1024,
     IDLE_LIMIT_S = 75, // longer than the longest ?wait=
     ROUNDS_PER_TURN = 8,
+    HELD_MAX = 16, // requests with a token that wait because their source has guessed too often
 };
 
 struct exchange {
@@ -31,6 +33,8 @@ struct exchange {
     const char *content_type;
     fq_buf answer;
     bool too_big;
+    int64_t held_until_us; // not 0: its token is looked at then
+    bool has_waited;
 };
 
 struct fq_admin_http {
@@ -39,6 +43,8 @@ struct fq_admin_http {
     uv_poll_t poll;
     struct exchange waiting; // head of the ring
     bool has_answers;
+    fq_list_link visitors;
+    unsigned held_count;
 };
 
 // --- answers ----------------------------------------------------------------------------------------------------------------
@@ -62,6 +68,12 @@ static void answer_json(struct exchange *exchange, struct fq_admin_answer answer
     free(text);
 }
 
+static fq_admin_visitor *visitor_of(const struct exchange *exchange) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
 static enum MHD_Result queue_answer(struct exchange *exchange) {
     static const char *const headers[][2] = {
         {"Cache-Control",           "no-store"                                  },
@@ -81,7 +93,34 @@ static enum MHD_Result queue_answer(struct exchange *exchange) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"fastqueue\"");
     enum MHD_Result result = MHD_queue_response(exchange->connection, (unsigned)exchange->status, response);
     MHD_destroy_response(response);
+    fq_admin_visitor_step(visitor_of(exchange), FQ_ADMIN_ANSWERING, fq_loop_now(exchange->http->config.loop));
     return result;
+}
+
+// --- waiting ----------------------------------------------------------------------------------------------------------------
+
+// From here to resume() the connection belongs to the core's turn.
+static void suspend(struct exchange *exchange) {
+    struct exchange *head = &exchange->http->waiting;
+    exchange->next = head->next;
+    exchange->previous = head;
+    head->next->previous = exchange;
+    head->next = exchange;
+    MHD_suspend_connection(exchange->connection);
+}
+
+static void resume(struct exchange *exchange) {
+    exchange->request = NULL;
+    exchange->previous->next = exchange->next;
+    exchange->next->previous = exchange->previous;
+    exchange->http->has_answers = true;
+    MHD_resume_connection(exchange->connection);
+}
+
+static void end_hold(struct exchange *exchange) {
+    exchange->http->held_count -= exchange->held_until_us != 0;
+    exchange->held_until_us = 0;
+    exchange->has_waited = true;
 }
 
 // --- who asks ---------------------------------------------------------------------------------------------------------------
@@ -91,16 +130,52 @@ static fq_str header(const struct exchange *exchange, const char *name) {
     return fq_str_of(value != NULL ? value : "");
 }
 
-static bool is_bearer_known(const struct exchange *exchange, unsigned *ret_roles) {
+static bool find_token(const struct exchange *exchange, fq_str *ret_token) {
     static const fq_str prefix = {"Bearer ", 7};
     fq_str value = header(exchange, MHD_HTTP_HEADER_AUTHORIZATION);
     if (value.len <= prefix.len || !fq_str_equal_nocase((fq_str){value.ptr, prefix.len}, prefix))
         return false;
-    fq_str token = {value.ptr + prefix.len, value.len - prefix.len};
-    return fq_credentials_check_token(exchange->http->config.credentials, token, ret_roles) == 0;
+    *ret_token = (fq_str){value.ptr + prefix.len, value.len - prefix.len};
+    return true;
 }
 
-// True if the request may go on with `*ret_roles`.
+// True when the request was put aside (it is looked at again later) or answered: its source has guessed too often.
+static bool hold_back(struct exchange *exchange, fq_str source) {
+    fq_admin_http *http = exchange->http;
+    struct fq_now now = fq_loop_now(http->config.loop);
+    int64_t delay_us = exchange->has_waited ? 0 : fq_core_login_delay_us(http->config.core, source, now);
+    if (delay_us == 0)
+        return false;
+    if (http->held_count == HELD_MAX) {
+        answer_json(exchange, fq_admin_error(429, "BUSY", "too many wrong tokens; try again later"));
+        return true;
+    }
+    http->held_count++;
+    exchange->held_until_us = fq_time_add(now.boot_us, delay_us);
+    suspend(exchange);
+    fq_loop_wake(http->config.loop); // this may run behind the turn that looks for the next deadline
+    return true;
+}
+
+// False if the request was answered or put aside.
+static bool check_token(struct exchange *exchange, unsigned *ret_roles) {
+    fq_admin_http *http = exchange->http;
+    const fq_admin_visitor *visitor = visitor_of(exchange);
+    fq_str source = fq_str_of(visitor != NULL ? visitor->source : "unknown"), token;
+    if (!find_token(exchange, &token)) {
+        answer_json(exchange, fq_admin_error(401, "NOAUTH", "send the token: Authorization: Bearer …"));
+        return false;
+    }
+    if (hold_back(exchange, source))
+        return false;
+    if (fq_credentials_check_token(http->config.credentials, token, ret_roles) == 0)
+        return true;
+    fq_core_login_failed(http->config.core, source, 0, fq_loop_now(http->config.loop));
+    answer_json(exchange, fq_admin_error(401, "WRONGPASS", "the token is not known here"));
+    return false;
+}
+
+// True if the request may go on with `*ret_roles`; else it is answered, or put aside for a while.
 static bool admit(struct exchange *exchange, const char *method, unsigned *ret_roles) {
     const fq_admin_http *http = exchange->http;
     fq_str host = header(exchange, MHD_HTTP_HEADER_HOST), site = header(exchange, "Sec-Fetch-Site");
@@ -122,10 +197,7 @@ static bool admit(struct exchange *exchange, const char *method, unsigned *ret_r
         return false;
     }
     *ret_roles = FQ_ROLE_ALL;
-    if (fq_credentials_is_empty(http->config.credentials) || is_bearer_known(exchange, ret_roles))
-        return true;
-    answer_json(exchange, fq_admin_error(401, "NOAUTH", "send the token: Authorization: Bearer …"));
-    return false;
+    return fq_credentials_is_empty(http->config.credentials) || check_token(exchange, ret_roles);
 }
 
 // --- pages ------------------------------------------------------------------------------------------------------------------
@@ -162,24 +234,6 @@ static const char *query_name(void *context, unsigned index) {
     struct nth nth = {index, NULL};
     int seen = MHD_get_connection_values(context, MHD_GET_ARGUMENT_KIND, take_nth, &nth);
     return seen > 0 && (unsigned)seen > index ? nth.name : NULL;
-}
-
-// From here to resume() the connection belongs to the core's turn.
-static void suspend(struct exchange *exchange) {
-    struct exchange *head = &exchange->http->waiting;
-    exchange->next = head->next;
-    exchange->previous = head;
-    head->next->previous = exchange;
-    head->next = exchange;
-    MHD_suspend_connection(exchange->connection);
-}
-
-static void resume(struct exchange *exchange) {
-    exchange->request = NULL;
-    exchange->previous->next = exchange->next;
-    exchange->next->previous = exchange->previous;
-    exchange->http->has_answers = true;
-    MHD_resume_connection(exchange->connection);
 }
 
 static void on_reply(void *context, fq_str reply) {
@@ -241,6 +295,7 @@ static void answer_metrics(struct exchange *exchange, unsigned roles) {
     fq_process_use(&use);
     struct fq_exposition page = {
         .core = http->config.core,
+        .transports = http->config.transports,
         .metrics = http->config.metrics,
         .telemetry = http->config.telemetry,
         .server_id = http->config.server_id,
@@ -311,8 +366,11 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
         *upload_size = 0;
         return MHD_YES;
     }
-    if (exchange->status == 0)
+    if (exchange->status == 0) {
+        fq_admin_visitor_step(visitor_of(exchange), FQ_ADMIN_SERVED,
+                              fq_loop_now(exchange->http->config.loop));
         respond(exchange, method, url);
+    }
     return exchange->status != 0 && exchange->request == NULL ? queue_answer(exchange) : MHD_YES;
 }
 
@@ -324,11 +382,21 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct exchange *exchange = *exchange_slot;
     if (exchange == NULL)
         return;
+    fq_admin_visitor_step(visitor_of(exchange), FQ_ADMIN_RESTING, fq_loop_now(exchange->http->config.loop));
     *exchange_slot = NULL;
     fq_admin_call_done(&exchange->call);
     fq_buf_done(&exchange->body);
     fq_buf_done(&exchange->answer);
     free(exchange);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **visitor_slot,
+                          enum MHD_ConnectionNotificationCode code) {
+    fq_admin_http *http = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *visitor_slot = fq_admin_visitor_new(&http->visitors, connection, fq_loop_now(http->config.loop));
+    else
+        *visitor_slot = fq_admin_visitor_free(*visitor_slot);
 }
 
 static void on_pollable(uv_poll_t *poll, int status, int events) {
@@ -338,7 +406,25 @@ static void on_pollable(uv_poll_t *poll, int status, int events) {
     MHD_run(http->daemon);
 }
 
-int64_t fq_admin_http_turn(fq_admin_http *http, struct fq_now now) {
+// Lets those go on whose delay is over; the earliest of the others.
+static int64_t end_delays(fq_admin_http *http, struct fq_now now) {
+    int64_t next_us = FQ_NEVER_US;
+    struct exchange *next;
+    for (struct exchange *each = http->waiting.next; each != &http->waiting; each = next) {
+        next = each->next;
+        if (each->held_until_us == 0)
+            continue;
+        if (each->held_until_us > now.boot_us) {
+            next_us = each->held_until_us < next_us ? each->held_until_us : next_us;
+            continue;
+        }
+        end_hold(each);
+        resume(each);
+    }
+    return next_us;
+}
+
+static int64_t run_daemon(fq_admin_http *http, struct fq_now now) {
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     for (int round = 0; round < ROUNDS_PER_TURN; round++) {
         bool is_waiting = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES;
@@ -350,6 +436,13 @@ int64_t fq_admin_http_turn(fq_admin_http *http, struct fq_now now) {
     return now.boot_us;
 }
 
+int64_t fq_admin_http_turn(fq_admin_http *http, struct fq_now now) {
+    int64_t delays_us = end_delays(http, now), visitors_us = fq_admin_visitors_sweep(&http->visitors, now);
+    int64_t at_us = run_daemon(http, now);
+    at_us = delays_us < at_us ? delays_us : at_us;
+    return visitors_us < at_us ? visitors_us : at_us;
+}
+
 static int start_daemon(fq_admin_http *http, char *error, size_t size) {
     int fds[FQ_LISTEN_SOCKET_MAX];
     size_t count;
@@ -358,11 +451,12 @@ static int start_daemon(fq_admin_http *http, char *error, size_t size) {
         return result;
     while (count > 1) // a daemon has one socket; the first address of the name will do
         close(fds[--count]);
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, http, MHD_OPTION_LISTEN_SOCKET,
-        fds[0], MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_LIMIT_S,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, http,
+                                    MHD_OPTION_LISTEN_SOCKET, fds[0], MHD_OPTION_CONNECTION_LIMIT,
+                                    (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                    (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+                                    (unsigned)IDLE_LIMIT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+                                    MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info != NULL && uv_poll_init(&http->config.loop->uv, &http->poll, info->epoll_fd) == 0)
@@ -384,6 +478,7 @@ int fq_admin_http_open(const struct fq_admin_http_config *config, char *error, s
     }
     http->config = *config;
     http->waiting.next = http->waiting.previous = &http->waiting;
+    fq_admin_visitors_init(&http->visitors);
     int result = start_daemon(http, error, size);
     if (result < 0) {
         free(http);
@@ -414,7 +509,10 @@ fq_admin_http *fq_admin_http_close(fq_admin_http *http) {
     // The daemon refuses to stop with suspended connections.
     while (http->waiting.next != &http->waiting) {
         struct exchange *exchange = http->waiting.next;
-        fq_core_request_cancel(http->config.core, exchange->request);
+        if (exchange->request != NULL)
+            fq_core_request_cancel(http->config.core, exchange->request);
+        else
+            end_hold(exchange);
         answer_json(exchange, fq_admin_error(503, "DRAINING", "the server is shutting down"));
         resume(exchange);
     }

@@ -18,7 +18,8 @@ struct fq_admin_http_config {
     fq_core *core;
     const fq_credentials *credentials; // borrowed; NULL or empty = everybody may do everything
     const fq_metrics *metrics;
-    const otel_sdk *telemetry; // NULL = off
+    const fq_transports *transports; // borrowed
+    const otel_sdk *telemetry;       // NULL = off
     const char *server_id;
     uint64_t body_bytes_max;
     int64_t started_us; // wall

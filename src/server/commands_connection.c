@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients say about the connection itself: HELLO, AUTH, PING, ECHO, QUIT, RESET, SELECT, CLIENT.
 #include "fastqueue/version.h"
+#include "server/admission.h"
 #include "server/arguments.h"
 #include "server/core_state.h"
 #include "server/credentials.h"
 #include "server/reply.h"
 
 #include <stdio.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 // --- login --------------------------------------------------------------------------------------------------------------
-static uint64_t source_of(const fq_connection *connection) {
-    return XXH3_64bits_withSeed(connection->source, strlen(connection->source), connection->core->seed) | 1;
-}
-
 // FQ_CALL_AGAIN when the attempt has to wait for its turn first.
 static int hold_back(struct fq_call *call) {
     fq_connection *connection = call->connection;
@@ -22,7 +17,7 @@ static int hold_back(struct fq_call *call) {
         connection->delay_served = false;
         return 0;
     }
-    int64_t delay_us = fq_login_guard_delay(&call->core->login_guard, source_of(connection), call->now);
+    int64_t delay_us = fq_core_login_delay_us(call->core, fq_str_of(connection->source), call->now);
     if (delay_us == 0)
         return 0;
     int rc = fq_timer_set(&call->core->timers, &connection->timer, fq_time_add(call->now.boot_us, delay_us));
@@ -52,14 +47,14 @@ static int log_in(struct fq_call *call, fq_str user, fq_str token) {
         return rc;
     unsigned roles;
     rc = fq_credentials_check(core->credentials, user, token, &roles);
-    if (rc == 0) {
-        fq_connection_log_in(connection, user.len > 0 ? user : FQ_STR("default"), roles);
-        return 0;
+    if (rc < 0) {
+        fq_core_login_failed(core, fq_str_of(connection->source), user.len, call->now);
+        return rc;
     }
-    core->stats.auth_failures_total++;
-    if (fq_login_guard_failed(&core->login_guard, source_of(connection), call->now))
-        fq_log_write(core->options->log, FQ_LOG_WARNING, "server login refused source=%s user_bytes=%zu",
-                     connection->source, user.len);
+    rc = fq_admission_log_in(connection, user.len > 0 ? user : FQ_STR("default"), roles);
+    if (rc == FQ_EBUSY)
+        return fq_call_refuse(call, rc,
+                              "the user has as many connections as it may have (--max-connections-per-user)");
     return rc;
 }
 
@@ -176,14 +171,8 @@ int fq_command_reset(struct fq_call *call) {
     connection->reply.protocol = 2;
     connection->name[0] = '\0';
     if (!fq_credentials_is_empty(core->credentials) && connection->request == NULL) {
-        int64_t until_us = fq_time_add(call->now.boot_us, core->options->auth_deadline_ms * FQ_US_PER_MS);
-        if (fq_timer_set(&core->timers, &connection->deadline, until_us) < 0)
+        if (fq_admission_log_out(connection, call->now) < 0)
             return FQ_ENOMEM;
-        if (connection->is_authenticated)
-            core->unauthenticated_count++;
-        connection->is_authenticated = false;
-        connection->roles = 0;
-        connection->user[0] = '\0';
     }
     fq_resp_write_status(call->reply, "RESET");
     return 0;

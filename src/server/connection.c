@@ -338,9 +338,9 @@ static void deadline_is_over(struct fq_timer *timer, struct fq_now now) {
 int fq_connection_init(fq_connection *connection, fq_core *core) {
     memset(connection, 0, sizeof *connection);
     connection->core = core;
-    fq_list_link *links[] = {&connection->all,   &connection->ready,      &connection->touched,
-                             &connection->gated, &connection->held,       &connection->watches,
-                             &connection->due,   &connection->memberships};
+    fq_list_link *links[] = {&connection->all,   &connection->ready,       &connection->touched,
+                             &connection->gated, &connection->held,        &connection->watches,
+                             &connection->due,   &connection->memberships, &connection->waiting};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         fq_list_init(links[i]);
     fq_list_init(&connection->fetch.link);

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "resp/reader.h"
 #include "resp/writer.h"
+#include "server/census.h"
 #include "server/core.h"
 #include "server/timers.h"
 
@@ -51,9 +52,10 @@ struct fq_connection {
     fq_core *core;
     uint64_t id;
     void *context;
-    fq_list_link all, ready, touched, gated, held;
-    char *peer;   // owned
-    char *source; // owned; what login failures are counted by
+    fq_list_link all, ready, touched, gated, held, waiting;
+    char *peer;                                 // owned
+    char *source;                               // owned; what login failures are counted by
+    fq_census_entry *source_entry, *user_entry; // it counts there; NULL = nowhere
     bool is_local;
     int64_t opened_us; // wall
     int64_t heard_us;  // boot
@@ -104,8 +106,6 @@ int fq_connection_init(fq_connection *connection, fq_core *core);
 /** Leaves every list, drops waits, watches and memberships, frees what it owns but not itself. */
 void fq_connection_done(fq_connection *connection, struct fq_now now);
 
-/** The connection has the rights `roles` from now on. */
-void fq_connection_log_in(fq_connection *connection, fq_str user, unsigned roles);
 /** A reply or push was appended: it rests on all that has been journaled up to now. */
 void fq_connection_touch(fq_connection *connection);
 /** Above the soft limit of its output: nothing more is to be written for now. */

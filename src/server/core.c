@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "engine/view.h"
+#include "server/admission.h"
 #include "server/commit.h"
 #include "server/core_state.h"
 #include "server/credentials.h"
@@ -18,8 +19,10 @@ static void init_parts(fq_core *core) {
     fq_parked_init(&core->parked);
     fq_watchers_init(&core->watchers);
     fq_presence_init(&core->presence);
-    fq_list_link *links[] = {&core->connections, &core->touched,  &core->gated,   &core->ready,
-                             &core->held,        &core->requests, &core->answered};
+    fq_census_init(&core->sources);
+    fq_census_init(&core->users);
+    fq_list_link *links[] = {&core->connections, &core->touched,  &core->gated,    &core->ready,
+                             &core->held,        &core->requests, &core->answered, &core->waiting};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         fq_list_init(links[i]);
 }
@@ -48,10 +51,7 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
 }
 
 static void free_connection(fq_connection *connection, struct fq_now now) {
-    fq_core *core = connection->core;
-    core->connection_count--;
-    if (!connection->is_authenticated)
-        core->unauthenticated_count--;
+    fq_admission_leave(connection);
     fq_connection_done(connection, now);
     free(connection);
 }
@@ -300,62 +300,19 @@ bool fq_core_is_drained(const fq_core *core, struct fq_now now) {
 }
 
 // --- connections --------------------------------------------------------------------------------------------------------
-static const char *refusal(const fq_core *core) {
-    if (core->connection_count >= core->options->connection_max)
-        return "-BUSY the server has as many connections as it takes (--max-connections)\r\n";
-    if (core->unauthenticated_count >= core->options->connection_unauth_max)
-        return "-BUSY too many connections have not logged in yet; try again\r\n";
-    return NULL;
-}
-
-static char *copy_text(fq_str text) {
-    char *copy = malloc(text.len + 1);
-    if (copy != NULL) {
-        if (text.len > 0)
-            memcpy(copy, text.ptr, text.len);
-        copy[text.len] = '\0';
-    }
-    return copy;
-}
-
-static int admit(fq_connection *connection, const struct fq_peer_info *peer, struct fq_now now) {
-    fq_core *core = connection->core;
-    connection->peer = copy_text(peer->text);
-    connection->source = copy_text(peer->source.len > 0 ? peer->source : peer->text);
-    if (connection->peer == NULL || connection->source == NULL)
-        return FQ_ENOMEM;
-    connection->is_local = peer->is_local;
-    unsigned roles;
-    if (fq_credentials_is_empty(core->credentials)) {
-        fq_connection_log_in(connection, FQ_STR("default"), FQ_ROLE_ALL);
-    } else if (peer->tls_subject.len > 0 &&
-               fq_credentials_roles(core->credentials, peer->tls_subject, &roles) == 0) {
-        fq_connection_log_in(connection, peer->tls_subject, roles);
-    } else {
-        int64_t until_us = fq_time_add(now.boot_us, core->options->auth_deadline_ms * FQ_US_PER_MS);
-        return fq_timer_set(&core->timers, &connection->deadline, until_us);
-    }
-    return 0;
-}
-
 fq_connection *fq_core_accept(fq_core *core, const struct fq_peer_info *peer, struct fq_now now,
                               const char **ret_refusal) {
     core->now = now;
-    const char *why = refusal(core);
-    fq_connection *connection = why == NULL ? malloc(sizeof *connection) : NULL;
+    *ret_refusal = "-OOM out of memory\r\n";
+    fq_connection *connection = malloc(sizeof *connection);
     if (connection == NULL) {
-        *ret_refusal = why != NULL ? why : "-OOM out of memory\r\n";
         core->stats.connections_refused_total++;
         return NULL;
     }
     int rc = fq_connection_init(connection, core);
-    core->connection_count++;
-    core->unauthenticated_count++;
-    if (rc == 0)
-        rc = admit(connection, peer, now);
-    if (rc < 0) {
+    int entered = fq_admission_enter(connection, peer, now, ret_refusal);
+    if (rc < 0 || entered < 0) {
         free_connection(connection, now);
-        *ret_refusal = "-OOM out of memory\r\n";
         core->stats.connections_refused_total++;
         return NULL;
     }
@@ -367,18 +324,6 @@ fq_connection *fq_core_accept(fq_core *core, const struct fq_peer_info *peer, st
 void fq_connection_close(fq_connection *connection, struct fq_now now) {
     connection->core->now = now;
     free_connection(connection, now);
-}
-
-void fq_connection_log_in(fq_connection *connection, fq_str user, unsigned roles) {
-    fq_core *core = connection->core;
-    size_t len = user.len < FQ_CLIENT_NAME_MAX ? user.len : FQ_CLIENT_NAME_MAX;
-    memcpy(connection->user, user.ptr, len);
-    connection->user[len] = '\0';
-    connection->roles = roles;
-    if (!connection->is_authenticated)
-        core->unauthenticated_count--;
-    connection->is_authenticated = true;
-    fq_timer_clear(&core->timers, &connection->deadline);
 }
 
 // --- looking in ---------------------------------------------------------------------------------------------------------

@@ -137,6 +137,10 @@ bool fq_connection_wants_read(const fq_connection *connection);
 bool fq_connection_should_close(const fq_connection *connection);
 /** The transport is closed: forgets the connection. Its leases live on (presence.h says when they return). */
 void fq_connection_close(fq_connection *connection, struct fq_now now);
+/** How long a login from `source` has to wait before it is looked at, and that one was wrong (counted, logged now and
+ *  then): for doors whose connections are not the core's. */
+int64_t fq_core_login_delay_us(const fq_core *core, fq_str source, struct fq_now now);
+void fq_core_login_failed(fq_core *core, fq_str source, size_t user_bytes, struct fq_now now);
 /** The owner's own pointer. */
 void fq_connection_set_context(fq_connection *connection, void *context);
 void *fq_connection_context(const fq_connection *connection);

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/random.h"
+#include "server/census.h"
 #include "server/command.h"
 #include "server/connection.h"
 #include "server/core.h"
@@ -68,6 +69,8 @@ struct fq_core {
     fq_list_link ready;       // for fq_core_next_ready
     fq_list_link held; // have input that they may execute when the journal has caught up or output was sent
     fq_list_link requests, answered;
+    fq_list_link waiting; // connections that have not logged in, the longest waiting first
+    fq_census sources, users;
     size_t connection_count, unauthenticated_count, request_count;
     uint64_t last_connection_id;
     size_t client_bytes; // memory of all connections' buffers

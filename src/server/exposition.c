@@ -239,6 +239,21 @@ static void write_server(writer *out, const struct fq_exposition *page) {
     otel_prometheus_sample_count(out, &version, 1, 1);
 }
 
+static void write_doors(writer *out, const fq_transports *transports) {
+    struct fq_transports_stats stats;
+    fq_transports_stats(transports, &stats);
+    const struct figure figures[] = {
+        {"fastqueue_tls_handshakes",          NULL, "TLS handshakes under way.",                              GAUGE,   (double)stats.handshakes       },
+        {"fastqueue_tls_handshakes_failed",   NULL, "TLS handshakes that failed or took too long.",           COUNTER,
+         (double)stats.handshakes_failed_total                                                                                                        },
+        {"fastqueue_tls_handshakes_evicted",  NULL, "TLS handshakes that gave way to newer ones.",            COUNTER,
+         (double)stats.handshakes_evicted_total                                                                                                       },
+        {"fastqueue_connections_turned_away", NULL, "Callers turned away for want of descriptors or memory.",
+         COUNTER,                                                                                                      (double)stats.turned_away_total},
+    };
+    write_figures(out, figures, sizeof figures / sizeof figures[0]);
+}
+
 // --- what became of telemetry ----------------------------------------------------------------------------------------------
 struct telemetry_figure {
     const char *name, *help;
@@ -299,6 +314,8 @@ int fq_exposition_write(const struct fq_exposition *page, struct fq_now now,
     if (fq_core_journal(page->core) != NULL)
         write_journal(&out, fq_core_journal(page->core));
     write_server(&out, page);
+    if (page->transports != NULL)
+        write_doors(&out, page->transports);
     write_telemetry(&out, page->telemetry);
     return otel_prometheus_end(&out);
 }

@@ -8,6 +8,7 @@
 #include "otel/sdk.h"
 #include "server/core.h"
 #include "server/metrics.h"
+#include "server/transport.h"
 
 struct fq_process_figures {
     double cpu_s, start_time_s;
@@ -17,8 +18,9 @@ struct fq_process_figures {
 struct fq_exposition {
     fq_core *core;
     const fq_metrics *metrics;
-    const otel_sdk *telemetry; // NULL = off
-    const char *server_id;     // worker_id of the queue's own series
+    const fq_transports *transports; // NULL = none
+    const otel_sdk *telemetry;       // NULL = off
+    const char *server_id;           // worker_id of the queue's own series
     struct fq_process_figures process;
 };
 

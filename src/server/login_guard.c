@@ -49,8 +49,9 @@ bool fq_login_guard_failed(struct fq_login_guard *guard, uint64_t source, struct
         entry->failures = 0;
     entry->failures++;
     entry->last_us = now.boot_us;
-    if (now.boot_us - entry->logged_us < WINDOW_US)
+    bool is_flood = guard->line_us != 0 && now.boot_us - guard->line_us < FQ_US_PER_S;
+    if (now.boot_us - entry->logged_us < WINDOW_US || is_flood)
         return false;
-    entry->logged_us = now.boot_us;
+    entry->logged_us = guard->line_us = now.boot_us;
     return true;
 }

@@ -18,11 +18,12 @@ struct fq_login_source {
 };
 struct fq_login_guard {
     struct fq_login_source sources[FQ_LOGIN_SOURCES]; // a cache: the oldest of four neighbours gives way
+    int64_t line_us;                                  // boot; the last line in the log
 };
 
 /** How long an attempt from `source` waits before it is looked at, in microseconds. */
 int64_t fq_login_guard_delay(const struct fq_login_guard *guard, uint64_t source, struct fq_now now);
-/** Counts a failure. True when it is worth a line in the log: once a minute and source. */
+/** Counts a failure. True when it is worth a line in the log: once a minute and source, and once a second in all. */
 bool fq_login_guard_failed(struct fq_login_guard *guard, uint64_t source, struct fq_now now);
 
 #endif

@@ -10,6 +10,8 @@ void fq_server_options_init(struct fq_server_options *options) {
         .result_bytes_max = 16 << 20,
         .connection_max = 10000,
         .connection_unauth_max = 256,
+        .connection_source_max = 8000,
+        .connection_user_max = 8000,
         .output_bytes_max = 32 << 20,
         .client_bytes_max = 1ull << 30,
         .pipeline_max = 16384,

@@ -237,6 +237,7 @@ static int open_http(struct server *server) {
                                           .core = server->core,
                                           .credentials = server->access.credentials,
                                           .metrics = server->metrics,
+                                          .transports = server->transports,
                                           .telemetry = fq_server_telemetry_sdk(server->telemetry),
                                           .server_id = server->server_id,
                                           .body_bytes_max = server->options.payload_bytes_max * 2,

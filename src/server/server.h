@@ -24,7 +24,9 @@ struct fq_server_options {
     uint64_t payload_bytes_max;     // 1 MiB
     uint64_t result_bytes_max;      // of one result: 16 MiB
     uint32_t connection_max;        // 10,000
-    uint32_t connection_unauth_max; // 256
+    uint32_t connection_unauth_max; // 256; half of them from one source
+    uint32_t connection_source_max; // from one address that is not this machine: 8,000
+    uint32_t connection_user_max;   // of one user: 8,000
     uint64_t output_bytes_max;      // per connection: 32 MiB
     uint64_t client_bytes_max; // buffers of all connections together: 1 GiB; above it the largest is closed
     uint32_t pipeline_max;     // commands in flight per connection: 16,384

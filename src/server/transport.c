@@ -4,6 +4,7 @@
 // peer that stops reading cannot hold a socket for good.
 #include "server/transport.h"
 
+#include "base/list.h"
 #include "net/listener.h"
 #include "net/stream.h"
 
@@ -17,12 +18,14 @@ enum {
     FEED_PER_TURN = 64 * 1024,
     LINGER_US = FQ_US_PER_S,
     LEAVE_US = 30 * FQ_US_PER_S,
+    LINE_EVERY_US = 60 * FQ_US_PER_S,
 };
 
 enum transport_state { SHAKING, OPEN, LEAVING, LINGERING };
 
 struct transport {
     struct transport *next, *previous;
+    fq_list_link shaking;           // while SHAKING
     struct transport *next_resting; // has had its fill in this turn
     fq_transports *owner;
     fq_stream *stream;
@@ -51,7 +54,9 @@ struct fq_transports {
     struct fq_transports_stats stats;
     struct transport *resting;
     uint64_t turn;
-    size_t timed_count; // transports that are not simply OPEN
+    fq_list_link shaking;                         // the oldest first
+    int64_t handshake_line_us, exhausted_line_us; // boot; when the log was last told
+    size_t timed_count;                           // transports that are not simply OPEN
     int64_t next_sweep_us;
 };
 
@@ -65,6 +70,10 @@ static void set_state(struct transport *transport, enum transport_state state, s
     owner->timed_count += state != OPEN;
     owner->stats.handshakes -= transport->state == SHAKING;
     owner->stats.handshakes += state == SHAKING;
+    if (state == SHAKING)
+        fq_list_append_once(&owner->shaking, &transport->shaking);
+    else
+        fq_list_remove(&transport->shaking);
     transport->state = state;
 }
 
@@ -184,13 +193,28 @@ static void on_writable(void *context) {
         serve(transport, fq_loop_now(transport->owner->config.loop));
 }
 
+static bool may_tell(int64_t *line_us, struct fq_now now) {
+    if (*line_us != 0 && now.boot_us - *line_us < LINE_EVERY_US)
+        return false;
+    *line_us = now.boot_us;
+    return true;
+}
+
+// One failed handshake in a minute is told, whoever makes how many of them fail; the rest are counted.
+static void log_handshake(struct transport *transport, const char *reason, struct fq_now now) {
+    fq_transports *owner = transport->owner;
+    enum fq_log_level level = may_tell(&owner->handshake_line_us, now) ? FQ_LOG_WARNING : FQ_LOG_DEBUG;
+    fq_log_write(owner->config.log, level,
+                 "net TLS handshake failed peer=%s reason=\"%s\" failed_so_far=%llu", transport->peer.text,
+                 reason, (unsigned long long)owner->stats.handshakes_failed_total);
+}
+
 static void on_end(void *context, const char *reason) {
     struct transport *transport = context;
     struct fq_now now = fq_loop_now(transport->owner->config.loop);
     if (transport->state == SHAKING) {
         transport->owner->stats.handshakes_failed_total++;
-        fq_log_write(transport->owner->config.log, FQ_LOG_DEBUG, "net TLS handshake failed peer=%s reason=%s",
-                     transport->peer.text, reason != NULL ? reason : "closed");
+        log_handshake(transport, reason != NULL ? reason : "closed", now);
     }
     // A peer that has sent its last command may be waiting for the replies (`printf … | nc`).
     if (reason == NULL && transport->state == OPEN)
@@ -237,9 +261,7 @@ static const struct fq_stream_handler stream_handler = {
 static int open_stream(fq_transports *transports, bool is_tls, int fd, struct transport *transport) {
     fq_tls *tls = NULL;
     if (is_tls) {
-        int result = transports->stats.handshakes < transports->config.handshake_max
-                         ? fq_tls_new(transports->config.tls, NULL, &tls)
-                         : FQ_EBUSY;
+        int result = fq_tls_new(transports->config.tls, NULL, &tls);
         if (result < 0) {
             close(fd);
             return result;
@@ -248,10 +270,20 @@ static int open_stream(fq_transports *transports, bool is_tls, int fd, struct tr
     return fq_stream_open(&transports->pool, fd, tls, &stream_handler, transport, &transport->stream);
 }
 
+// Who fills the room for handshakes with silence must not lock the others out.
+static void evict_handshakes(fq_transports *transports, struct fq_now now) {
+    while (transports->stats.handshakes >= transports->config.handshake_max) {
+        transports->stats.handshakes_evicted_total++;
+        close_transport(FQ_ELEMENT(transports->shaking.next, struct transport, shaking), now);
+    }
+}
+
 static void on_socket(void *context, int fd, const struct fq_peer *peer) {
     struct door *door = context;
     fq_transports *owner = door->owner;
     struct fq_now now = fq_loop_now(owner->config.loop);
+    if (door->is_tls)
+        evict_handshakes(owner, now);
     struct transport *transport = calloc(1, sizeof *transport);
     if (transport == NULL) {
         owner->stats.turned_away_total++;
@@ -281,10 +313,11 @@ static void on_socket(void *context, int fd, const struct fq_peer *peer) {
 
 static void on_exhausted(void *context, const char *reason) {
     struct door *door = context;
-    door->owner->stats.turned_away_total++;
-    fq_log_write(door->owner->config.log, FQ_LOG_WARNING,
-                 "net callers are turned away for a moment reason=\"%s\"; raise the limit of open files",
-                 reason);
+    fq_transports *owner = door->owner;
+    owner->stats.turned_away_total++;
+    if (may_tell(&owner->exhausted_line_us, fq_loop_now(owner->config.loop)))
+        fq_log_write(owner->config.log, FQ_LOG_WARNING,
+                     "net callers are turned away reason=\"%s\"; raise the limit of open files", reason);
 }
 
 static const struct fq_listener_handler listener_handler = {.on_socket = on_socket,
@@ -321,7 +354,12 @@ static void sweep(fq_transports *transports, struct fq_now now) {
         next = each->next;
         if (each->state == OPEN)
             continue;
-        if (each->until_us <= now.boot_us || (each->state == LEAVING && may_leave(each)))
+        bool is_late = each->until_us <= now.boot_us;
+        if (is_late && each->state == SHAKING) {
+            transports->stats.handshakes_failed_total++;
+            log_handshake(each, "too slow", now);
+        }
+        if (is_late || (each->state == LEAVING && may_leave(each)))
             close_transport(each, now);
     }
     transports->next_sweep_us = now.boot_us + SWEEP_US;
@@ -357,6 +395,7 @@ fq_transports *fq_transports_new(const struct fq_transports_config *config) {
         return NULL;
     transports->config = *config;
     transports->all.next = transports->all.previous = &transports->all;
+    fq_list_init(&transports->shaking);
     fq_stream_pool_init(&transports->pool, &config->loop->uv);
     return transports;
 }

@@ -16,12 +16,13 @@ struct fq_transports_config {
     fq_core *core;
     const fq_log *log;
     fq_tls_context *tls;        // of tls:// listeners, borrowed; NULL if there are none
-    uint32_t handshake_max;     // TLS handshakes under way at a time
+    uint32_t handshake_max;     // TLS handshakes under way at a time; above, the oldest gives way
     int64_t handshake_limit_us; // from the connect to the end of the handshake
 };
 
 struct fq_transports_stats {
-    uint64_t open, handshakes, handshakes_failed_total, turned_away_total;
+    uint64_t open, handshakes, handshakes_failed_total, handshakes_evicted_total;
+    uint64_t turned_away_total; // for want of descriptors or memory
 };
 
 fq_transports *fq_transports_new(const struct fq_transports_config *config);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The admin listener: health, metrics, the API, and whom it turns away."""
 import hashlib
+import http.client
 import json
 import pathlib
 import re
@@ -209,6 +210,31 @@ class Metrics(unittest.TestCase):
                 self.assertIn("Bearer", headers["WWW-Authenticate"])
                 self.assertEqual(server.http("GET", path, headers={"Authorization": "Bearer wrong"})[0], 401)
                 self.assertEqual(server.http("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})[0], 200)
+
+    def test_guesses_are_slowed_down_by_source(self) -> None:
+        with Server(http=True, environment={"FASTQUEUE_TOKEN": TOKEN}) as server:
+            def ask(source: str, token: str) -> tuple[int, float]:
+                link = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30, source_address=(source, 0))
+                began = time.monotonic()
+                link.request("GET", "/api/v1/stats", headers={"Authorization": f"Bearer {token}"})
+                status = link.getresponse().status
+                link.close()
+                return status, time.monotonic() - began
+
+            self.assertEqual([ask("127.0.0.1", "wrong")[0] for _ in range(5)], [401] * 5)
+            for least in (0.1, 0.2, 0.4):
+                status, took = ask("127.0.0.1", "wrong")
+                self.assertEqual(status, 401)
+                self.assertGreaterEqual(took, least)
+            status, took = ask("127.0.0.2", TOKEN)
+            self.assertEqual(status, 200)
+            self.assertLess(took, 0.8)
+            status, took = ask("127.0.0.1", TOKEN)  # the right one waits too: speed must not tell which it is
+            self.assertEqual(status, 200)
+            self.assertGreaterEqual(took, 0.8)
+            self.assertEqual(server.log().count("login refused"), 1)
+            with server.connect() as link:
+                self.assertIn("auth_failures:8\r\n", link.command("INFO", "clients") + "\r\n")
 
     def test_roles(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

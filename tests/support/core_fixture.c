@@ -123,11 +123,10 @@ void core_fixture_advance(struct core_fixture *fixture, int64_t ms) {
 }
 
 // --- peers --------------------------------------------------------------------------------------------------------------
-struct core_peer *core_peer_connect(struct core_fixture *fixture, const char **ret_refusal) {
+static struct core_peer *connect_peer(struct core_fixture *fixture, const struct fq_peer_info *info,
+                                      const char **ret_refusal) {
     const char *refusal = NULL;
-    struct fq_peer_info info = {
-        .text = FQ_STR("192.0.2.1:999"), .source = FQ_STR("192.0.2.1"), .is_local = true};
-    fq_connection *connection = fq_core_accept(fixture->core, &info, fixture->now, &refusal);
+    fq_connection *connection = fq_core_accept(fixture->core, info, fixture->now, &refusal);
     if (ret_refusal != NULL)
         *ret_refusal = refusal;
     if (connection == NULL)
@@ -140,6 +139,18 @@ struct core_peer *core_peer_connect(struct core_fixture *fixture, const char **r
     assert_non_null(peer->reader);
     fq_connection_set_context(connection, peer);
     return peer;
+}
+
+struct core_peer *core_peer_connect(struct core_fixture *fixture, const char **ret_refusal) {
+    struct fq_peer_info info = {
+        .text = FQ_STR("192.0.2.1:999"), .source = FQ_STR("192.0.2.1"), .is_local = true};
+    return connect_peer(fixture, &info, ret_refusal);
+}
+
+struct core_peer *core_peer_connect_from(struct core_fixture *fixture, const char *source,
+                                         const char **ret_refusal) {
+    struct fq_peer_info info = {.text = fq_str_of(source), .source = fq_str_of(source)};
+    return connect_peer(fixture, &info, ret_refusal);
 }
 
 struct core_peer *core_peer_free(struct core_peer *peer) {

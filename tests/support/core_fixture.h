@@ -45,6 +45,9 @@ void core_fixture_advance(struct core_fixture *fixture, int64_t ms);
 
 /** NULL on refusal, with the line in *ret_refusal. Freed by core_peer_free. */
 struct core_peer *core_peer_connect(struct core_fixture *fixture, const char **ret_refusal);
+/** The same from another place than 192.0.2.1, and not as from this machine. */
+struct core_peer *core_peer_connect_from(struct core_fixture *fixture, const char *source,
+                                         const char **ret_refusal);
 struct core_peer *core_peer_free(struct core_peer *peer);
 /** Bytes as they are, no turn. */
 void core_peer_feed(struct core_peer *peer, fq_str bytes);

@@ -155,24 +155,6 @@ static void connections_are_limited(void **state) {
         core_peer_free(peers[i]);
 }
 
-static void connections_without_login_are_limited_apart(void **state) {
-    (void)state;
-    fixture.options.connection_unauth_max = 2;
-    with_a_token();
-    core_fixture_open(&fixture, false);
-    const char *refusal = NULL;
-    struct core_peer *first = core_peer_connect(&fixture, &refusal);
-    struct core_peer *second = core_peer_connect(&fixture, &refusal);
-    assert_null(core_peer_connect(&fixture, &refusal));
-    assert_true(core_text_matches("-BUSY *logged in*\r\n", refusal));
-    core_peer_expect(first, "AUTH secret", "+OK");
-    struct core_peer *third = core_peer_connect(&fixture, &refusal);
-    assert_non_null(third);
-    core_peer_free(first);
-    core_peer_free(second);
-    core_peer_free(third);
-}
-
 // Replies that are not taken hold the next commands back; nothing is lost when the peer reads again.
 static void a_full_pipeline_waits(void **state) {
     (void)state;
@@ -490,7 +472,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_payload_has_its_own_limit, prepare, close_core),
         cmocka_unit_test_setup_teardown(before_login_little_is_taken, prepare, close_core),
         cmocka_unit_test_setup_teardown(connections_are_limited, prepare, close_core),
-        cmocka_unit_test_setup_teardown(connections_without_login_are_limited_apart, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_full_pipeline_waits, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_deaf_peer_is_held_then_cut, prepare, close_core),
         cmocka_unit_test_setup_teardown(memory_of_all_is_bounded, prepare, close_core),
