@@ -170,6 +170,10 @@ bool fq_connection_should_close(const fq_connection *connection) {
     return connection->is_closing && fq_buf_len(&connection->output) == 0;
 }
 
+bool fq_connection_is_cut(const fq_connection *connection) {
+    return connection->is_cut;
+}
+
 void fq_connection_cut(fq_connection *connection) {
     fq_parked_remove(connection->core, connection); // nothing is leased to who cannot be told
     connection->is_cut = true;

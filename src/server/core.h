@@ -135,6 +135,8 @@ void fq_connection_sent(fq_connection *connection, size_t len);
 bool fq_connection_wants_read(const fq_connection *connection);
 /** Close the transport now (all output that will ever be sent was given, or the peer is cut off). */
 bool fq_connection_should_close(const fq_connection *connection);
+/** Cut off: what was taken and is still unsent is worth no wait either. */
+bool fq_connection_is_cut(const fq_connection *connection);
 /** The transport is closed: forgets the connection. Its leases live on (presence.h says when they return). */
 void fq_connection_close(fq_connection *connection, struct fq_now now);
 /** How long a login from `source` has to wait before it is looked at, and that one was wrong (counted, logged now and

@@ -167,6 +167,9 @@ static void serve(struct transport *transport, struct fq_now now) {
     if (fq_connection_should_close(transport->connection)) {
         if (has_said_all(transport))
             linger(transport, now);
+        else if (fq_connection_is_cut(
+                     transport->connection)) // a peer that takes nothing would hold it for long
+            close_transport(transport, now);
         else if (transport->state == OPEN)
             leave(transport, now);
     } else if (transport->state == OPEN && !transport->is_resting) {

@@ -133,6 +133,19 @@ class BadInput(unittest.TestCase):
             grown = self.server.resident_bytes() - before
             self.assertLess(grown, 150 << 20, f"a deaf client made the server grow by {grown >> 20} MiB")
 
+    def test_who_is_cut_is_gone_at_once(self) -> None:
+        with Server("--data-dir", "none", "--max-client-memory", "1MiB") as server, server.connect() as link, \
+                socket.create_connection(("127.0.0.1", server.port)) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.setblocking(False)
+            end = time.monotonic() + 10
+            while "cut_connections:0" in (told := link.command("INFO", "clients")) or "connected_clients:2" in told:
+                self.assertLess(time.monotonic(), end, told)
+                try:
+                    deaf.send(encode("COMMAND", "DOCS") * 100)
+                except (BlockingIOError, OSError):
+                    time.sleep(0.01)
+
     def test_ten_thousand_idle_connections(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 10_000
