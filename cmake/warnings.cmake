@@ -7,11 +7,6 @@ target_compile_options(fq_warnings INTERFACE
   $<$<C_COMPILER_ID:GNU>:-Wduplicated-cond>
   $<$<C_COMPILER_ID:GNU>:-Wlogical-op>
   $<$<BOOL:${FQ_WERROR}>:-Werror>)
-# Hardening that costs little; FORTIFY needs optimisation.
-target_compile_options(fq_warnings INTERFACE
-  -fstack-protector-strong -fno-strict-aliasing -fno-omit-frame-pointer
-  $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE>
-  $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=3>
-  $<$<CONFIG:Release,RelWithDebInfo>:-fstack-clash-protection>)
+include(hardening)
+target_link_libraries(fq_warnings INTERFACE fq_hardening)
 target_compile_definitions(fq_warnings INTERFACE _GNU_SOURCE)
-target_link_options(fq_warnings INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)

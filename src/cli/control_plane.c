@@ -163,6 +163,8 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
     server->tls_cert = fq_option_text(options, FQ_OPTION_TLS_CERT);
     server->tls_key = fq_option_text(options, FQ_OPTION_TLS_KEY);
     server->tls_client_ca = fq_option_text(options, FQ_OPTION_TLS_CLIENT_CA);
+    server->run_as = fq_option_text(options, FQ_OPTION_RUN_AS);
+    server->allow_core_dumps = NUMBER(CORE_DUMPS) != 0;
     server->payload_bytes_max = (uint64_t)NUMBER(MAX_PAYLOAD);
     server->result_bytes_max = (uint64_t)NUMBER(MAX_RESULT);
     server->connection_max = (uint32_t)NUMBER(MAX_CONNECTIONS);
@@ -194,6 +196,17 @@ static int run_with_worker(const struct fq_options *options, struct fq_server_op
     return code;
 }
 
+// The environment of a process can be read for as long as it runs, and its children inherit it.
+static void forget_token(const struct fq_options *options) {
+    const struct fq_option_value *value = &options->values[FQ_OPTION_TOKEN];
+    if (value->origin != FQ_ORIGIN_ENVIRONMENT)
+        return;
+    char *text = getenv(value->variable);
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+    unsetenv(value->variable);
+}
+
 int fq_verb_control_plane(struct fq_cli *cli) {
     const struct fq_options *options = cli->options;
     struct fq_server_options server;
@@ -207,6 +220,7 @@ int fq_verb_control_plane(struct fq_cli *cli) {
         return FQ_EXIT_CONFIG;
     if (found > 0)
         server.token = token;
+    forget_token(options);
     if (options->values[FQ_OPTION_TASK_MODULES].item_count > 0)
         return run_with_worker(options, &server);
     return fq_server_run(&server);

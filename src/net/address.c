@@ -114,7 +114,7 @@ static bool is_host(fq_str host) {
 }
 
 static int parse_host_port(fq_str text, struct fq_address *address, const char **ret_reason) {
-    fq_str host, port;
+    fq_str host = {NULL, 0}, port = {NULL, 0};
     while (text.len > 0 && text.ptr[text.len - 1] == '/')
         text.len--;
     int error = split_host(text, &host, &port, ret_reason);

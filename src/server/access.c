@@ -3,6 +3,8 @@
 
 #include "server/core.h"
 
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,9 +51,9 @@ static int read_users(const struct fq_server_options *options, struct fq_access 
                       size_t size) {
     access->credentials = fq_credentials_new();
     int result = access->credentials == NULL ? FQ_ENOMEM : 0;
-    if (result == 0 && options->token != NULL && options->token[0] != 0)
-        result = fq_credentials_add_token(access->credentials, FQ_STR("default"), FQ_ROLE_ALL,
-                                          fq_str_of(options->token));
+    if (result == 0 && access->has_token)
+        result = fq_credentials_add_digest(access->credentials, FQ_STR("default"), FQ_ROLE_ALL,
+                                           access->token_digest);
     if (result < 0) {
         snprintf(error, size, "the token is refused: %s", fq_strerror(result));
         return result;
@@ -136,9 +138,19 @@ static int fill(const struct fq_server_options *options, struct fq_access *acces
     return result;
 }
 
+// Where the secret itself is not needed again, it is not kept.
+static void take_token(char *token, struct fq_access *access) {
+    access->has_token = token != NULL && token[0] != 0;
+    if (!access->has_token)
+        return;
+    SHA256((const unsigned char *)token, strlen(token), access->token_digest);
+    OPENSSL_cleanse(token, strlen(token));
+}
+
 int fq_access_open(const struct fq_server_options *options, const unsigned char own_worker_secret[32],
                    struct fq_access *ret_access, char *error, size_t size) {
     struct fq_access access = {.has_http = false};
+    take_token(options->token, &access);
     for (size_t i = 0; i < 32 && options->subworker_arg_count > 0; i++)
         snprintf(access.own_token + 2 * i, 3, "%02x", own_worker_secret[i]);
     int result = fill(options, &access, error, size);
@@ -151,6 +163,8 @@ int fq_access_reload(const struct fq_server_options *options, const struct fq_ac
                      struct fq_access *ret_access, char *error, size_t size) {
     struct fq_access fresh = {.has_http = false};
     memcpy(fresh.own_token, access->own_token, sizeof fresh.own_token);
+    memcpy(fresh.token_digest, access->token_digest, sizeof fresh.token_digest);
+    fresh.has_token = access->has_token;
     int result = fill(options, &fresh, error, size);
     if (result == 0)
         *ret_access = fresh;
@@ -160,4 +174,5 @@ int fq_access_reload(const struct fq_server_options *options, const struct fq_ac
 void fq_access_done(struct fq_access *access) {
     access->credentials = fq_credentials_free(access->credentials);
     access->tls = fq_tls_context_free(access->tls);
+    OPENSSL_cleanse(access->own_token, sizeof access->own_token);
 }

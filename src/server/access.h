@@ -19,11 +19,14 @@ struct fq_access {
     struct fq_address http;
     fq_credentials *credentials;       // empty = everybody may do everything
     fq_tls_context *tls;               // NULL = no tls:// address
+    bool has_token;                    // user "default" has one:
+    unsigned char token_digest[32];    // its SHA-256
     char own_token[FQ_OWN_TOKEN_TEXT]; // of FQ_OWN_WORKER_USER; "" = nobody needs one
 };
 
 /** 0, or FQ_EINVALID with one or several sentences in `error`: a bad address, an unreadable file, or protected mode's
- *  refusal with the ways out. Also FQ_ENOMEM. `own_worker_secret` (32 random bytes) makes the own worker's token. */
+ *  refusal with the ways out. Also FQ_ENOMEM. `own_worker_secret` (32 random bytes) makes the own worker's token. Of
+ *  `options->token` a digest is kept; its text is wiped. */
 FQ_MUST_USE int fq_access_open(const struct fq_server_options *options,
                                const unsigned char own_worker_secret[32], struct fq_access *ret_access,
                                char *error, size_t size);

@@ -67,6 +67,11 @@ int fq_credentials_add_token(fq_credentials *credentials, fq_str name, unsigned 
     return token.len > 0 ? add(credentials, name, roles, digest) : FQ_EINVALID;
 }
 
+int fq_credentials_add_digest(fq_credentials *credentials, fq_str name, unsigned roles,
+                              const unsigned char digest[32]) {
+    return add(credentials, name, roles, digest);
+}
+
 // --- the users file ---------------------------------------------------------------------------------------------------------
 static bool is_blank(char byte) {
     return byte == ' ' || byte == '\t' || byte == '\r';

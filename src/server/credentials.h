@@ -19,6 +19,9 @@ fq_credentials *fq_credentials_free(fq_credentials *credentials);
 /** Adds user `name` whose secret is `token`; only its digest is kept. FQ_EINVALID for a name that is used twice or malformed. */
 FQ_MUST_USE int fq_credentials_add_token(fq_credentials *credentials, fq_str name, unsigned roles,
                                          fq_str token);
+/** The same by the SHA-256 of the token (32 bytes). */
+FQ_MUST_USE int fq_credentials_add_digest(fq_credentials *credentials, fq_str name, unsigned roles,
+                                          const unsigned char digest[32]);
 /**
  * Reads lines `name role[,role…] sha256:<64 hex digits>`; '#' starts a comment; a user may have two lines (token rotation).
  * On FQ_EINVALID or FQ_ENOMEM `error` (size > 0) says which line and why; nothing of a secret is in it.

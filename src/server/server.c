@@ -15,6 +15,7 @@
 #include "server/exit_code.h"
 #include "server/metrics.h"
 #include "server/own_worker.h"
+#include "server/privileges.h"
 #include "server/store.h"
 #include "server/telemetry.h"
 #include "server/transport.h"
@@ -37,6 +38,7 @@ struct server {
     const char *server_id;
     fq_loop loop;
     struct fq_access access;
+    struct fq_privileges privileges;
     struct fq_store store;
     fq_core *core;
     fq_metrics *metrics;
@@ -328,6 +330,27 @@ static void log_limits(const struct server *server) {
         warn_of_exposure(server, &server->access.http);
 }
 
+static void warn_of_root(const struct server *server) {
+    if (geteuid() == 0)
+        fq_log_write(
+            server->options.log, FQ_LOG_WARNING,
+            "server runs as root, which it needs for nothing: name an unprivileged user with --run-as USER "
+            "(or User= of the service)");
+}
+
+// Ports below 1024 are root's to open; nothing behind this line is.
+static int open_doors(struct server *server) {
+    fq_privileges_raise(&server->privileges);
+    int code = listen_on_all(server);
+    if (code == 0)
+        code = open_http(server);
+    fq_privileges_lower(&server->privileges);
+    char error[256];
+    if (fq_privileges_end(&server->privileges, error, sizeof error) < 0)
+        return refuse(server, FQ_SERVER_INTERNAL, error);
+    return code;
+}
+
 static int start(struct server *server) {
     fq_log_write(server->options.log, FQ_LOG_INFO, "server starting version=%s pid=%d id=%s", FQ_VERSION,
                  (int)getpid(), server->server_id);
@@ -335,15 +358,14 @@ static int start(struct server *server) {
     // Own tasks may want sudo and its like; a server without any never gains a privilege again.
     if (server->options.subworker_arg_count == 0)
         (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    warn_of_root(server);
     int code = fq_store_open(&server->options, wake, &server->loop, &server->store);
     if (code == 0)
         code = open_core(server);
     if (code == 0)
         log_store(server);
     if (code == 0)
-        code = listen_on_all(server);
-    if (code == 0)
-        code = open_http(server);
+        code = open_doors(server);
     if (code == 0)
         code = start_children(server);
     if (code != 0)
@@ -378,16 +400,27 @@ static void close_all(struct server *server) {
     fq_access_done(&server->access);
 }
 
-static int run(struct server *server) {
+// Reads what only root may be able to read, then becomes the user that does the rest.
+static int take_identity(struct server *server) {
     unsigned char secret[32];
     char error[1024];
-    server->started_us = fq_clock_now().wall_us;
     uint64_t *seed = &server->options.engine.seed; // so that nobody can choose names that collide
+    if (!server->options.allow_core_dumps)
+        fq_privileges_hide_memory();
     if (uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
         uv_random(NULL, NULL, seed, sizeof *seed, 0, NULL) < 0)
         return refuse(server, FQ_SERVER_INTERNAL, "no randomness to be had");
     if (fq_access_open(&server->options, secret, &server->access, error, sizeof error) < 0)
         return refuse(server, FQ_SERVER_CONFIG, error);
+    explicit_bzero(secret, sizeof secret);
+    if (fq_privileges_begin(server->options.run_as, &server->privileges, error, sizeof error) == 0)
+        return 0;
+    fq_access_done(&server->access);
+    return refuse(server, FQ_SERVER_CONFIG, error);
+}
+
+static int run(struct server *server) {
+    server->started_us = fq_clock_now().wall_us;
     if (fq_loop_init(&server->loop, on_turn, server) < 0) {
         fq_access_done(&server->access);
         return refuse(server, FQ_SERVER_INTERNAL, "the kernel gives no event loop");
@@ -409,6 +442,9 @@ int fq_server_run(const struct fq_server_options *options) {
         server.server_id = "control-plane";
     if (server.options.program == NULL)
         server.options.program = "/proc/self/exe";
+    int refused = take_identity(&server);
+    if (refused != 0)
+        return refused;
     server.telemetry =
         fq_server_telemetry_open(options->log, server.server_id, options->data_dir, NULL, NULL);
     server.options.log = fq_server_telemetry_log(server.telemetry, options->log);

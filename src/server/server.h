@@ -16,9 +16,11 @@ struct fq_server_options {
     bool allow_volatile;
     enum fq_durability durability;
     bool protected_mode;
-    const char *token;      // of user "default", all roles; NULL = none
+    char *token;            // of user "default", all roles; NULL = none; wiped once it is known by its digest
     const char *users_file; // lines `name role[,role…] sha256:hex`; NULL = none
     const char *tls_cert, *tls_key, *tls_client_ca;
+    const char *run_as;    // user to become when started by root; NULL = none
+    bool allow_core_dumps; // of this process; they hold tokens and payloads
     struct fq_engine_config engine;
     bool allow_pickle;              // encoding pickle is refused without it
     uint64_t payload_bytes_max;     // 1 MiB

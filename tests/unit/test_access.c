@@ -60,7 +60,9 @@ static void protected_mode(void **state) {
         struct fq_server_options options = defaults();
         struct fq_access access = {.has_http = false};
         options.http_address = rows[i].http;
-        options.token = rows[i].token;
+        char token[16];
+        snprintf(token, sizeof token, "%s", rows[i].token != NULL ? rows[i].token : "");
+        options.token = rows[i].token != NULL ? token : NULL;
         options.tls_client_ca = rows[i].client_ca;
         options.tls_cert = server.cert;
         options.tls_key = server.key;
@@ -85,14 +87,20 @@ static void own_worker_gets_a_credential_only_where_one_is_needed(void **state) 
     assert_int_equal(open_access(&options, "tcp://127.0.0.1:1", &access), 0);
     assert_true(fq_credentials_is_empty(access.credentials));
     fq_access_done(&access);
-    options.token = "the-token";
+    char token[] = "the-token";
+    options.token = token;
     assert_int_equal(open_access(&options, "tcp://127.0.0.1:1", &access), 0);
+    assert_string_equal(token, ""); // a digest does from here on, also when users are read anew
     unsigned roles;
+    fq_str owner = FQ_STR("default"), known = FQ_STR("the-token");
+    assert_int_equal(fq_credentials_check(access.credentials, owner, known, &roles), 0);
+    assert_int_equal(roles, FQ_ROLE_ALL);
     fq_str user = FQ_STR(FQ_OWN_WORKER_USER);
     assert_int_equal(fq_credentials_check(access.credentials, user, fq_str_of(access.own_token), &roles), 0);
     assert_int_equal(roles, FQ_ROLE_WORK);
     assert_int_equal(fq_access_reload(&options, &access, &fresh, error, sizeof error), 0);
     assert_int_equal(fq_credentials_check(fresh.credentials, user, fq_str_of(access.own_token), &roles), 0);
+    assert_int_equal(fq_credentials_check(fresh.credentials, owner, known, &roles), 0);
     fq_access_done(&access);
     fq_access_done(&fresh);
 }
