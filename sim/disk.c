@@ -101,7 +101,7 @@ static int sim_close(fq_disk *disk, int handle) {
 static int64_t sim_size(fq_disk *disk, int handle) {
     sim_disk *sim = sim_of(disk);
     int error;
-    if (enter(disk, SIM_OTHER, &error) == NOTHING_HAPPENS)
+    if (enter(disk, SIM_REST, &error) == NOTHING_HAPPENS)
         return error;
     const struct sim_file *file = &sim->files[sim->handles[handle].file];
     return (int64_t)(sim->handles[handle].around_cache ? file->medium_size : file->seen_size);
@@ -224,7 +224,7 @@ static int sim_remove(fq_disk *disk, const char *path) {
 static int sim_make_directory(fq_disk *disk, const char *path) {
     sim_disk *sim = sim_of(disk);
     int error;
-    enum outcome outcome = enter(disk, SIM_OTHER, &error);
+    enum outcome outcome = enter(disk, SIM_REST, &error);
     if (outcome == NOTHING_HAPPENS)
         return error;
     for (size_t i = 0; i < sim->directory_count; i++)
@@ -239,7 +239,7 @@ static int sim_list(fq_disk *disk, const char *path, void (*on_name)(void *conte
                     void *context) {
     sim_disk *sim = sim_of(disk);
     int error;
-    if (enter(disk, SIM_OTHER, &error) == NOTHING_HAPPENS)
+    if (enter(disk, SIM_REST, &error) == NOTHING_HAPPENS)
         return error;
     for (int i = 0; i < FILES_MAX; i++)
         if (sim->seen[i].file >= 0 && lies_in(sim->seen[i].path, path)) {

@@ -17,7 +17,7 @@ enum sim_call { // bits
     SIM_SYNC_DIRECTORY = 16,
     SIM_RENAME = 32,
     SIM_REMOVE = 64,
-    SIM_OTHER = 128,
+    SIM_REST = 128,
     SIM_ANY = 255
 };
 
@@ -34,6 +34,8 @@ fq_disk *sim_disk_attach_mortal(sim_disk *sim, uint64_t calls);
 uint64_t sim_disk_calls(const sim_disk *sim);
 /** From call number `call` on the machine is dead: that call happens in part or not at all, all later ones fail. 0 = never. */
 void sim_disk_crash_at(sim_disk *sim, uint64_t call);
+/** It is dead at once. */
+void sim_disk_crash_now(sim_disk *sim);
 bool sim_disk_is_dead(const sim_disk *sim);
 /** Power comes back: of what was not synced any subset is there; with `garbage`, sectors in flight may hold noise. */
 void sim_disk_restart(sim_disk *sim, bool garbage);

@@ -57,6 +57,10 @@ void sim_disk_crash_at(sim_disk *sim, uint64_t call) {
     sim->crash_at = call;
 }
 
+void sim_disk_crash_now(sim_disk *sim) {
+    sim->dead = true;
+}
+
 bool sim_disk_is_dead(const sim_disk *sim) {
     return sim->dead;
 }

@@ -21,6 +21,7 @@
     X(segment_bytes, uint64_t, "segment of the journal")                                                     \
     X(batch_bytes_max, uint64_t, "largest batch")                                                            \
     X(compact_bytes, uint64_t, "journal that asks for compaction")                                           \
+    X(turn_us, uint64_t, "least time between two turns of the server's loop")                                \
     X(disk_bytes, uint64_t, "size of the disk; 0 = endless")                                                 \
     X(relaxed, uint64_t, "relaxed durability")                                                               \
     X(output_bytes_max, uint64_t, "output that may wait for a peer")                                         \
@@ -62,6 +63,9 @@ struct sim_options {
 void sim_options_draw(struct sim_options *ret_options, sim_world *world);
 /** Pins one: "name=value". 0 or FQ_EINVALID. */
 int sim_options_set(struct sim_options *options, const char *assignment);
+/** Calls `on_option` for each in the order of SIM_OPTIONS. */
+void sim_options_each(const struct sim_options *options,
+                      void (*on_option)(void *context, const char *name, uint64_t value), void *context);
 /** No fault strikes any more: the second half of a run, in which everything must come to an end. */
 void sim_options_heal(struct sim_options *options);
 

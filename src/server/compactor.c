@@ -2,8 +2,9 @@
 // `fastqueue journal compact --data-dir D --until BATCH`: a process of its own replays snapshot and sealed log through a
 // fresh engine and writes the snapshot that replaces them. It takes no lock, changes nothing else and may be killed at any
 // instant; the server installs the result. It yields to everything else on the machine.
+#include "server/compactor.h"
+
 #include "engine/engine.h"
-#include "journal/compaction.h"
 #include "server/exit_code.h"
 #include "server/server.h"
 
@@ -48,25 +49,37 @@ static int write_state(const fq_engine *engine, fq_compaction *compaction) {
     return result;
 }
 
-static int compact(const char *data_dir, uint64_t until_batch, char error[FQ_STORAGE_ERROR_MAX]) {
+int fq_compactor_run(fq_compaction *compaction, struct fq_compactor_outcome *ret_outcome) {
     struct fq_engine_config config;
     fq_engine_config_init(&config);
     struct replay replay = {fq_engine_new(&config), fq_decision_new()};
-    fq_compaction *compaction = NULL;
     int result = replay.engine == NULL || replay.decision == NULL ? FQ_ENOMEM : 0;
-    if (result == 0)
-        result = fq_compaction_open(data_dir, until_batch, &compaction, error);
     if (result == 0)
         result = fq_compaction_read(compaction, on_record, &replay);
     if (result == 0)
         result = write_state(replay.engine, compaction);
-    if (result == 0)
-        result = fq_compaction_finish(compaction, fq_engine_hash(replay.engine));
-    if (result < 0 && compaction != NULL)
-        snprintf(error, FQ_STORAGE_ERROR_MAX, "%s", fq_compaction_error(compaction));
-    fq_compaction_close(compaction);
+    if (result == 0) {
+        struct fq_compactor_outcome outcome = {fq_compaction_last_seq(compaction),
+                                               fq_engine_hash(replay.engine)};
+        result = fq_compaction_finish(compaction, outcome.state_hash);
+        if (result == 0)
+            *ret_outcome = outcome;
+    }
     fq_decision_free(replay.decision);
     fq_engine_free(replay.engine);
+    return result;
+}
+
+static int compact(const char *data_dir, uint64_t until_batch, char error[FQ_STORAGE_ERROR_MAX]) {
+    fq_compaction *compaction = NULL;
+    struct fq_compactor_outcome outcome;
+    int result = fq_compaction_open(data_dir, until_batch, &compaction, error);
+    if (result < 0)
+        return result;
+    result = fq_compactor_run(compaction, &outcome);
+    if (result < 0)
+        snprintf(error, FQ_STORAGE_ERROR_MAX, "%s", fq_compaction_error(compaction));
+    fq_compaction_close(compaction);
     return result;
 }
 

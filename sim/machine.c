@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes wrong with the machine by itself: calls to the disk that fail or are the last, bits that rot, a disk that
+// somebody else fills, clocks that jump, a host that stands still.
+#include "base/assert.h"
+#include "sim/server_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { BOOT_CALLS = 200, BOOT_DEATHS = 5, SLOWEST_US = 5 * FQ_US_PER_S, PAUSE_MAX_US = 20 * FQ_US_PER_S };
+
+static uint64_t below(sim_server *server, enum sim_stream stream, uint64_t bound) {
+    return sim_world_below(server->world, stream, bound);
+}
+
+static bool strikes(sim_server *server, enum sim_stream stream, uint64_t one_in) {
+    return sim_world_chance(server->world, stream, one_in);
+}
+
+// --- calls to the disk --------------------------------------------------------------------------------------------------
+static int judge_call(void *context, enum sim_call kind) {
+    sim_server *server = context;
+    if ((kind == SIM_SYNC || kind == SIM_SYNC_DIRECTORY) &&
+        strikes(server, SIM_STREAM_DISK, server->options->sync_error_rate)) {
+        sim_world_count(server->world, "sync failed", 1);
+        sim_world_say(server->world, "a sync fails");
+        return below(server, SIM_STREAM_DISK, 2) == 0 ? -EIO : -ENOSPC;
+    }
+    if (kind == SIM_WRITE && strikes(server, SIM_STREAM_DISK, server->options->write_error_rate)) {
+        sim_world_count(server->world, "write failed", 1);
+        sim_world_say(server->world, "a write fails");
+        return below(server, SIM_STREAM_DISK, 2) == 0 ? -EIO : -ENOSPC;
+    }
+    return 0;
+}
+
+void sim_machine_arm(sim_server *server, bool is_booting) {
+    const struct sim_options *options = server->options;
+    uint64_t kill = options->kill_rate, power = options->power_rate, calls = 0;
+    bool dies_again = is_booting && server->boot_deaths < BOOT_DEATHS &&
+                      strikes(server, SIM_STREAM_CRASH, options->boot_crash_rate);
+    if (kill != 0)
+        kill = 1 + below(server, SIM_STREAM_CRASH, 2 * kill);
+    if (power != 0)
+        power = 1 + below(server, SIM_STREAM_CRASH, 2 * power);
+    if (dies_again) {
+        calls = 1 + below(server, SIM_STREAM_CRASH, BOOT_CALLS);
+        server->crash_kind = below(server, SIM_STREAM_CRASH, 2) == 0 ? SIM_DEATH_KILL : SIM_DEATH_POWER;
+    } else if (!is_booting && (kill != 0 || power != 0)) {
+        bool is_kill = power == 0 || (kill != 0 && kill < power);
+        calls = is_kill ? kill : power;
+        server->crash_kind = is_kill ? SIM_DEATH_KILL : SIM_DEATH_POWER;
+    }
+    sim_disk_crash_at(server->disk, calls == 0 ? 0 : sim_disk_calls(server->disk) + calls);
+}
+
+int64_t sim_machine_disk_us(sim_server *server) {
+    if (strikes(server, SIM_STREAM_DISK, server->options->slow_disk_rate)) {
+        sim_world_count(server->world, "disk slow", 1);
+        return (int64_t)below(server, SIM_STREAM_DISK, SLOWEST_US);
+    }
+    return 30 + (int64_t)below(server, SIM_STREAM_DISK, 200);
+}
+
+// --- rot ----------------------------------------------------------------------------------------------------------------
+struct choice {
+    sim_server *server;
+    uint64_t left; // files before the one meant
+    char path[SIM_PATH_MAX];
+};
+
+static void count_path(void *context, const char *path) {
+    (void)path;
+    ++*(uint64_t *)context;
+}
+
+static void choose_path(void *context, const char *path) {
+    struct choice *choice = context;
+    if (choice->left-- == 0)
+        snprintf(choice->path, sizeof choice->path, "%s", path);
+}
+
+static void flip_one(sim_server *server) {
+    uint64_t count = 0;
+    sim_disk_each(server->disk, count_path, &count);
+    if (count == 0 || server->rot_count == SIM_ROTS_MAX)
+        return;
+    struct choice choice = {.server = server, .left = below(server, SIM_STREAM_DISK, count)};
+    sim_disk_each(server->disk, choose_path, &choice);
+    uint64_t size = sim_disk_size(server->disk, choice.path);
+    if (size == 0)
+        return;
+    struct sim_rot *rot = &server->rots[server->rot_count++];
+    *rot = (struct sim_rot){.offset = below(server, SIM_STREAM_DISK, size),
+                            .mask = (unsigned char)(1u << below(server, SIM_STREAM_DISK, 8))};
+    snprintf(rot->path, sizeof rot->path, "%s", choice.path);
+    sim_disk_peek(server->disk, rot->path, rot->offset, &rot->was, 1);
+    sim_disk_flip(server->disk, rot->path, rot->offset, rot->mask);
+    sim_world_count(server->world, "bit rotted", 1);
+    sim_world_say(server->world, "a bit rots in %s at %llu", rot->path, (unsigned long long)rot->offset);
+}
+
+bool sim_machine_rot(sim_server *server) {
+    if (server->stats.boots > 1 && strikes(server, SIM_STREAM_DISK, server->options->rot_rate))
+        flip_one(server);
+    return server->rot_count > 0;
+}
+
+void sim_machine_unrot(sim_server *server) {
+    for (size_t i = 0; i < server->rot_count; i++) {
+        const struct sim_rot *rot = &server->rots[i];
+        unsigned char is;
+        if (!sim_disk_exists(server->disk, rot->path) ||
+            rot->offset >= sim_disk_size(server->disk, rot->path))
+            continue;
+        sim_disk_peek(server->disk, rot->path, rot->offset, &is, 1);
+        if (is == (rot->was ^ rot->mask)) // else it was written over
+            sim_disk_flip(server->disk, rot->path, rot->offset, rot->mask);
+    }
+    server->rot_count = 0;
+}
+
+// --- each second ----------------------------------------------------------------------------------------------------------
+static void jump(sim_server *server) {
+    static const int64_t longest_s[] = {1, 60, 3600, 86400, 86400 * 365};
+    int64_t most = longest_s[below(server, SIM_STREAM_CLOCK, sizeof longest_s / sizeof longest_s[0])];
+    int64_t us = (int64_t)below(server, SIM_STREAM_CLOCK, (uint64_t)most * FQ_US_PER_S);
+    bool back = below(server, SIM_STREAM_CLOCK, 2) == 0;
+    sim_world_count(server->world, back ? "wall clock set back" : "wall clock set forward", 1);
+    sim_world_say(server->world, "the wall clock jumps by %lld us", (long long)(back ? -us : us));
+    sim_world_jump_wall(server->world, back ? -us : us);
+}
+
+// Somebody else fills the disk, or gives room back.
+static void fill_disk(sim_server *server) {
+    uint64_t total = server->options->disk_bytes;
+    if (total == 0 || server->is_healed || !strikes(server, SIM_STREAM_DISK, 4))
+        return;
+    bool fills = below(server, SIM_STREAM_DISK, 2) == 0;
+    server->tenant_bytes = fills ? total / 2 + below(server, SIM_STREAM_DISK, total / 2)
+                                 : below(server, SIM_STREAM_DISK, total / 2);
+    if (fills)
+        sim_world_count(server->world, "disk filled by another", 1);
+    sim_disk_set_capacity(server->disk, total - server->tenant_bytes);
+}
+
+static void on_second(void *context, uint64_t argument) {
+    (void)argument;
+    sim_server *server = context;
+    const struct sim_options *options = server->options;
+    if (strikes(server, SIM_STREAM_CLOCK, options->wall_jump_rate))
+        jump(server);
+    if (strikes(server, SIM_STREAM_CLOCK, options->server_pause_rate))
+        sim_server_pause(server, (int64_t)below(server, SIM_STREAM_CLOCK, PAUSE_MAX_US));
+    if (strikes(server, SIM_STREAM_NETWORK, options->swizzle_rate))
+        sim_network_swizzle(server->network);
+    if (strikes(server, SIM_STREAM_DISK, options->backup_rate))
+        sim_server_backup(server);
+    fill_disk(server);
+    sim_world_at(server->world, sim_world_time(server->world) + FQ_US_PER_S, on_second, server, 0);
+}
+
+void sim_machine_init(sim_server *server) {
+    server->disk = sim_disk_new(sim_world_random(server->world, SIM_STREAM_DISK));
+    sim_disk_set_judge(server->disk, judge_call, server);
+    sim_disk_set_capacity(server->disk, server->options->disk_bytes);
+    bool slow = below(server, SIM_STREAM_CLOCK, 2) == 0;
+    int64_t ppm = (int64_t)server->options->drift_ppm;
+    sim_world_set_drift(server->world, slow ? -ppm : ppm);
+    sim_world_at(server->world, FQ_US_PER_S, on_second, server, 0);
+}
