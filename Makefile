@@ -6,7 +6,7 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan fuzz bench bench-telemetry interop lint fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-telemetry interop lint fmt install deb docs clean help
 
 all: build
 
@@ -51,6 +51,9 @@ asan: test-deps ## unit and end-to-end tests under AddressSanitizer and UBSan
 
 tsan: test-deps ## tests of what has threads under ThreadSanitizer
 	@tests/sanitize.sh tsan
+
+coverage: test-deps ## every test with counters: branch coverage by layer (some 15 minutes)
+	@tests/coverage.sh
 
 interop: test-deps build ## against a real OpenTelemetry Collector, Prometheus and Jaeger (built once, some 6 minutes)
 	@tests/interop/run.sh $(DIR)

@@ -41,6 +41,7 @@ for group in "${@:-build}"; do
         program openssl openssl
         program redis-cli redis-tools
         program clang-format-14 clang-format-14
+        program gcovr gcovr
         program node nodejs
         program npm npm
         program dpkg-shlibdeps dpkg-dev

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Preloaded into a program under test: the n-th allocation that the product's own code makes fails, or all from the n-th
+// on. Whose an allocation is, is told by its return address: FQ_SWEEP_RANGES names a file of address pairs (start, end;
+// 64 bit, relative to where the program is loaded, sorted), made from the symbol table. A failed assertion of the test ends
+// the process at once with status 99, so that nothing runs on over a test that was left half way.
+//
+//   FQ_SWEEP_PROGRAM   the program meant (children that are other programs are left alone)
+//   FQ_SWEEP_AT        number of the allocation that fails, from 1; 0 = none
+//   FQ_SWEEP_STICKY    set: all after it fail too
+//   FQ_SWEEP_COUNT     file that gets the number of allocations counted, at exit
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void _fail(const char *file, int line) __attribute__((noreturn));
+
+struct range {
+    uint64_t start, end;
+};
+
+static struct {
+    const struct range *ranges;
+    size_t count;
+    uintptr_t base;
+    unsigned long fail_at;
+    bool is_sticky, is_on;
+    pid_t pid;
+    const char *count_path;
+    atomic_ulong seen;
+} sweep;
+
+static int take_base(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size, (void)context;
+    sweep.base = info->dlpi_addr; // the first one is the program
+    return 1;
+}
+
+static bool is_the_program(void) {
+    const char *wanted = getenv("FQ_SWEEP_PROGRAM");
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (wanted == NULL || len < 0)
+        return false;
+    path[len] = '\0';
+    return strcmp(path, wanted) == 0;
+}
+
+__attribute__((constructor)) static void begin(void) {
+    const char *path = getenv("FQ_SWEEP_RANGES"), *at = getenv("FQ_SWEEP_AT");
+    if (path == NULL || !is_the_program())
+        return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat facts;
+    if (fd < 0 || fstat(fd, &facts) != 0)
+        return;
+    const void *map = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED)
+        return;
+    sweep.ranges = map;
+    sweep.count = (size_t)facts.st_size / sizeof *sweep.ranges;
+    dl_iterate_phdr(take_base, NULL);
+    sweep.fail_at = at != NULL ? strtoul(at, NULL, 10) : 0;
+    sweep.is_sticky = getenv("FQ_SWEEP_STICKY") != NULL;
+    sweep.count_path = getenv("FQ_SWEEP_COUNT");
+    sweep.pid = getpid();
+    sweep.is_on = true;
+}
+
+__attribute__((destructor)) static void end(void) {
+    if (!sweep.is_on || sweep.count_path == NULL || getpid() != sweep.pid)
+        return;
+    sweep.is_on = false;
+    FILE *file = fopen(sweep.count_path, "w");
+    if (file == NULL)
+        return;
+    fprintf(file, "%lu\n", atomic_load(&sweep.seen));
+    fclose(file);
+}
+
+static bool is_ours(const void *caller) {
+    uint64_t address = (uintptr_t)caller - sweep.base;
+    size_t low = 0, high = sweep.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (address >= sweep.ranges[middle].end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < sweep.count && address >= sweep.ranges[low].start;
+}
+
+static bool fails(const void *caller) {
+    if (!sweep.is_on || !is_ours(caller))
+        return false;
+    unsigned long number = atomic_fetch_add(&sweep.seen, 1) + 1;
+    if (sweep.fail_at == 0 || number < sweep.fail_at || (number > sweep.fail_at && !sweep.is_sticky))
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(memory, size);
+}
+
+int posix_memalign(void **ret_memory, size_t alignment, size_t size) {
+    if (fails(__builtin_return_address(0)))
+        return ENOMEM;
+    void *memory = __libc_memalign(alignment, size);
+    if (memory == NULL)
+        return ENOMEM;
+    *ret_memory = memory;
+    return 0;
+}
+
+char *strdup(const char *text) {
+    size_t len = strlen(text) + 1;
+    char *copy = fails(__builtin_return_address(0)) ? NULL : __libc_malloc(len);
+    return copy != NULL ? memcpy(copy, text, len) : NULL;
+}
+
+char *strndup(const char *text, size_t most) {
+    size_t len = strnlen(text, most);
+    char *copy = fails(__builtin_return_address(0)) ? NULL : __libc_malloc(len + 1);
+    if (copy == NULL)
+        return NULL;
+    copy[len] = '\0';
+    return memcpy(copy, text, len);
+}
+
+// What cmocka's assertions end in.
+void _fail(const char *file, int line) {
+    fprintf(stderr, "sweep: the test gave up at %s:%d\n", file, line);
+    exit(99);
+}
