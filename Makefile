@@ -46,6 +46,12 @@ python: test-deps build ## only the Python package's tests
 faults: test-deps build ## the whole fault matrix on real processes (FAULTS="--only 1 --kills 500" for a part)
 	@FASTQUEUE_BUILD=$(abspath $(DIR)) tests/faults/run.py $(FAULTS)
 
+fuzz: ## each fuzzer for a while, in a table (FUZZ_SECONDS=60, FUZZ="core http" for some)
+	@command -v clang >/dev/null || { echo "make fuzz: the fuzzers are built with clang: apt-get install clang"; exit 1; }
+	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz $(LAUNCHER) >/dev/null
+	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
+	@fuzz/run.py --seconds $(or $(FUZZ_SECONDS),60) $(FUZZ)
+
 asan: test-deps ## unit and end-to-end tests under AddressSanitizer and UBSan
 	@tests/sanitize.sh asan
 

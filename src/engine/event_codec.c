@@ -326,7 +326,7 @@ static bool image_is_sane(const struct fq_task_image *image) {
         return false;
     if (image->state == FQ_TASK_STARTED && (image->worker.len == 0 || image->attempt == 0))
         return false;
-    if (image->started_us != 0 && image->worker.len == 0)
+    if (image->started_us != 0 && (image->worker.len == 0 || image->started_us < image->granted_us))
         return false;
     return image->worker.len <= NAME_MAX_BYTES && image->payload.len + image->fields.len <= TEXT_MAX;
 }
