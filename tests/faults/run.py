@@ -117,6 +117,7 @@ def main() -> int:
         for one in cases:
             print(f"{one.number:3} {one.family:10} {'ci ' if one.ci else '   '} {one.title}: {one.expected}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that disks are unmounted and processes ended
     run = Run(options.ci, options.seed, options.kills, options.soak_minutes, options.backlog)
     print(f"faults: seed {run.seed}, {len(cases)} cases")
     rows: list[dict] = []

@@ -30,6 +30,7 @@ class Task:
     payload: bytes
     tokens: list[int] = dataclasses.field(default_factory=list)  # as handed out, in the order of arrival
     acknowledged: bool = False
+    acknowledged_at: float = 0.0
     cancelled: bool = False
     outcome: str = ""  # acknowledged final state: success or failure
     outcome_token: int = 0
@@ -93,6 +94,7 @@ class Storm:
             self.delays.append(time.monotonic() - began)
             for task_id, answer in zip(list(waiting), answers):
                 if answer == task_id:
+                    self.tasks[task_id].acknowledged_at = time.monotonic()
                     self.tasks[task_id].acknowledged = True
                     waiting.remove(task_id)
                 elif str(answer).startswith(("FULL", "BUSY")):
@@ -160,15 +162,27 @@ class Storm:
     # --- what must be so
     def check(self, link: Link, dice: random.Random, most: int = 300) -> list[str]:
         """Of what was acknowledged before this call, a sample and the newest: ids that are gone or went back."""
-        known = [(i, t.outcome) for i, t in list(self.tasks.items()) if t.acknowledged]
-        sample = known[-100:] + dice.sample(known, min(most, len(known)))
-        link.send(b"".join(encode("FQ.STATUS", i) for i, _ in sample))
+        known = self.known()
+        lost = self.missing(link, known[-100:] + dice.sample(known, min(most, len(known))))
+        self.errors += [f"{task_id} is {status}, acknowledged {outcome}" for task_id, outcome, status in lost]
+        return [task_id for task_id, _, _ in lost]
+
+    def known(self) -> list[tuple[str, str]]:
+        """What is acknowledged at this instant: (id, final state or "submitted"), oldest submit first."""
+        return [(i, t.outcome or "submitted") for i, t in list(self.tasks.items()) if t.acknowledged]
+
+    @staticmethod
+    def missing(link: Link, known: list[tuple[str, str]]) -> list[tuple[str, str, str | None]]:
+        """Of these, the ones that a server does not know, or knows in an earlier state: (id, acknowledged, found)."""
         lost = []
-        for task_id, outcome in sample:
-            status = link.read()
-            if status is None or (outcome and status["status"] not in (outcome, "cancelled")):
-                lost.append(f"{task_id} is {status and status['status']}, acknowledged {outcome or 'submitted'}")
-        self.errors += lost
+        for start in range(0, len(known), 500):
+            part = known[start:start + 500]
+            link.send(b"".join(encode("FQ.STATUS", i) for i, _ in part))
+            for task_id, outcome in part:
+                view = link.read()
+                status = view and view["status"]
+                if view is None or (outcome != "submitted" and status not in (outcome, "cancelled")):
+                    lost.append((task_id, outcome, status))
         return lost
 
     def settle(self, limit_s: float = 120) -> None:
