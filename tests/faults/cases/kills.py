@@ -2,12 +2,11 @@
 """kill -9 of the control plane: at random instants under load, and at every call by which it changes its files."""
 import random
 import re
-import shutil
 import time
 
 import fault_board
 from case import Figure, Run, at_least, at_most, case, holds, percentile, told, zero
-from fault_board import Board
+from life import PHASES, Phase
 from harness import Server, encode
 from storm import Storm, digest
 
@@ -50,120 +49,23 @@ def random_kills(run: Run) -> list[Figure]:
             told("recovery per million tasks", ms * 1e6 / max(known, 1), "ms")]
 
 
-class Script:
-    """A small load, one connection, that remembers what was acknowledged. It goes on until the server dies or `steps` end."""
-
-    def __init__(self, payload_bytes: int, steps: int):
-        self.payload = '{"args":["%s"],"kwargs":{}}' % ("x" * payload_bytes)
-        self.steps = steps
-        self.states: dict[str, str] = {}
-
-    def play(self, server: Server, is_done=lambda: False) -> None:
-        try:
-            with server.connect(timeout=20) as link:
-                for _ in range(self.steps):
-                    if is_done():
-                        return
-                    self.states[link.command("FQ.SUBMIT", "script.task", self.payload)] = "pending"
-                    extra = link.command("FQ.SUBMIT", "script.task", "{}")
-                    self.states[extra] = "pending"
-                    for grant in link.command("FQ.FETCH", "TASKS", "script.task"):
-                        self.states[grant["id"]] = "started"
-                        if link.command("FQ.COMPLETE", grant["id"], grant["token"], "1") == "OK":
-                            self.states[grant["id"]] = "success"
-        except (OSError, EOFError):
-            return
-
-    def lost(self, server: Server) -> list[str]:
-        """What is not as acknowledged. A step whose reply did not come may have happened or not."""
-        order = {"pending": 0, "started": 1, "success": 2}
-        with server.connect() as link:
-            link.send(b"".join(encode("FQ.STATUS", i) for i in self.states))
-            found = {i: link.read() for i in self.states}
-        return [f"{i}: acknowledged {state}, is {found[i]}" for i, state in self.states.items()
-                if found[i] is None or order[found[i]["status"]] < order[state]]
-
-
-class Phase:
-    """A stretch of the server's life that is swept: what precedes it, its options, its load."""
-
-    def __init__(self, name: str, *options: str, before: Script | None = None, load: Script, from_boot: bool):
-        self.name, self.options, self.before, self.load = name, options, before, load
-        self.from_boot = from_boot  # calls count from the start of the process, else from the start of the load
-
-    def prepare(self, folder) -> None:
-        """Leaves a data directory in `folder`: the one that every run of this phase starts from."""
-        if self.before is None:
-            return
-        with Server(*self.options) as server:
-            self.before.play(server)
-            server.kill()
-            shutil.copytree(server.data_dir, folder)
-
-    def run(self, template, action: int, at: int, kinds: int = fault_board.ALL) -> dict:
-        """One life that ends at the `at`-th call, and the next one: what happened. `at` 0: nothing is hurt; the calls are
-        counted."""
-        server = Server(*self.options)
-        board = Board(server.folder)
-        server.environment = board.environment(trace=at == 0)
-        load = Script(len(self.load.payload) - 25, self.load.steps)
-        try:
-            if template.exists():
-                shutil.copytree(template, server.data_dir)
-            board.order(action, at if self.from_boot else 0, kinds=kinds)
-            try:
-                server.start()
-                if not self.from_boot:
-                    board.order(action, at, kinds=kinds)
-                load.play(server)
-                if at:
-                    time.sleep(0.02)
-            except AssertionError:
-                if server.process.poll() != -9:
-                    raise
-            seen = {"calls": board.get("calls"), "hit": board.get("hits") > 0, "trace": board.trace()}
-            server.kill()
-            server.environment = {}
-            try:
-                server.start()
-            except AssertionError as error:
-                return {**seen, "refused": str(error)[-600:], "lost": []}
-            lost = load.lost(server) + (self.before.lost(server) if self.before else [])
-            return {**seen, "refused": "", "lost": lost}
-        finally:
-            server.is_ended = True
-            server.stop()
-
-
-PHASES = (
-    Phase("first boot", load=Script(10, 3), from_boot=True),
-    Phase("recovery", "--compact-after", "64KiB", before=Script(2000, 100), load=Script(10, 3), from_boot=True),
-    Phase("rotation", load=Script(900_000, 12), from_boot=False),
-    Phase("compaction", "--compact-after", "64KiB", load=Script(3000, 45), from_boot=False),
-)
-
-
 def sweep(phase: Phase, dice: random.Random, folder, most: int) -> dict:
-    """Kills at each call, or at `most` of them; half of them right before it, half right after it."""
+    """Kills at each call, or at `most` of them, right before it and right after it."""
     template = folder / phase.name.replace(" ", "-")
     phase.prepare(template)
-    whole = phase.run(template, 0, 0)
-    kinds = [kind for kind, _ in whole["trace"]]
-    points = list(range(1, len(kinds) + 1))
-    rare = [n for n in points if kinds[n - 1] not in ("pwrite", "sync", "fdatasync")]
-    chosen = sorted(set(dice.sample(rare, min(len(rare), most // 2)) + dice.sample(points, min(len(points), most // 2))))
-    result = {"points": len(points), "runs": 0, "killed": 0, "lost": [], "refused": [],
-              "kinds": sorted({f"{kind} {name}" for kind, name in whole["trace"]})}
-    for n in chosen:
+    calls = phase.run(template).calls
+    points = range(1, len(calls) + 1)
+    rare = [n for n in points if calls[n - 1][0] not in ("pwrite", "fdatasync")]
+    chosen = set(dice.sample(rare, min(len(rare), most // 2)) + dice.sample(points, min(len(points), most // 2)))
+    found = {"points": len(calls), "runs": 0, "killed": 0, "lost": [], "refused": []}
+    for n in sorted(chosen):
         for action in (fault_board.KILL_BEFORE, fault_board.KILL_AFTER):
-            if len(chosen) > 20 and dice.random() < 0.5 and n not in rare:
-                continue
-            seen = phase.run(template, action, n)
-            result["runs"] += 1
-            result["killed"] += seen["hit"]
-            result["lost"] += seen["lost"]
-            result["refused"] += [seen["refused"]] if seen["refused"] else []
-    return result
+            life = phase.run(template, action, n)
+            found["runs"] += 1
+            found["killed"] += life.hit
+            found["lost"] += life.lost
+            found["refused"] += [life.refusal] if life.refusal else []
+    return found
 
 
 @case(2, "kill -9 inside boot, recovery, rotation, compaction, manifest rename", needs=("shim",), ci=True, limit_s=3600,
@@ -172,7 +74,7 @@ def crash_points(run: Run) -> list[Figure]:
     dice, figures, total = run.dice(2), [], {"runs": 0, "killed": 0, "points": 0}
     with Server("--data-dir", "none") as owner:
         for phase in PHASES:
-            found = sweep(phase, dice, owner.folder, run.scale(160, 2))
+            found = sweep(phase, dice, owner.folder, run.scale(100, 2))
             figures += [told(f"{phase.name}: calls that change files", found["points"]),
                         told(f"{phase.name}: runs killed at one of them", found["killed"]),
                         zero(f"{phase.name}: acknowledged steps lost", len(found["lost"])),
