@@ -60,5 +60,7 @@ struct sim_model_stats {
     uint64_t operations, events, acknowledged, executed, executed_twice, stale, recoveries, checks;
 };
 void sim_model_stats(const sim_model *model, struct sim_model_stats *ret_stats);
+/** How often an invariant (sim/invariant.h) was checked. */
+uint64_t sim_model_checked(const sim_model *model, unsigned invariant);
 
 #endif
