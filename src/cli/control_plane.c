@@ -177,6 +177,7 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
     server->auth_deadline_ms = NUMBER(AUTH_DEADLINE);
     server->drain_timeout_ms = NUMBER(DRAIN_TIMEOUT);
     server->compact_bytes_min = (uint64_t)NUMBER(COMPACT_AFTER);
+    server->segment_bytes = (uint64_t)NUMBER(SEGMENT_SIZE);
     fill_engine(options, &server->engine);
 #undef NUMBER
 }

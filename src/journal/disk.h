@@ -54,4 +54,10 @@ struct fq_disk {
 /** The data directory `path`, made with mode 0700 if it is missing. -errno on failure. */
 int fq_disk_posix_open(const char *path, fq_disk **ret_disk);
 
+/** Whether a process holds the lock of the data directory `path`: 1, and as far as is known who; 0; -errno. */
+int fq_disk_posix_owner(const char *path, char *ret_owner, size_t owner_size);
+/** Gives the file another name in another directory of the same file system. 0, or -errno: -EXDEV, -EPERM and others where it
+ *  cannot be done; then copy. Both disks are posix ones. */
+int fq_disk_posix_link(fq_disk *from, const char *from_path, fq_disk *to, const char *to_path);
+
 #endif

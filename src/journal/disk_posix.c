@@ -302,3 +302,25 @@ int fq_disk_posix_open(const char *path, fq_disk **ret_disk) {
     *ret_disk = &posix->base;
     return 0;
 }
+
+int fq_disk_posix_owner(const char *path, char *ret_owner, size_t owner_size) {
+    char name[PATH_MAX], text[64];
+    int len = snprintf(name, sizeof name, "%s/LOCK", path);
+    if (len < 0 || (size_t)len >= sizeof name)
+        return -ENAMETOOLONG;
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int result = 0;
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+        result = errno == EWOULDBLOCK ? 1 : -errno;
+    ssize_t got = pread(fd, text, sizeof text - 1, 0);
+    text[got > 0 ? got : 0] = '\0';
+    snprintf(ret_owner, owner_size, "%.*s", (int)strcspn(text, "\n"), text);
+    close(fd); // and with it the shared lock
+    return result;
+}
+
+int fq_disk_posix_link(fq_disk *from, const char *from_path, fq_disk *to, const char *to_path) {
+    return linkat(directory_of(from), from_path, directory_of(to), to_path, 0) != 0 ? -errno : 0;
+}

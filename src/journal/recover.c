@@ -167,6 +167,10 @@ static int check_link(struct reading *reading) {
 
 // ---- damage ----
 
+static bool has_limit(const struct fq_recovery *recovery) {
+    return recovery->read_only && recovery->until_batch != 0;
+}
+
 // Copies what is cut off, so that a person can still look at it. A failure here loses nothing that was acknowledged.
 static void quarantine(struct reading *reading, uint64_t offset, uint64_t end) {
     fq_disk *disk = reading->recovery->disk;
@@ -196,7 +200,7 @@ static void quarantine(struct reading *reading, uint64_t offset, uint64_t end) {
 static int damage(struct reading *reading, const struct fq_segment_walk *walk) {
     struct fq_recovery *recovery = reading->recovery;
     uint64_t expected = reading->chain.next_batch_seq, later = 0, used_end = 0;
-    if (recovery->read_only || reading->at + 1 < reading->names.count)
+    if (has_limit(recovery) || reading->at + 1 < reading->names.count)
         return refuse(reading, FQ_ECORRUPT,
                       "%s: offset %" PRIu64 ": batch %" PRIu64 " (from record %" PRIu64
                       " on) is damaged and was synced; restore a backup",
@@ -217,6 +221,11 @@ static int damage(struct reading *reading, const struct fq_segment_walk *walk) {
                       reading->path, walk->offset, expected, reading->chain.next_record_seq);
     recovery->torn = true;
     recovery->ambiguous = verdict == FQ_VERDICT_AMBIGUOUS;
+    recovery->cut = (struct fq_log_cut){
+        .offset = walk->offset, .batch_seq = expected, .record_seq = reading->chain.next_record_seq};
+    memcpy(recovery->cut.file, reading->path, sizeof recovery->cut.file);
+    if (recovery->read_only)
+        return 0;
     fq_log_write(recovery->log, FQ_LOG_WARNING,
                  "journal event=%s file=%s offset=%" PRIu64 " batch=%" PRIu64 " record=%" PRIu64,
                  recovery->ambiguous ? "ambiguous_tail_cut" : "torn_tail_cut", reading->path, walk->offset,
@@ -299,7 +308,7 @@ static int walk_segment(struct reading *reading) {
         enum fq_segment_step step = fq_segment_next(&walk, &header, &bytes);
         if (step == FQ_STEP_BATCH) {
             result = deliver(reading, &header, bytes, offset);
-            reading->finished = recovery->read_only && header.batch_seq == recovery->until_batch;
+            reading->finished = has_limit(recovery) && header.batch_seq == recovery->until_batch;
         } else if (step == FQ_STEP_DAMAGED) {
             result = damage(reading, &walk);
             break;
@@ -342,7 +351,7 @@ static int find_first(struct reading *reading, uint64_t from) {
 static int check_against_manifest(struct reading *reading) {
     const struct fq_recovery *recovery = reading->recovery;
     const struct fq_manifest *manifest = recovery->manifest;
-    if (recovery->read_only)
+    if (has_limit(recovery))
         return reading->finished ? 0
                                  : refuse(reading, FQ_ECORRUPT, "seg/: batch %" PRIu64 " is missing",
                                           recovery->until_batch);

@@ -21,19 +21,27 @@ struct fq_log_end {
     uint64_t next_batch_seq, next_record_seq;
 };
 
+// A tail that was not whole: the log ends before it.
+struct fq_log_cut {
+    char file[FQ_SEGMENT_PATH_MAX];
+    uint64_t offset, batch_seq, record_seq; // of the batch that is not there
+};
+
 struct fq_recovery {
     fq_disk *disk;
     const fq_log *log;
     const struct fq_manifest *manifest;
-    char *error;          // FQ_STORAGE_ERROR_MAX bytes, borrowed
-    bool strict;          // refuse what is ambiguous
-    bool read_only;       // the compactor: damage is never judged, nothing is cut
-    uint32_t from_epoch;  // boot epoch of the snapshot that the log continues; 0 = none
-    uint64_t until_batch; // read_only: stop behind this batch; damage beyond it is not seen
+    char *error;         // FQ_STORAGE_ERROR_MAX bytes, borrowed
+    bool strict;         // refuse what is ambiguous
+    bool read_only;      // nothing is synced, cut or kept in quarantine: the directory stays as it is
+    uint32_t from_epoch; // boot epoch of the snapshot that the log continues; 0 = none
+    uint64_t
+        until_batch; // read_only: stop behind this batch, damage is never judged; 0 = read as a boot does
     // Results
     struct fq_log_end end;
     uint64_t segment_count, file_bytes; // of all segments; sizes of those that were read
     bool torn, ambiguous;
+    struct fq_log_cut cut; // torn: where
 };
 
 /** Delivers every batch from `from_batch_seq` on. FQ_ECORRUPT, FQ_EVERSION, FQ_EIO, FQ_ENOMEM with `error` filled, or what

@@ -157,8 +157,11 @@ enum fq_segment_verdict fq_segment_judge(const struct fq_segment_walk *walk, uin
     if (fq_batch_decode(&walk->instance, walk->bytes + walk->offset, &header) == FQ_BATCH_OK) {
         // Its length can be trusted, so what its payload may look like cannot mislead the search.
         uint64_t len = fq_batch_padded(header.body_len, walk->block_size);
-        extent = len > walk->size - walk->offset ? walk->size : walk->offset + len;
-        at = extent;
+        at = len > walk->size - walk->offset ? walk->size : walk->offset + len;
+        // The padding is zero anyway: it says nothing about what was written.
+        extent = walk->offset + FQ_BATCH_HEADER + header.body_len;
+        extent = (extent + FQ_SECTOR - 1) / FQ_SECTOR * FQ_SECTOR;
+        extent = extent < at ? extent : at;
     }
     *ret_used_end = end;
     for (; at + FQ_BATCH_HEADER <= end; at += walk->block_size)

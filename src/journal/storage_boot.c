@@ -116,6 +116,15 @@ static int create_manifest(struct fq_files *files, char *error) {
 
 static int load_manifest(struct fq_files *files, char *error) {
     int why = 0;
+    // Going on from a backup as it is would hand out the same fencing tokens twice.
+    int backup =
+        files->executor != NULL ? files->disk->ops->open(files->disk, "BACKUP", FQ_DISK_READ) : -ENOENT;
+    if (backup >= 0) {
+        files->disk->ops->close(files->disk, backup);
+        return refuse(error, FQ_EINVALID,
+                      "BACKUP: this is a backup, not a data directory; make one of it with 'fastqueue "
+                      "journal restore'");
+    }
     int result = fq_manifest_load(files->disk, &files->manifest, &why);
     if (result == FQ_EINVALID && files->executor != NULL)
         return create_manifest(files, error);
@@ -242,7 +251,8 @@ static int choose_snapshot(struct fq_files *files, char *error) {
     if (manifest->snapshot == 0)
         return 0;
     int result = try_snapshot(files, manifest->snapshot, error);
-    if (result != FQ_ECORRUPT || files->executor == NULL || manifest->previous_snapshot == manifest->snapshot)
+    bool may_fall_back = files->executor != NULL || files->examines;
+    if (result != FQ_ECORRUPT || !may_fall_back || manifest->previous_snapshot == manifest->snapshot)
         return result;
     fq_log_write(files->options.log, FQ_LOG_ERROR,
                  "journal event=snapshot_damaged cause=\"%s\" "
@@ -261,7 +271,8 @@ static int choose_snapshot(struct fq_files *files, char *error) {
     char from[FQ_SNAPSHOT_PATH_MAX], to[64];
     fq_snapshot_path(manifest->snapshot, false, from);
     snprintf(to, sizeof to, "quarantine/%016" PRIx64 ".fqs", manifest->snapshot);
-    files->disk->ops->rename(files->disk, from, to);
+    if (!files->examines)
+        files->disk->ops->rename(files->disk, from, to);
     files->stats.previous_snapshot_used = true;
     manifest->snapshot = manifest->previous_snapshot;
     return 0;
@@ -356,6 +367,43 @@ int fq_storage_files_open_reader(fq_disk *disk, uint64_t until_batch, fq_storage
     return 0;
 }
 
+int fq_storage_files_open_examiner(fq_disk *disk, const struct fq_manifest *assumed, uint64_t until_batch,
+                                   fq_storage **ret_storage, char error[FQ_STORAGE_ERROR_MAX]) {
+    struct fq_files *files = new_files(disk, NULL);
+    if (files == NULL) {
+        disk->ops->close_disk(disk);
+        return refuse(error, FQ_ENOMEM, "out of memory");
+    }
+    files->base.block_size = FQ_SECTOR;
+    files->examines = true;
+    files->recovery.read_only = true;
+    files->recovery.until_batch = until_batch;
+    if (assumed != NULL)
+        files->manifest = *assumed;
+    int result = assumed == NULL ? load_manifest(files, error) : 0;
+    if (result == 0)
+        result = choose_snapshot(files, error);
+    if (result == 0 && until_batch != 0 && files->manifest.snapshot > until_batch)
+        result = refuse(error, FQ_EINVALID, "batch %" PRIu64 " lies before the snapshot of batch %" PRIu64,
+                        until_batch, files->manifest.snapshot);
+    if (result < 0) {
+        files->base.ops->close(&files->base);
+        return result;
+    }
+    publish_manifest(files);
+    *ret_storage = &files->base;
+    return 0;
+}
+
+const struct fq_log_cut *fq_storage_files_cut(const fq_storage *storage) {
+    const struct fq_recovery *recovery = &((const struct fq_files *)storage)->recovery;
+    return recovery->torn ? &recovery->cut : NULL;
+}
+
+const struct fq_manifest *fq_storage_files_manifest(const fq_storage *storage) {
+    return &((const struct fq_files *)storage)->manifest;
+}
+
 int fq_storage_posix_open(const char *path, const struct fq_storage_posix_options *options,
                           void (*wake)(void *context), void *wake_context, fq_storage **ret_storage,
                           char error[FQ_STORAGE_ERROR_MAX]) {
@@ -390,6 +438,8 @@ int fq_files_read(fq_storage *storage, uint64_t from_batch_seq,
     recovery->error = files->base.error;
     recovery->strict = files->options.strict;
     recovery->from_epoch = files->snapshot.boot_epoch;
+    if (recovery->until_batch != 0 && recovery->until_batch < from_batch_seq)
+        return 0; // the snapshot says it all
     int result = fq_recovery_read(recovery, from_batch_seq, on_batch, context);
     if (result < 0)
         return result;

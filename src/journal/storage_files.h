@@ -38,6 +38,7 @@ struct fq_files {
     struct fq_storage_snapshot snapshot; // batch_seq 0 = none
     struct fq_storage_stats stats;
     bool reserve_ready; // at boot
+    bool examines;      // reader: judge as a boot would, and change nothing
     bool read_done, started;
 
     // The executor's after start.

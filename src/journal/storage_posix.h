@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "journal/disk.h"
 #include "journal/executor.h"
+#include "journal/recover.h"
 #include "journal/storage.h"
 
 struct fq_storage_posix_options {
@@ -42,5 +43,17 @@ FQ_MUST_USE int fq_storage_files_open(fq_disk *disk, fq_executor *executor,
  *  the disk, also on failure. */
 FQ_MUST_USE int fq_storage_files_open_reader(fq_disk *disk, uint64_t until_batch, fq_storage **ret_storage,
                                              char error[FQ_STORAGE_ERROR_MAX]);
+
+/** Reads a directory as the next boot would, with the same verdicts, but takes no lock and changes nothing: what a boot would
+ *  cut off is skipped and told by stats and fq_storage_files_cut. `assumed` (copied) stands in for the MANIFEST, NULL = the
+ *  one on the disk; `until_batch` ends the log there, 0 = read all. The same calls as for a reader, and stats. Takes the
+ *  disk, also on failure. */
+FQ_MUST_USE int fq_storage_files_open_examiner(fq_disk *disk, const struct fq_manifest *assumed,
+                                               uint64_t until_batch, fq_storage **ret_storage,
+                                               char error[FQ_STORAGE_ERROR_MAX]);
+/** After read: the tail that was not whole; NULL = there is none. */
+const struct fq_log_cut *fq_storage_files_cut(const fq_storage *storage);
+/** What the storage goes by. */
+const struct fq_manifest *fq_storage_files_manifest(const fq_storage *storage);
 
 #endif

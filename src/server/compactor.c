@@ -4,8 +4,8 @@
 // instant; the server installs the result. It yields to everything else on the machine.
 #include "server/compactor.h"
 
-#include "engine/engine.h"
 #include "server/exit_code.h"
+#include "server/replica.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -19,54 +19,25 @@
 
 enum { NICENESS = 10, IOPRIO_WHO_PROCESS = 1, IOPRIO_CLASS_IDLE = 3, IOPRIO_CLASS_SHIFT = 13 };
 
-struct replay {
-    fq_engine *engine;
-    fq_decision *decision;
-};
-
-static int on_record(void *context, fq_str record) {
-    struct replay *replay = context;
-    int result = fq_engine_replay(replay->engine, record, replay->decision);
-    for (size_t i = 0; result == 0 && i < fq_decision_event_count(replay->decision); i++)
-        fq_engine_apply(replay->engine, replay->decision, i);
-    return result;
-}
-
-static int write_state(const fq_engine *engine, fq_compaction *compaction) {
-    fq_snapshot_cursor *cursor = fq_snapshot_open(engine);
-    fq_buf record = {0};
-    int result = cursor != NULL ? 1 : FQ_ENOMEM;
-    while (result > 0) {
-        fq_buf_clear(&record);
-        result = fq_snapshot_next(cursor, &record);
-        if (result > 0 && fq_buf_len(&record) > 0) {
-            int added = fq_compaction_add(compaction, fq_buf_str(&record));
-            result = added < 0 ? added : 1;
-        }
-    }
-    fq_buf_done(&record);
-    fq_snapshot_close(cursor);
-    return result;
+static int add(void *context, fq_str record) {
+    return fq_compaction_add(context, record);
 }
 
 int fq_compactor_run(fq_compaction *compaction, struct fq_compactor_outcome *ret_outcome) {
-    struct fq_engine_config config;
-    fq_engine_config_init(&config);
-    struct replay replay = {fq_engine_new(&config), fq_decision_new()};
-    int result = replay.engine == NULL || replay.decision == NULL ? FQ_ENOMEM : 0;
+    struct fq_replica replica;
+    int result = fq_replica_init(&replica);
     if (result == 0)
-        result = fq_compaction_read(compaction, on_record, &replay);
+        result = fq_compaction_read(compaction, fq_replica_record, &replica);
     if (result == 0)
-        result = write_state(replay.engine, compaction);
+        result = fq_replica_write(&replica, add, compaction);
     if (result == 0) {
         struct fq_compactor_outcome outcome = {fq_compaction_last_seq(compaction),
-                                               fq_engine_hash(replay.engine)};
+                                               fq_engine_hash(replica.engine)};
         result = fq_compaction_finish(compaction, outcome.state_hash);
         if (result == 0)
             *ret_outcome = outcome;
     }
-    fq_decision_free(replay.decision);
-    fq_engine_free(replay.engine);
+    fq_replica_done(&replica);
     return result;
 }
 

@@ -18,6 +18,7 @@ void fq_server_options_init(struct fq_server_options *options) {
         .auth_deadline_ms = 5000,
         .drain_timeout_ms = 25000,
         .compact_bytes_min = 256ull << 20,
+        .segment_bytes = 64ull << 20,
     };
     fq_engine_config_init(&options->engine);
 }

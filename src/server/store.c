@@ -39,6 +39,7 @@ static int open_journal(const struct fq_server_options *options, void (*wake)(vo
     struct fq_storage_posix_options storage_options;
     fq_storage_posix_options_init(&storage_options);
     storage_options.allow_volatile = options->allow_volatile;
+    storage_options.segment_bytes = storage_options.reserve_bytes = options->segment_bytes;
     storage_options.log = options->log;
     fq_storage *storage;
     result = fq_storage_posix_open(store->path, &storage_options, wake, context, &storage, error);

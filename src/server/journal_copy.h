@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backup of a data directory, also of a running server's, and what becomes of it: a new journal.
+#ifndef FQ_SERVER_JOURNAL_COPY_H
+#define FQ_SERVER_JOURNAL_COPY_H
+
+#include "journal/backup.h"
+#include "server/journal_check.h"
+
+struct fq_journal_backup {
+    struct fq_backup_report report;
+    struct fq_journal_check check; // of the copy
+    char error[FQ_STORAGE_ERROR_MAX];
+};
+
+/** Copies the journal `path` to `target`, which is made, or is there and empty, and reads the copy back. `may_link`: files that
+ *  are not written any more may get a second name instead of a copy. 0; FQ_EINVALID (the place), FQ_ECORRUPT, FQ_EVERSION, FQ_EIO,
+ *  FQ_EFULL, FQ_EAGAIN, FQ_ENOMEM with `error` filled. Call fq_journal_backup_done in every case. */
+FQ_MUST_USE int fq_journal_backup(const char *path, const char *target, bool may_link,
+                                  struct fq_journal_backup *backup);
+void fq_journal_backup_done(struct fq_journal_backup *backup);
+
+struct fq_journal_restore {
+    struct fq_journal_check check; // of the backup
+    fq_uuid instance;              // of the new journal
+    uint32_t boot_epoch;           // from which its tokens count
+    char error[FQ_STORAGE_ERROR_MAX];
+};
+
+/** Founds a journal in `path`, which is made, or is there and empty, upon the state of the backup (or data directory) `source`
+ *  after its batch `until`, 0 = the last. It is another instance, and its boot epoch is so much higher that no fencing
+ *  token from before is good any more. Errors as above. Call fq_journal_restore_done in every case. */
+FQ_MUST_USE int fq_journal_restore(const char *source, const char *path, uint64_t until,
+                                   struct fq_journal_restore *restore);
+void fq_journal_restore_done(struct fq_journal_restore *restore);
+
+#endif
