@@ -287,7 +287,7 @@ def pipeline(run: Run) -> list[Figure]:
 
 @case(30, "Guessing tokens", expected="each address slowed down; no flood in the log; a rightful login within 1 s", ci=True)
 def guessing(run: Run) -> list[Figure]:
-    seconds, token = run.scale(30, 4), "a-token-that-nobody-guesses"
+    seconds, token = run.scale(30, 2.5), "a-token-that-nobody-guesses"
     with Server("--data-dir", "none", http=True, environment={"FASTQUEUE_TOKEN": token}) as server:
         stop, guesses = threading.Event(), collections.Counter()
 
