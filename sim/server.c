@@ -301,6 +301,10 @@ sim_network *sim_server_network(sim_server *server) {
     return server->network;
 }
 
+void sim_server_set_memory(sim_server *server, void (*set_memory)(sim_world *world, uint64_t one_in)) {
+    server->set_memory = set_memory;
+}
+
 bool sim_server_is_up(const sim_server *server) {
     return server->core != NULL;
 }

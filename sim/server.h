@@ -38,6 +38,10 @@ fq_core *sim_server_core(sim_server *server);
 /** Faults ended: the disk has room, rotten bits are put right, what hangs goes on. */
 void sim_server_heal(sim_server *server);
 
+/** `set_memory(world, n)` makes one in n of the allocations that follow fail, none for 0; a program that cannot do so gives
+ *  none. It is on only while the server's own code runs. */
+void sim_server_set_memory(sim_server *server, void (*set_memory)(sim_world *world, uint64_t one_in));
+
 struct sim_server_stats {
     uint64_t boots, kills, power_cuts, failures, refusals, compactions, disk_calls, commands;
 };
