@@ -16,8 +16,8 @@ struct shrinking {
 };
 
 void sim_pins_set(struct sim_pins *pins, const char *name, uint64_t value) {
-    char head[SIM_PIN_SIZE];
-    int len = snprintf(head, sizeof head, "%s=", name);
+    char head[SIM_PIN_NAME + 2];
+    int len = snprintf(head, sizeof head, "%.*s=", SIM_PIN_NAME, name);
     size_t at = 0;
     while (at < pins->count && strncmp(pins->texts[at], head, (size_t)len) != 0)
         at++;

@@ -5,7 +5,7 @@
 
 #include "sim/run.h"
 
-enum { SIM_PINS_MAX = 128, SIM_PIN_SIZE = 48 };
+enum { SIM_PINS_MAX = 128, SIM_PIN_NAME = 40, SIM_PIN_SIZE = SIM_PIN_NAME + 24 };
 
 struct sim_pins {
     char texts[SIM_PINS_MAX][SIM_PIN_SIZE];
