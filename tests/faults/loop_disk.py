@@ -38,8 +38,12 @@ class Disk:
 
     @contextlib.contextmanager
     def copied(self):
-        """What is on the device at this instant, mounted: all that a power cut would leave. Whoever writes is stopped."""
-        copy = self.backing / "copy"
+        """What is on the device at this instant, mounted: all that a power cut would leave. Whoever writes is stopped. The
+        copy lies in memory of its own, for the backing may be full."""
+        room = self.folder / "room"
+        room.mkdir(exist_ok=True)
+        sh("mount", "-t", "tmpfs", "-o", "size=3g", "tmpfs", room)
+        copy = room / "copy"
         sh("cp", "--sparse=always", self.image, copy)
         loop = sh("losetup", "-f", "--show", copy)
         try:
@@ -50,7 +54,7 @@ class Disk:
                 sh("umount", self.second)
         finally:
             sh("losetup", "-d", loop, check=False)
-            copy.unlink()
+            sh("umount", "-l", room, check=False)
 
     def fill(self, leave_mib: int) -> pathlib.Path:
         """Somebody else takes all but `leave_mib` of the space."""

@@ -29,6 +29,7 @@ class Task:
     """What the driver knows of one task."""
     payload: bytes
     tokens: list[int] = dataclasses.field(default_factory=list)  # as handed out, in the order of arrival
+    arrived_at: list[float] = dataclasses.field(default_factory=list)
     acknowledged: bool = False
     acknowledged_at: float = 0.0
     cancelled: bool = False
@@ -139,10 +140,17 @@ class Storm:
                 self.errors.append(f"the payload of {grant['id']} changed")
             if task.outcome and task.outcome_at < asked_at:
                 self.errors.append(f"{grant['id']} was handed out after its end was acknowledged")
-            if task.tokens and int(grant["token"]) <= max(task.tokens):
-                self.errors.append(f"the token of {grant['id']} did not grow")
-            task.tokens.append(int(grant["token"]))
+            self._note_grant(grant["id"], task, int(grant["token"]), asked_at)
             held.append((grant["id"], grant["token"]))
+
+    def _note_grant(self, task_id: str, task: Task, token: int, asked_at: float) -> None:
+        """A token is above all that had arrived before it was asked for; two workers' replies may cross on their way."""
+        if token in task.tokens:
+            self.errors.append(f"the token of {task_id} was given twice")
+        if any(token < old for old, arrived in zip(task.tokens, task.arrived_at) if arrived < asked_at):
+            self.errors.append(f"the token of {task_id} did not grow")
+        task.tokens.append(token)
+        task.arrived_at.append(time.monotonic())
 
     @staticmethod
     def _report(task_id: str, token: str, end: str) -> bytes:
@@ -254,14 +262,19 @@ class Storm:
                 zero("contradictions seen on the way", len(self.errors))]
 
 
-def digest(server: Server) -> tuple[str, int]:
-    """(hash over every task's state as clients see it, their number): the same before and after a replay."""
-    lines = []
+def listing(server: Server) -> dict[str, str]:
+    """Every task as clients see it, by id."""
+    found = {}
     with server.connect() as link:
         cursor = "0"
         while True:
             cursor, page = link.command("FQ.LIST", "COUNT", "1000", "CURSOR", cursor)
-            lines += [repr(sorted((key, value) for key, value in task.items())) for task in page]
+            found.update((task["id"], repr(sorted(task.items()))) for task in page)
             if cursor == "0":
-                break
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16], len(lines)
+                return found
+
+
+def digest(server: Server) -> tuple[str, int]:
+    """(hash over every task's state, their number): the same before and after a replay."""
+    lines = sorted(listing(server).values())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16], len(lines)
