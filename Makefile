@@ -6,7 +6,7 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-telemetry interop lint fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-telemetry interop sweep crash-states lint fmt install deb docs clean help
 
 all: build
 
@@ -63,6 +63,12 @@ coverage: test-deps ## every test with counters: branch coverage by layer (some 
 
 interop: test-deps build ## against a real OpenTelemetry Collector, Prometheus and Jaeger (built once, some 6 minutes)
 	@tests/interop/run.sh $(DIR)
+
+sweep: test-deps build ## damage a journal at every byte, fail every n-th call; figures in build/evidence/
+	@tests/sweep/run.sh $(DIR)
+
+crash-states: test-deps build ## rebuild the disk for every crash point of a recorded run and recover from each (some minutes)
+	@tests/crash/run.sh $(DIR)
 
 bench: ## print the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory build BUILD=release

@@ -96,19 +96,34 @@ static int store_manifest(struct fq_files *files, char *error) {
                       : 0;
 }
 
-// The first boot of an empty directory. Segments without a MANIFEST are not that.
+// Segments or snapshots without a MANIFEST are no empty directory.
+static int check_empty(struct fq_files *files, char *error) {
+    static const struct {
+        const char *directory, *suffix, *what;
+    } rows[] = {
+        {"seg",  ".fqj", "segments" },
+        {"snap", ".fqs", "snapshots"}
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fq_segment_names names;
+        int result = fq_segment_list(files->disk, rows[i].directory, rows[i].suffix, &names);
+        if (result == -ENOENT && files->executor == NULL)
+            continue;
+        if (result < 0)
+            return refuse(error, FQ_EIO, "%s/: cannot be listed: %s", rows[i].directory, strerror(-result));
+        free(names.seqs);
+        if (names.count > 0)
+            return refuse(error, FQ_ECORRUPT,
+                          "MANIFEST: missing, though there are %zu %s; restore a whole backup", names.count,
+                          rows[i].what);
+    }
+    return 0;
+}
+
+// The first boot of an empty directory.
 static int create_manifest(struct fq_files *files, char *error) {
-    struct fq_segment_names names;
-    int result = fq_segment_list(files->disk, "seg", ".fqj", &names);
-    if (result < 0)
-        return refuse(error, FQ_EIO, "seg/: cannot be listed: %s", strerror(-result));
-    free(names.seqs);
-    if (names.count > 0)
-        return refuse(error, FQ_ECORRUPT,
-                      "MANIFEST: missing, though there are %zu segments; restore a whole backup",
-                      names.count);
     files->manifest = (struct fq_manifest){0};
-    result = files->disk->ops->random(files->disk, files->manifest.instance.bytes, 16);
+    int result = files->disk->ops->random(files->disk, files->manifest.instance.bytes, 16);
     if (result < 0)
         return refuse(error, FQ_EIO, "no random numbers for a new journal: %s", strerror(-result));
     return store_manifest(files, error);
@@ -126,10 +141,13 @@ static int load_manifest(struct fq_files *files, char *error) {
                       "journal restore'");
     }
     int result = fq_manifest_load(files->disk, &files->manifest, &why);
-    if (result == FQ_EINVALID && files->executor != NULL)
-        return create_manifest(files, error);
-    if (result == FQ_EINVALID)
-        return refuse(error, FQ_EIO, "MANIFEST: there is none; is this a data directory?");
+    if (result == FQ_EINVALID) {
+        result = check_empty(files, error);
+        if (result == 0 && files->executor != NULL)
+            return create_manifest(files, error);
+        return result < 0 ? result
+                          : refuse(error, FQ_EIO, "MANIFEST: there is none; is this a data directory?");
+    }
     if (result == FQ_EIO)
         return refuse(error, result, "MANIFEST: cannot be read: %s", strerror(why));
     if (result == FQ_EVERSION)

@@ -52,6 +52,11 @@ static fq_str content(const struct rig_record *record, uint64_t index, char *byt
     return (fq_str){bytes, record->len};
 }
 
+bool rig_holds(const struct rig *rig, uint64_t index, fq_str record) {
+    static char bytes[LEN_MAX + 8];
+    return index < rig->count && fq_str_equal(record, content(&rig->records[index], index, bytes));
+}
+
 static int on_recovered(void *context, fq_str record) {
     struct rig *rig = context;
     static char bytes[LEN_MAX + 8];

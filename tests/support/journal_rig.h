@@ -59,6 +59,8 @@ void rig_turn(struct rig *rig);
 bool rig_settle(struct rig *rig);
 /** A whole compaction, with the compactor on its own view of the disk. 0, or the compactor's error. */
 int rig_compact(struct rig *rig);
+/** Whether `record` is what was appended as number `index` + 1. */
+bool rig_holds(const struct rig *rig, uint64_t index, fq_str record);
 /** `turns` turns with random appends and steps. */
 void rig_work(struct rig *rig, int turns);
 
