@@ -9,30 +9,42 @@ static uint64_t text_hash(fq_str text) {
     return fq_hash_str(text, 0);
 }
 
-static bool is_as_asked(sim_model *model, const struct model_event *event, const struct intent *intent) {
-    const struct fq_task_view *view = event->after;
-    int64_t delay_us = intent->at_us != 0 ? 0 : intent->delay_us;
-    bool later = delay_us > 0 || intent->at_us != 0;
-    uint64_t unique = view->options.unique.len != 0 ? text_hash(view->options.unique) | 1 : 0;
-    return model_name(model, view->name) == intent->name && view->priority == intent->priority &&
-           view->payload.len == intent->payload_len && text_hash(view->payload) == intent->payload_hash &&
+struct submitted { // what the event made
+    const struct fq_task_view *view;
+    uint64_t payload_hash, unique;
+    int64_t at_us;
+    uint8_t name;
+};
+
+static bool is_as_asked(const struct submitted *made, const struct intent *intent) {
+    const struct fq_task_view *view = made->view;
+    bool later = intent->delay_us > 0 || intent->at_us != 0;
+    return made->payload_hash == intent->payload_hash && view->payload.len == intent->payload_len &&
+           made->name == intent->name && view->priority == intent->priority &&
            view->retries == intent->retries && view->timeout_ms == intent->timeout_ms &&
-           unique == intent->unique &&
-           view->expires_us == (intent->expires_us > 0 ? event->at_us + intent->expires_us : 0) &&
+           made->unique == intent->unique &&
+           view->expires_us == (intent->expires_us > 0 ? made->at_us + intent->expires_us : 0) &&
            (intent->ttl_ms < 0 || view->result_ttl_ms == intent->ttl_ms) &&
            (view->state == FQ_TASK_SCHEDULED) == later &&
-           (!later || view->due_us == (intent->at_us != 0 ? intent->at_us : event->at_us + delay_us));
+           (!later || view->due_us == (intent->at_us != 0 ? intent->at_us : made->at_us + intent->delay_us));
 }
 
 static struct intent *find_intent(sim_model *model, const struct model_event *event) {
-    struct intent **link = &event->task->intents;
-    for (; *link != NULL; link = &(*link)->next) {
-        if (is_as_asked(model, event, *link))
-            return *link;
+    if (event->after == NULL)
+        return NULL;
+    fq_str unique = event->after->options.unique;
+    struct submitted made = {.view = event->after,
+                             .payload_hash = text_hash(event->after->payload),
+                             .unique = unique.len != 0 ? text_hash(unique) | 1 : 0,
+                             .at_us = event->at_us,
+                             .name = model_name(model, event->after->name)};
+    for (struct intent *intent = event->task->intents; intent != NULL; intent = intent->next) {
+        if (is_as_asked(&made, intent))
+            return intent;
     }
-    for (link = &model->nameless; *link != NULL; link = &(*link)->next) {
+    for (struct intent **link = &model->nameless; *link != NULL; link = &(*link)->next) {
         struct intent *intent = *link;
-        if (!is_as_asked(model, event, intent))
+        if (!is_as_asked(&made, intent))
             continue;
         *link = intent->next;
         intent->next = event->task->intents;
