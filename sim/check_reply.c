@@ -188,13 +188,14 @@ static void check_submitted(sim_model *model, struct asked *asked, const struct 
         return;
     model->stats.acknowledged++;
     model_observed(model, task->body.submit_seq, "a submit");
-    if (asked->task == NULL || asked->task == task) {
+    bool by_key = asked->unique != 0 && task->body.unique == asked->unique;
+    if (asked->task == task || (asked->task == NULL && !by_key)) {
         CHECK(model, S16, task->body.body == asked->body, "a submit of task %s with another body is accepted",
               model_id(task));
         return;
     }
-    CHECK(model, S15, asked->unique != 0 && task->body.unique == asked->unique,
-          "a submit is answered by the id of task %s, which has not its unique key", model_id(task));
+    CHECK(model, S15, by_key, "a submit is answered by the id of task %s, which has not its unique key",
+          model_id(task));
     bool lost;
     const struct moment *end =
         model_past_find(task,

@@ -12,13 +12,14 @@ static uint64_t text_hash(fq_str text) {
 struct submitted { // what the event made
     const struct fq_task_view *view;
     uint64_t payload_hash, unique;
-    int64_t at_us;
+    int64_t at_us, wall_us;
     uint8_t name;
 };
 
 static bool is_as_asked(const struct submitted *made, const struct intent *intent) {
     const struct fq_task_view *view = made->view;
-    bool later = intent->delay_us > 0 || intent->at_us != 0;
+    bool by_wall = intent->at_us > made->wall_us; // a time that has passed means at once
+    bool later = intent->delay_us > 0 || by_wall;
     return made->payload_hash == intent->payload_hash && view->payload.len == intent->payload_len &&
            made->name == intent->name && view->priority == intent->priority &&
            view->retries == intent->retries && view->timeout_ms == intent->timeout_ms &&
@@ -26,7 +27,7 @@ static bool is_as_asked(const struct submitted *made, const struct intent *inten
            view->expires_us == (intent->expires_us > 0 ? made->at_us + intent->expires_us : 0) &&
            (intent->ttl_ms < 0 || view->result_ttl_ms == intent->ttl_ms) &&
            (view->state == FQ_TASK_SCHEDULED) == later &&
-           (!later || view->due_us == (intent->at_us != 0 ? intent->at_us : made->at_us + intent->delay_us));
+           (!later || view->due_us == (by_wall ? intent->at_us : made->at_us + intent->delay_us));
 }
 
 static struct intent *find_intent(sim_model *model, const struct model_event *event) {
@@ -37,6 +38,7 @@ static struct intent *find_intent(sim_model *model, const struct model_event *ev
                              .payload_hash = text_hash(event->after->payload),
                              .unique = unique.len != 0 ? text_hash(unique) | 1 : 0,
                              .at_us = event->at_us,
+                             .wall_us = event->now.wall_us,
                              .name = model_name(model, event->after->name)};
     for (struct intent *intent = event->task->intents; intent != NULL; intent = intent->next) {
         if (is_as_asked(&made, intent))
@@ -61,18 +63,19 @@ static void on_submitted(sim_model *model, struct model_event *event) {
     const struct intent *intent = find_intent(model, event);
     if (!CHECK(model, S33, intent != NULL, "task %s was made as nobody asked for it", model_id(event->task)))
         return;
+    bool by_wall = intent->at_us > event->now.wall_us;
     *body = (struct task_body){
-        .state = intent->at_us != 0 || intent->delay_us > 0 ? FQ_TASK_SCHEDULED : FQ_TASK_PENDING,
+        .state = by_wall || intent->delay_us > 0 ? FQ_TASK_SCHEDULED : FQ_TASK_PENDING,
         .name = intent->name,
         .priority = intent->priority,
         .retries = intent->retries,
         .worker = -1,
         .order = ++model->order,
         .submit_seq = model->seq,
-        .by_wall = intent->at_us != 0,
+        .by_wall = by_wall,
         .delay_us = intent->delay_us,
         .due_wall = view->due_us,
-        .due_boot = intent->at_us != 0 ? 0 : event->now.boot_us + intent->delay_us,
+        .due_boot = by_wall ? 0 : event->now.boot_us + intent->delay_us,
         .eligible_wall = event->at_us,
         .expires_wall = intent->expires_us > 0 ? event->at_us + intent->expires_us : FQ_NEVER_US,
         .timeout_ms = intent->timeout_ms,
