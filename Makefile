@@ -78,6 +78,24 @@ bench-telemetry: ## what telemetry costs, beside opentelemetry-cpp and -python (
 	@$(MAKE) --no-print-directory build BUILD=release
 	@bench/telemetry/run.sh build/release
 
+.PHONY: sim sim-long fq-sim
+SECONDS ?= 120
+SIM = FASTQUEUE_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null) $(DIR)/sim/fq-sim --jobs $(JOBS)
+fq-sim: deps $(DIR)/build.ninja
+	@cmake --build $(DIR) --target fq-sim -j $(JOBS)
+
+sim: fq-sim ## fresh seeds of the simulator on every core (SECONDS=120; SIM_ARGS="--without power" and the like)
+	@mkdir -p build/evidence
+	@$(SIM) --seconds $(SECONDS) --evidence build/evidence/sim.json --keep build/evidence/sim-failure.txt --shrink $(SIM_ARGS)
+
+sim-long: ## the simulator until it is stopped, in an optimised build, with its figures every minute
+	@$(MAKE) --no-print-directory fq-sim BUILD=release
+	@mkdir -p build/evidence
+	@$(MAKE) --no-print-directory -s sim-run BUILD=release
+.PHONY: sim-run
+sim-run:
+	@$(SIM) --reports --evidence build/evidence/sim-long.json --keep build/evidence/sim-failure.txt --shrink $(SIM_ARGS)
+
 lint: test-deps build ## include law, formatting, generated documents
 	@ctest --test-dir $(DIR) -L lint --output-on-failure
 

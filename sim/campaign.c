@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, REPORT_S = 60, LOOK_US = 100000, TRIM_BYTES = 256 << 20 };
+enum { JOBS_MAX = 64, REPORT_S = 60, LOOK_NS = 100000000, TRIM_BYTES = 256 << 20 };
 
 // Shared by all processes of a campaign.
 struct board {
@@ -120,21 +120,28 @@ static void sum_up(const struct board *board, unsigned jobs, struct sim_totals *
         sim_totals_add(ret_totals, &board->totals[i]);
 }
 
-static void wait_for_all(const struct sim_campaign *campaign, struct board *board, pid_t *pids,
-                         struct sim_totals *totals) {
-    double report_s = clock_s() + REPORT_S;
-    for (unsigned left = campaign->jobs; left > 0;) {
-        int status;
-        pid_t pid = waitpid(-1, &status, campaign->reports ? WNOHANG : 0);
-        if (pid < 0)
-            return;
-        for (unsigned i = 0; i < campaign->jobs && pid > 0; i++)
+// Takes notice of processes that ended; how many are left.
+static unsigned reap(const struct sim_campaign *campaign, struct board *board, pid_t *pids, unsigned left) {
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (unsigned i = 0; i < campaign->jobs; i++)
             if (pids[i] == pid) {
                 note_end(board, i, status);
                 left--;
             }
-        if (pid == 0)
-            usleep(LOOK_US);
+    return pid < 0 ? 0 : left;
+}
+
+// Until all have ended. A signal to end lets each finish the seed that it is at.
+static void wait_for_all(const struct sim_campaign *campaign, struct board *board, pid_t *pids,
+                         const sigset_t *ends, struct sim_totals *totals) {
+    static const struct timespec look = {.tv_nsec = LOOK_NS};
+    double report_s = clock_s() + REPORT_S;
+    for (unsigned left = campaign->jobs; (left = reap(campaign, board, pids, left)) > 0;) {
+        int number = sigtimedwait(ends, NULL, &look);
+        if (number == SIGINT || number == SIGTERM)
+            atomic_store(&board->stops, true);
         if (campaign->reports && clock_s() >= report_s) {
             report_s += REPORT_S;
             sum_up(board, campaign->jobs, totals);
@@ -152,9 +159,16 @@ int sim_campaign_run(const struct sim_campaign *campaign, struct sim_totals *ret
     if (board == MAP_FAILED)
         return FQ_ENOMEM;
     pid_t pids[JOBS_MAX];
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ends, &before);
     for (unsigned i = 0; i < fitted.jobs; i++)
         pids[i] = start(&fitted, board, i);
-    wait_for_all(&fitted, board, pids, ret_totals);
+    wait_for_all(&fitted, board, pids, &ends, ret_totals);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     sum_up(board, fitted.jobs, ret_totals);
     munmap(board, sizeof *board);
     return 0;

@@ -109,6 +109,9 @@ static int tell_failure(const struct arguments *arguments, struct sim_plan *plan
         puts("with --verbose to see how far it comes");
         return EXIT_BROKEN;
     }
+    plan->kept_lines = 0;
+    plan->aloud = false;
+    plan->on_count = NULL;
     if (arguments->shrinks) {
         pins = arguments->pins;
         for (size_t i = 0; i < pins.count; i++)
@@ -133,25 +136,27 @@ static struct sim_plan plan_of(const struct arguments *arguments) {
                              .set_memory = sim_allocation_fail};
 }
 
+static void on_count(void *context, const char *name, uint64_t times) {
+    sim_totals_count(context, name, times);
+}
+
 static int run_one(const struct arguments *arguments) {
     static struct sim_totals totals;
     struct sim_plan plan = plan_of(arguments);
     struct sim_outcome outcome;
-    struct sim_campaign campaign = {.plan = plan, .first = plan.seed, .last = plan.seed, .jobs = 1};
-    if (arguments->is_verbose) {
-        plan.kept_lines = LINES;
-        plan.aloud = true;
-        print_head(stdout, &plan);
-        sim_run(&plan, &outcome);
-        print_outcome(stdout, &plan, &outcome);
-        return outcome.failure[0] != '\0' ? EXIT_BROKEN : 0;
-    }
+    memset(&totals, 0, sizeof totals);
+    plan.aloud = arguments->is_verbose;
+    plan.kept_lines = arguments->is_verbose ? LINES : 0;
+    plan.on_count = on_count;
+    plan.context = &totals;
     print_head(stdout, &plan);
-    if (sim_campaign_run(&campaign, &totals) < 0)
-        return EXIT_USAGE;
-    if (totals.has_failed)
-        return tell_failure(arguments, &plan, totals.failure);
+    fflush(stdout);
+    sim_run(&plan, &outcome);
+    if (outcome.failure[0] != '\0')
+        return tell_failure(arguments, &plan, outcome.failure);
+    sim_totals_add_run(&totals, &outcome);
     sim_totals_print(&totals, stdout);
+    print_outcome(stdout, &plan, &outcome);
     return 0;
 }
 
