@@ -253,7 +253,6 @@ static void configure(sim_server *server) {
     config->engine.lease_ms = (int64_t)options->lease_us / FQ_US_PER_MS;
     config->engine.restart_grace_ms = config->engine.lease_ms / 2;
     config->engine.default_result_ttl_ms = (int64_t)options->result_ttl_us / FQ_US_PER_MS;
-    config->engine.backoff_base_ms = 100;
     config->output_bytes_max = options->output_bytes_max;
     config->drain_timeout_ms = 5000;
     if (options->credentials != 0)
