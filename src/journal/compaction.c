@@ -27,7 +27,7 @@ static void remove_unfinished(void *context, const char *name) {
     if (len != 20 || strcmp(name + 16, ".tmp") != 0)
         return;
     snprintf(path, sizeof path, "snap/%s", name);
-    disk->ops->remove(disk, path);
+    fq_disk_clear(disk, path);
 }
 
 int fq_compaction_open_disk(fq_disk *disk, uint64_t until_batch, fq_compaction **ret_compaction,

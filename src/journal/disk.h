@@ -51,6 +51,10 @@ struct fq_disk {
     const struct fq_disk_ops *ops;
 };
 
+/** Removes a leftover for good before its name is used again: otherwise a power cut could keep what happens to the new file, a
+ *  rename above all, and lose both this removal and the new file's entry. A missing one is fine. 0 or -errno. */
+int fq_disk_clear(fq_disk *disk, const char *path);
+
 /** The data directory `path`, made with mode 0700 if it is missing. -errno on failure. */
 int fq_disk_posix_open(const char *path, fq_disk **ret_disk);
 

@@ -103,12 +103,12 @@ static int write_segment(const fq_founding *founding) {
                                        .file_size = sizeof bytes};
     fq_segment_encode(&header, bytes);
     fq_disk *disk = founding->disk;
-    disk->ops->remove(disk, spare);
-    int handle = disk->ops->open(disk, spare, FQ_DISK_CREATE);
+    int result = fq_disk_clear(disk, spare);
+    int handle = result < 0 ? result : disk->ops->open(disk, spare, FQ_DISK_CREATE);
     if (handle < 0)
         return handle;
     int64_t put = disk->ops->write(disk, handle, bytes, sizeof bytes, 0);
-    int result = put < 0 ? (int)put : put != (int64_t)sizeof bytes ? -ENOSPC : disk->ops->sync(disk, handle);
+    result = put < 0 ? (int)put : put != (int64_t)sizeof bytes ? -ENOSPC : disk->ops->sync(disk, handle);
     disk->ops->close(disk, handle);
     char path[FQ_SEGMENT_PATH_MAX];
     fq_segment_path(header.first_batch_seq, path);

@@ -58,15 +58,15 @@ int fq_manifest_load(fq_disk *disk, struct fq_manifest *ret_manifest, int *ret_e
 static int write_tmp(fq_disk *disk, const struct fq_manifest *manifest) {
     unsigned char bytes[FQ_MANIFEST_SIZE];
     encode(manifest, bytes);
-    disk->ops->remove(disk, "MANIFEST.tmp");
-    int handle = disk->ops->open(disk, "MANIFEST.tmp", FQ_DISK_CREATE);
+    int result = fq_disk_clear(disk, "MANIFEST.tmp");
+    int handle = result < 0 ? result : disk->ops->open(disk, "MANIFEST.tmp", FQ_DISK_CREATE);
     if (handle < 0)
         return handle;
     int64_t put = disk->ops->write(disk, handle, bytes, sizeof bytes, 0);
-    int result = put < 0 ? (int)put : put == FQ_MANIFEST_SIZE ? disk->ops->sync(disk, handle) : -ENOSPC;
+    result = put < 0 ? (int)put : put == FQ_MANIFEST_SIZE ? disk->ops->sync(disk, handle) : -ENOSPC;
     disk->ops->close(disk, handle);
     if (result < 0)
-        disk->ops->remove(disk, "MANIFEST.tmp");
+        fq_disk_clear(disk, "MANIFEST.tmp");
     return result;
 }
 

@@ -79,8 +79,8 @@ int fq_snapshot_writer_open(fq_disk *disk, const fq_uuid *instance, uint64_t bat
     writer->instance = *instance;
     writer->batch_seq = batch_seq;
     fq_snapshot_path(batch_seq, true, writer->path);
-    disk->ops->remove(disk, writer->path);
-    writer->handle = disk->ops->open(disk, writer->path, FQ_DISK_CREATE);
+    int cleared = fq_disk_clear(disk, writer->path);
+    writer->handle = cleared < 0 ? cleared : disk->ops->open(disk, writer->path, FQ_DISK_CREATE);
     int result = writer->handle < 0 ? writer->handle : put_header(writer);
     if (result < 0) {
         snprintf(error, FQ_STORAGE_ERROR_MAX, "%s: cannot be written: %s", writer->path, strerror(-result));
@@ -153,7 +153,7 @@ fq_snapshot_writer *fq_snapshot_writer_abort(fq_snapshot_writer *writer) {
         return NULL;
     if (writer->handle >= 0)
         writer->disk->ops->close(writer->disk, writer->handle);
-    writer->disk->ops->remove(writer->disk, writer->path);
+    fq_disk_clear(writer->disk, writer->path);
     free(writer);
     return NULL;
 }

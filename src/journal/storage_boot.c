@@ -183,7 +183,7 @@ static void remove_tmp(void *context, const char *name) {
     if (len < 4 || len > 64 || strcmp(name + len - 4, ".tmp") != 0)
         return;
     snprintf(path, sizeof path, "%s/%s", names->directory, name);
-    names->files->disk->ops->remove(names->files->disk, path);
+    fq_disk_clear(names->files->disk, path);
 }
 
 static int remove_segments(struct fq_files *files) {
@@ -238,7 +238,7 @@ static bool reserve_is_clean(struct fq_files *files) {
                  head[0] == 0 && memcmp(head, head + 1, sizeof head - 1) == 0;
     files->disk->ops->close(files->disk, handle);
     if (!clean)
-        files->disk->ops->remove(files->disk, "RESERVE");
+        fq_disk_clear(files->disk, "RESERVE");
     return clean;
 }
 

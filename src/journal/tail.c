@@ -80,13 +80,13 @@ static uint64_t segment_size(const struct fq_tail *tail) {
 
 static void discard(struct fq_tail *tail, struct fq_zeros *zeros) {
     close_handle(tail, &zeros->handle);
-    tail->disk->ops->remove(tail->disk, zeros->path);
+    fq_disk_clear(tail->disk, zeros->path);
     zeros->state = FQ_ZEROS_NONE;
 }
 
 static int begin_zeros(struct fq_tail *tail, struct fq_zeros *zeros, uint64_t size) {
-    tail->disk->ops->remove(tail->disk, zeros->path);
-    int handle = tail->disk->ops->open(tail->disk, zeros->path, FQ_DISK_CREATE);
+    int result = fq_disk_clear(tail->disk, zeros->path);
+    int handle = result < 0 ? result : tail->disk->ops->open(tail->disk, zeros->path, FQ_DISK_CREATE);
     if (handle < 0)
         return handle;
     zeros->handle = handle;
