@@ -13,7 +13,7 @@ PURE_IMPORTS = set("""
     malloc calloc realloc reallocarray free posix_memalign abort stderr fprintf qsort
     memcpy memmove memset memcmp memchr memmem memrchr
     strlen strcmp strncmp strchr strrchr strspn strcspn strstr strtod strtoull strtoll strerror
-    snprintf vsnprintf __errno_location __stack_chk_fail _GLOBAL_OFFSET_TABLE_ __cpu_model __cpu_indicator_init
+    strtok_r snprintf vsnprintf sscanf __errno_location __stack_chk_fail _GLOBAL_OFFSET_TABLE_ __cpu_model __cpu_indicator_init
     """.split())
 PURE_LAYERS = ("base", "resp", "engine", "journal")
 # Where the outside world of a pure layer begins.

@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+static void print_document(int64_t choice) {
+    static void (*const documents[])(FILE *) = {fq_manual_cli_document, fq_manual_configuration_document,
+                                                fq_manual_roles_document};
+    documents[choice](stdout);
+}
+
 static int print_verb_help(const char *name) {
     int verb = fq_verb_find(name);
     if (verb >= 0) {
@@ -19,13 +25,10 @@ static int print_verb_help(const char *name) {
 
 int fq_verb_help(struct fq_cli *cli) {
     const struct fq_options *options = cli->options;
-    const char *document = fq_option_text(options, FQ_OPTION_HELP_DOCUMENT);
     if (fq_option_number(options, FQ_OPTION_HELP_MAN))
         fq_manual_roff(stdout);
-    else if (document != NULL && fq_option_number(options, FQ_OPTION_HELP_DOCUMENT) == 0)
-        fq_manual_cli_document(stdout);
-    else if (document != NULL)
-        fq_manual_configuration_document(stdout);
+    else if (fq_option_given(options, FQ_OPTION_HELP_DOCUMENT))
+        print_document(fq_option_number(options, FQ_OPTION_HELP_DOCUMENT));
     else if (fq_option_given(options, FQ_OPTION_HELP_COMPLETION))
         fq_manual_bash(stdout);
     else if (options->operand_count > 0)

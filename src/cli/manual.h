@@ -17,6 +17,8 @@ void fq_manual_roff(FILE *out);
 void fq_manual_cli_document(FILE *out);
 /** docs/configuration.md */
 void fq_manual_configuration_document(FILE *out);
+/** docs/roles.md */
+void fq_manual_roles_document(FILE *out);
 /** Completion for bash. */
 void fq_manual_bash(FILE *out);
 /** Every option of the verb with its value and origin; secrets are not shown. */

@@ -13,11 +13,23 @@ static const struct fq_command_row rows[] = {
 #include "server/command.def"
 #undef FQ_COMMAND
 };
+static const struct fq_subcommand_row subcommands[] = {
+#define FQ_COMMAND(name, function, arg_min, arg_max, roles, flags, family, syntax, summary)
+#define FQ_SUBCOMMAND(function, name, word, roles) {function, name, word, roles},
+#include "server/command.def"
+#undef FQ_COMMAND
+#undef FQ_SUBCOMMAND
+};
+enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof subcommands[0] };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 _Static_assert(ROW_COUNT < 255 && ROW_COUNT * 2 < FQ_COMMAND_SLOTS, "the index has one byte a row");
 
 const struct fq_command_row *fq_command_row(size_t index) {
     return index < ROW_COUNT ? &rows[index] : NULL;
+}
+
+const struct fq_subcommand_row *fq_subcommand_row(size_t index) {
+    return index < SUBCOMMAND_COUNT ? &subcommands[index] : NULL;
 }
 
 static char upper(char byte) {
@@ -99,14 +111,40 @@ static int refuse_unknown(struct fq_call *call) {
     return fq_call_refuse(call, FQ_EUNKNOWNCOMMAND, "unknown command '%s'; FQ.HELP lists the commands", text);
 }
 
-static void role_names(unsigned roles, char *text, size_t size) {
+void fq_role_names(unsigned roles, char text[FQ_ROLE_NAMES]) {
     static const char *const names[] = {"submit", "work", "read", "admin"};
     size_t used = 0;
     text[0] = '\0';
     for (unsigned i = 0; i < 4; i++) {
-        if ((roles & 1u << i) != 0 && used < size)
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? " or " : "", names[i]);
+        if ((roles & 1u << i) != 0)
+            used +=
+                (size_t)snprintf(text + used, FQ_ROLE_NAMES - used, "%s%s", used > 0 ? " or " : "", names[i]);
     }
+}
+
+// `word` is the subcommand, "" where the whole command asks for the role.
+static int check_roles(struct fq_call *call, unsigned roles, const char *word) {
+    const fq_connection *connection = call->connection;
+    if (roles == 0 || (roles & connection->roles) != 0)
+        return 0;
+    char names[FQ_ROLE_NAMES];
+    fq_role_names(roles, names);
+    const char *blank = word[0] != '\0' ? " " : "";
+    if (connection->user[0] == '\0') // a request over HTTP names none
+        return fq_call_refuse(call, FQ_ENOPERM, "'%s%s%s' needs the role %s", call->row->name, blank, word,
+                              names);
+    return fq_call_refuse(call, FQ_ENOPERM, "'%s%s%s' needs the role %s; user '%s' has not got it",
+                          call->row->name, blank, word, names, connection->user);
+}
+
+static int check_subcommand(struct fq_call *call) {
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
+        const struct fq_subcommand_row *row = &subcommands[i];
+        if (row->run == call->row->run && call->arg_count > 1 &&
+            fq_str_equal_nocase(call->args[1], fq_str_of(row->word)))
+            return check_roles(call, row->roles, row->word);
+    }
+    return 0;
 }
 
 // What holds for every row: logged in, enough arguments, the right role.
@@ -121,15 +159,8 @@ static int check(struct fq_call *call) {
         (row->arg_max >= 0 && call->arg_count > (size_t)row->arg_max))
         return fq_call_refuse(call, FQ_EARITY, "wrong number of arguments for '%s': %s %s", row->name,
                               row->name, row->syntax);
-    if (row->roles != 0 && (row->roles & connection->roles) == 0) {
-        char names[64];
-        role_names(row->roles, names, sizeof names);
-        if (connection->user[0] == '\0') // a request over HTTP names none
-            return fq_call_refuse(call, FQ_ENOPERM, "'%s' needs the role %s", row->name, names);
-        return fq_call_refuse(call, FQ_ENOPERM, "'%s' needs the role %s; user '%s' has not got it", row->name,
-                              names, connection->user);
-    }
-    return 0;
+    int rc = check_roles(call, row->roles, "");
+    return rc < 0 ? rc : check_subcommand(call);
 }
 
 // The sentence of an error that the engine gave is in the decision.

@@ -45,6 +45,13 @@ struct fq_command_row {
     const char *summary;
 };
 
+// A word behind a command's name that asks for a role of its own.
+struct fq_subcommand_row {
+    int (*run)(struct fq_call *call); // of the command
+    const char *name, *word;
+    unsigned roles; // one of these is needed
+};
+
 enum { FQ_COMMAND_SLOTS = 256 };
 struct fq_command_index {
     unsigned char slots[FQ_COMMAND_SLOTS]; // row number plus 1
@@ -55,6 +62,12 @@ void fq_command_index_init(struct fq_command_index *index);
 const struct fq_command_row *fq_command_find(const struct fq_command_index *index, fq_str name);
 /** Row `index` of the table in its order; NULL past the end. */
 const struct fq_command_row *fq_command_row(size_t index);
+
+/** Row `index` of the subcommands that ask for a role of their own; NULL past the end. */
+const struct fq_subcommand_row *fq_subcommand_row(size_t index);
+enum { FQ_ROLE_NAMES = 64 };
+/** "submit or work" in table order. */
+void fq_role_names(unsigned roles, char text[FQ_ROLE_NAMES]);
 
 /** Runs one request on the connection: reply or error is written unless FQ_CALL_BLOCKED or FQ_CALL_AGAIN is returned. */
 int fq_command_execute(fq_connection *connection, const fq_str *args, size_t arg_count, struct fq_now now);

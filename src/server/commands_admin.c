@@ -314,8 +314,6 @@ int fq_command_dead(struct fq_call *call) {
     bool is_requeue = fq_str_equal_nocase(call->args[1], FQ_STR("REQUEUE"));
     if (!is_requeue && !fq_str_equal_nocase(call->args[1], FQ_STR("PURGE")))
         return fq_call_refuse(call, FQ_ESYNTAX, "FQ.DEAD %s", call->row->syntax);
-    if ((call->connection->roles & FQ_ROLE_ADMIN) == 0)
-        return fq_call_refuse(call, FQ_ENOPERM, "'FQ.DEAD REQUEUE' and 'FQ.DEAD PURGE' need the role admin");
     uint64_t touched = 0;
     int rc = change_dead(call, is_requeue, &touched);
     if (rc == 0)

@@ -212,8 +212,6 @@ static int client_info(struct fq_call *call) {
 
 static int client_list(struct fq_call *call) {
     fq_core *core = call->core;
-    if ((call->connection->roles & (FQ_ROLE_ADMIN | FQ_ROLE_READ)) == 0)
-        return fq_call_refuse(call, FQ_ENOPERM, "'CLIENT LIST' needs the role read or admin");
     fq_buf *text = &core->scratch;
     fq_buf_clear(text);
     for (fq_list_link *link = core->connections.next; link != &core->connections; link = link->next) {

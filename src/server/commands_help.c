@@ -18,7 +18,7 @@ static size_t row_count(void) {
 static void write_name(struct fq_resp_writer *writer, const char *name) {
     char text[40];
     size_t len = 0;
-    for (; name[len] != '\0' && len < sizeof text; len++)
+    for (; len < sizeof text && name[len] != '\0'; len++)
         text[len] = (char)tolower((unsigned char)name[len]);
     fq_resp_write_string(writer, (fq_str){text, len});
 }

@@ -36,7 +36,7 @@ struct fq_server_options {
     int64_t drain_timeout_ms;  // 25,000
     uint64_t compact_bytes_min;
     uint64_t segment_bytes; // of the journal: 64 MiB; also what is kept for completions
-    const char *server_id; // its name in metrics, HELLO and INFO; NULL = "control-plane"
+    const char *server_id;  // its name in metrics, HELLO and INFO; NULL = "control-plane"
     const char
         *program; // NULL = the running one; path of this binary, to exec the compactor and the supervisor
     // Tasks run by the control plane itself: the arguments after `fastqueue subworker`; count 0 = none.

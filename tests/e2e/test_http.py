@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 """The admin listener: health, metrics, the API, and whom it turns away."""
-import hashlib
 import http.client
 import json
-import pathlib
 import re
-import tempfile
 import threading
 import time
 import unittest
@@ -235,22 +232,6 @@ class Metrics(unittest.TestCase):
             self.assertEqual(server.log().count("login refused"), 1)
             with server.connect() as link:
                 self.assertIn("auth_failures:8\r\n", link.command("INFO", "clients") + "\r\n")
-
-    def test_roles(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            users = pathlib.Path(folder) / "users"
-            users.touch(0o600)
-            users.write_text("".join(f"{role} {role} sha256:{hashlib.sha256(role.encode() * 4).hexdigest()}\n"
-                                     for role in ("submit", "work", "read", "admin")))
-            with Server("--users-file", str(users), http=True) as server:
-                def status(role: str, method: str, path: str, body: str | None = None) -> int:
-                    return server.http(method, path, body, {**JSON, "Authorization": f"Bearer {role * 4}"})[0]
-
-                submit = ("POST", "/api/v1/tasks", '{"name": "a.task"}')
-                self.assertEqual([status(role, *submit) for role in ("submit", "work", "read", "admin")], [201, 403, 403, 403])
-                for path in ("/api/v1/tasks", "/api/v1/workers", "/metrics"):
-                    self.assertEqual([status(role, "GET", path) for role in ("submit", "work", "read", "admin")],
-                                     [403, 403, 200, 200])
 
     def test_readiness_ends_with_the_drain_and_waiting_requests_are_answered(self) -> None:
         with Server(http=True) as server, server.connect() as link:

@@ -82,7 +82,8 @@ static void fill(const struct otel_reservoir *reservoir, struct otel_exemplar_sl
         memcpy(slot->trace_id, exemplar->trace_id, sizeof slot->trace_id);
         memcpy(slot->span_id, exemplar->span_id, sizeof slot->span_id);
     } else {
-        memset(slot->trace_id, 0, sizeof slot->trace_id + sizeof slot->span_id);
+        memset(slot->trace_id, 0, sizeof slot->trace_id);
+        memset(slot->span_id, 0, sizeof slot->span_id);
     }
     slot->filtered_len = fitting(exemplar->filtered, (uint32_t)exemplar->filtered_len,
                                  reservoir->stride - (uint32_t)sizeof *slot);
