@@ -64,19 +64,19 @@ struct moment *model_past_find(struct model_task *task, uint64_t types, uint64_t
 }
 
 bool model_was(struct model_task *task, unsigned state, uint64_t since, const struct moment **ret_moment) {
-    struct moment *moment;
+    const struct moment *moment, *first = NULL;
     unsigned back = 0;
     for (; (moment = past(task, back)) != NULL; back++) {
-        if (moment->state == state) {
-            // The first of several events that left the same state is enough for an answer to rest on.
-            *ret_moment = moment;
-            return true;
+        if (moment->state == state)
+            first = moment; // an answer rests on the first moment at which it could have been given
+        if (moment->number <= since) { // it stood so when the question was asked, and no longer before
+            if (first != NULL)
+                *ret_moment = first;
+            return first != NULL;
         }
-        if (moment->number <= since) // it stood so when the question was asked, and no longer before
-            return false;
     }
-    *ret_moment = NULL;
-    return task->past_lost || state == MODEL_NONE;
+    *ret_moment = first;
+    return first != NULL || task->past_lost || state == MODEL_NONE;
 }
 
 void model_undo_trim(sim_model *model, uint64_t seq) {
