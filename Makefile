@@ -46,6 +46,11 @@ python: test-deps build ## only the Python package's tests
 faults: test-deps build ## the whole fault matrix on real processes (FAULTS="--only 1 --kills 500" for a part)
 	@FASTQUEUE_BUILD=$(abspath $(DIR)) tests/faults/run.py $(FAULTS)
 
+.PHONY: evidence
+evidence: ## the figures that every suite has left, in one table (RUN=quick: run a short slice of each first)
+	$(if $(filter quick,$(RUN)),@$(MAKE) --no-print-directory test-deps build)
+	@FASTQUEUE_BUILD_DIR=$(DIR) tools/evidence.py $(if $(filter quick,$(RUN)),--quick) $(if $(SUITES),--only $(SUITES))
+
 fuzz: ## each fuzzer for a while, in a table (FUZZ_SECONDS=60, FUZZ="core http" for some)
 	@command -v clang >/dev/null || { echo "make fuzz: the fuzzers are built with clang: apt-get install clang"; exit 1; }
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz $(LAUNCHER) >/dev/null

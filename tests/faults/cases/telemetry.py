@@ -74,7 +74,7 @@ def judged(name: str, found, usual_ms: float, usual_mib: float) -> list[Figure]:
     known = spans["exported"] + lost + spans["queued"]
     most = max(3 * usual_ms, usual_ms + 25)  # a loaded machine decides about single milliseconds
     return [at_most(f"p99 of a task, collector {name}", percentile(times, 0.99), round(most, 2), "ms"),
-            told(f"spans lost and counted, {name}", lost), at_most(f"spans unaccounted for, {name}", spans["created"] - known, 2048),
+            told(f"spans lost and counted, {name}", lost), at_most(f"spans neither sent, waiting nor counted as lost (a batch on its way), {name}", spans["created"] - known, 2048),
             at_most(f"memory beside the usual, {name}", memory - usual_mib, 24, "MiB"), at_most(f"end, {name}", ended, 5, "s")]
 
 

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The evidence that suites have left in build/evidence/*.json: one table, and the tables of docs/reliability.md.
+
+  evidence.py [--quick] [--only suite,…]        print all figures; --quick runs a short slice of every suite first
+  evidence.py --write docs/reliability.md       put the tables between the page's marks
+  evidence.py --check docs/reliability.md       the marks are in order and no figure on the page says that something failed
+
+A suite's file is {"suite", "commit", "rows": [{"name", "value", "unit", "expected", "ok"}]}; ok is true, false, or null for
+what could not be tried on the machine. Rows of the fault matrix say their case, its fault and the outcome to be expected too.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOLDER = pathlib.Path(os.environ.get("FASTQUEUE_EVIDENCE", ROOT / "build" / "evidence"))
+BUILD = os.environ.get("FASTQUEUE_BUILD_DIR", "build/dev")
+FIGURES_IN_A_CELL = 6
+
+# suite: what it is, the short slice (None: there is none), the whole
+SUITES = {
+    "sim": ("Simulation: the whole system under one seed", f"ctest --test-dir {BUILD} -L sim --output-on-failure", "make sim-long"),
+    "mutants": ("Planted bugs: what the simulator must find", f"ctest --test-dir {BUILD} -L mutants --output-on-failure", "make mutants"),
+    "faults": ("Fault matrix on real processes", f"ctest --test-dir {BUILD} -L faults --output-on-failure", "make faults"),
+    "sweep": ("Sweeps: the n-th call fails", f"ctest --test-dir {BUILD} -L sweep --output-on-failure", "make sweep"),
+    "damage": ("Damage: each byte of a journal cut and flipped", f"ctest --test-dir {BUILD} -L damage --output-on-failure", "make sweep"),
+    "crash_states": ("Crash states of the real system calls", f"ctest --test-dir {BUILD} -L crash --output-on-failure", "make sweep"),
+    "fuzz": ("Fuzzers", "make fuzz FUZZ_SECONDS=5", "make fuzz FUZZ_SECONDS=1800"),
+    "coverage": ("Branch coverage", None, "make coverage"),
+    "checks": ("Static and dynamic checks", f"ctest --test-dir {BUILD} -L check --output-on-failure", "make check"),
+}
+
+
+class Malformed(Exception):
+    pass
+
+
+def read_suite(path: pathlib.Path) -> dict:
+    try:
+        suite = json.loads(path.read_text())
+        for row in suite["rows"]:
+            if not isinstance(row["name"], str) or not isinstance(row["value"], (int, float, str)) or row["ok"] not in (True, False, None):
+                raise Malformed(f"{path}: row {row!r}")
+            row.setdefault("unit", "")
+            row.setdefault("expected", "")
+        return {"suite": suite["suite"], "commit": suite.get("commit", "unknown"), "rows": suite["rows"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"{path}: {error!r}") from error
+
+
+def collect() -> dict[str, dict]:
+    """Every suite that has left something, in the order of SUITES, then those that nobody announced."""
+    found = {path.stem: read_suite(path) for path in sorted(FOLDER.glob("*.json"))}
+    return {name: found[name] for name in [*(n for n in SUITES if n in found), *(n for n in found if n not in SUITES)]}
+
+
+def title_of(name: str) -> str:
+    return SUITES[name][0] if name in SUITES else name.replace("_", " ").capitalize()
+
+
+# --- running --------------------------------------------------------------------------------------------------------------
+def has_tests(command: str) -> bool:
+    """ctest succeeds when no test has the label; that is no evidence."""
+    if not command.startswith("ctest"):
+        return True
+    listed = subprocess.run([*command.split(), "-N"], cwd=ROOT, capture_output=True, text=True).stdout
+    return "Total Tests: 0" not in listed and "Test #" in listed
+
+
+def run_quick(names: list[str]) -> int:
+    failed = 0
+    for name in names:
+        command = SUITES[name][1]
+        if command is None or not has_tests(command):
+            print(f"evidence: {name}: no short slice; '{SUITES[name][2]}' runs the whole", flush=True)
+            continue
+        began = time.monotonic()
+        print(f"evidence: {name}: {command}", flush=True)
+        code = subprocess.run(command.split(), cwd=ROOT, stdout=subprocess.DEVNULL).returncode
+        print(f"evidence: {name}: {'done' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.0f} s", flush=True)
+        failed += code != 0
+    return failed
+
+
+# --- printing -------------------------------------------------------------------------------------------------------------
+def shown(row: dict) -> str:
+    value = row["value"]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        text = f"{value:,}"
+    elif isinstance(value, float):
+        text = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    else:
+        text = str(value)
+    return f"{text} {row['unit']}".strip()
+
+
+def verdict(row: dict) -> str:
+    return {True: "ok", False: "FAILED", None: "skipped"}[row["ok"]]
+
+
+def print_table(suites: dict[str, dict], wanted: list[str]) -> int:
+    rows = [(name, row["name"], shown(row), row["expected"], verdict(row)) for name, suite in suites.items() if name in wanted or not wanted
+            for row in suite["rows"]]
+    head = ("suite", "figure", "value", "expected", "")
+    widths = [min(70, max(len(str(row[i])) for row in [head, *rows])) for i in range(5)]
+    for row in [head, *rows]:
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print()
+    for name in wanted or [*SUITES, *(n for n in suites if n not in SUITES)]:
+        if name in suites:
+            verdicts = [verdict(row) for row in suites[name]["rows"]]
+            told = ", ".join(f"{verdicts.count(word)} {word}" for word in ("ok", "FAILED", "skipped") if word in verdicts)
+            print(f"{name}: {told} (commit {suites[name]['commit']})")
+        else:
+            print(f"{name}: NOT RUN: '{SUITES[name][2]}'" if name in SUITES else f"{name}: NOT RUN")
+    return sum(row[4] == "FAILED" for row in rows)
+
+
+# --- the page -------------------------------------------------------------------------------------------------------------
+def cell(text) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def matrix_table(rows: list[dict]) -> list[str]:
+    lines = ["| # | fault | expected | observed |", "|---|---|---|---|"]
+    for number in sorted({row["case"] for row in rows}):
+        own = [row for row in rows if row["case"] == number]
+        own.sort(key=lambda row: row["ok"] is not False)
+        figures = [f"{row['name'].split(': ', 1)[-1]}: {shown(row)}" + ("" if row["ok"] in (True, None) else " **(not as expected)**") for row in own]
+        more = len(figures) - FIGURES_IN_A_CELL
+        text = "; ".join(figures[:FIGURES_IN_A_CELL]) + (f"; and {more} more figures as expected" if more > 0 else "")
+        lines.append(f"| {number} | {cell(own[0]['fault'])} | {cell(own[0]['outcome'])} | {cell(text)} |")
+    return lines
+
+
+def plain_table(rows: list[dict]) -> list[str]:
+    lines = ["| figure | value | expected |", "|---|---|---|"]
+    for row in rows:
+        mark = {True: "", False: " **(not as expected)**", None: " (not tried here)"}[row["ok"]]
+        lines.append(f"| {cell(row['name'])} | {cell(shown(row))}{mark} | {cell(row['expected'])} |")
+    return lines
+
+
+def page_part(suite: dict) -> str:
+    rows = suite["rows"]
+    lines = matrix_table(rows) if rows and all("case" in row for row in rows) else plain_table(rows)
+    return "\n".join([f"Measured at commit {suite['commit']}.", "", *lines])
+
+
+MARKS = re.compile(r"<!-- evidence:(\w+) -->\n(.*?)<!-- /evidence -->\n", re.S)
+
+
+def write_page(path: pathlib.Path, suites: dict[str, dict]) -> None:
+    """Parts of suites that have not been run here stay as they are."""
+    def part(match: re.Match) -> str:
+        name = match.group(1)
+        text = page_part(suites[name]) + "\n" if name in suites else match.group(2)
+        return f"<!-- evidence:{name} -->\n{text}<!-- /evidence -->\n"
+
+    page = path.read_text()
+    path.write_text(MARKS.sub(part, page))
+    for name in suites:
+        if name not in {match.group(1) for match in MARKS.finditer(page)}:
+            print(f"evidence: {path} has no place for '{name}'")
+
+
+def check_page(path: pathlib.Path) -> int:
+    page = path.read_text()
+    parts = {match.group(1): match.group(2) for match in MARKS.finditer(page)}
+    faults = [f"no place for suite '{name}'" for name in SUITES if name not in parts]
+    faults += [f"'{name}' says that something was not as expected" for name, text in parts.items() if "not as expected" in text]
+    if page.count("<!-- evidence:") != len(parts) or page.count("<!-- /evidence -->") != len(parts):
+        faults.append("a mark has no partner")
+    for fault in faults:
+        print(f"{path}: {fault}")
+    return len(faults)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="the evidence of every suite, as one table")
+    parser.add_argument("--quick", action="store_true", help="run a short slice of each suite first")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="suites, by commas")
+    parser.add_argument("--write", type=pathlib.Path, metavar="PAGE")
+    parser.add_argument("--check", type=pathlib.Path, metavar="PAGE")
+    options = parser.parse_args()
+    if options.check:
+        return 1 if check_page(options.check) else 0
+    failed = run_quick([name for name in SUITES if name in options.only or not options.only]) if options.quick else 0
+    try:
+        suites = collect()
+    except Malformed as error:
+        print(f"evidence: {error}", file=sys.stderr)
+        return 1
+    if options.write:
+        write_page(options.write, suites)
+        return 0
+    failed += print_table(suites, options.only)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
