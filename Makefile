@@ -73,7 +73,7 @@ sweep: test-deps build ## damage a journal at every byte, fail every n-th call; 
 	@tests/sweep/run.sh $(DIR)
 
 crash-states: test-deps build ## rebuild the disk for every crash point of a recorded run and recover from each (some minutes)
-	@tests/crash/run.sh $(DIR)
+	@tests/crash/run.py $(DIR)
 
 bench: ## print the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory build BUILD=release
