@@ -19,6 +19,7 @@
 #include "server/store.h"
 #include "server/telemetry.h"
 #include "server/transport.h"
+#include "server/watchdog.h"
 #include "telemetry/telemetry.h"
 
 #include <signal.h>
@@ -39,6 +40,7 @@ struct server {
     fq_loop loop;
     struct fq_access access;
     struct fq_privileges privileges;
+    struct fq_watchdog watchdog;
     struct fq_store store;
     fq_core *core;
     fq_metrics *metrics;
@@ -82,6 +84,13 @@ static int64_t drain_step(struct server *server, struct fq_now now) {
     return earlier(now.boot_us + DRAIN_LOOK_US, server->drain_until_us);
 }
 
+static int64_t watchdog_step(struct server *server, struct fq_now now) {
+    const fq_journal *journal = server->store.journal;
+    uint64_t last = journal != NULL ? fq_journal_last_seq(journal) : 0;
+    uint64_t durable = journal != NULL ? fq_journal_durable_seq(journal) : 0;
+    return fq_watchdog_step(&server->watchdog, last, durable, now);
+}
+
 static int64_t on_turn(void *context, struct fq_now now) {
     struct server *server = context;
     if (server->store.journal != NULL) {
@@ -100,6 +109,7 @@ static int64_t on_turn(void *context, struct fq_now now) {
         fq_compactor_child_step(server->compactor, now);
     if (server->own_worker != NULL)
         at_us = earlier(at_us, fq_own_worker_step(server->own_worker, now));
+    at_us = earlier(at_us, watchdog_step(server, now));
     return earlier(at_us, drain_step(server, now));
 }
 
@@ -425,6 +435,7 @@ static int run(struct server *server) {
         fq_access_done(&server->access);
         return refuse(server, FQ_SERVER_INTERNAL, "the kernel gives no event loop");
     }
+    fq_watchdog_init(&server->watchdog, fq_loop_now(&server->loop));
     start_signals(server);
     int code = start(server);
     if (code == 0) {

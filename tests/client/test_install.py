@@ -110,7 +110,8 @@ class Installed(unittest.TestCase):
         self.assertTrue(any("libotel-c.so." in name for name in files[f"libotel-c{major}"]))
         for package in folder.glob(f"libfastqueue{major}_*.deb"):
             self.assertIn(f"libotel-c{major} (= {VERSION})", call("dpkg-deb", "-f", package, "Depends"))
-        self.assertTrue({"usr/bin/fastqueue", "usr/lib/systemd/system/fastqueue.service"} <= files["fastqueue"])
+        self.assertTrue({"usr/bin/fastqueue", "usr/lib/systemd/system/fastqueue.service",
+                         "usr/lib/systemd/system/fastqueue-subworker.service"} <= files["fastqueue"])
         self.assertIn("usr/include/fastqueue/client.h", files["libfastqueue-dev"])
         self.assertIn(VERSION, call(self.folder / "root" / "usr" / "bin" / "fastqueue", "--version"))
 
