@@ -2,6 +2,7 @@
 // `fastqueue subworker`, and the runner that it starts.
 #include "cli/option.h"
 #include "cli/secret_file.h"
+#include "server/privileges.h"
 #include "worker/supervisor.h"
 
 #include <limits.h>
@@ -65,6 +66,7 @@ int fq_verb_subworker(struct fq_cli *cli) {
     if (found < 0)
         return FQ_EXIT_CONFIG;
     supervisor.token = found > 0 ? token : NULL;
+    fq_privileges_hide_memory(); // tasks run as the same user, and the credential is not theirs
     supervisor.program = cli->program;
     supervisor.log = cli->log;
     if (fq_option_given(options, FQ_OPTION_PARENT))

@@ -112,7 +112,10 @@ void fq_privileges_hide_memory(void) {
 #ifdef __SANITIZE_ADDRESS__
     return; // the search for leaks looks at the process from outside
 #endif
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void fq_privileges_forbid_core_files(void) {
     struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

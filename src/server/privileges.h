@@ -30,7 +30,10 @@ void fq_privileges_lower(const struct fq_privileges *privileges);
 /** Gives root up in all threads and tries to come back: FQ_EINVALID if that succeeds or a capability is left. */
 FQ_MUST_USE int fq_privileges_end(struct fq_privileges *privileges, char *error, size_t size);
 
-/** No core dump of this process, and no other process of the same user may look into its memory. */
+/** No other process of the same user may look into this one's memory and environment, and the kernel pipes no dump of it to
+ *  a handler. What is executed from here is as open as ever. */
 void fq_privileges_hide_memory(void);
+/** No core file of this process and of what it executes. */
+void fq_privileges_forbid_core_files(void);
 
 #endif

@@ -415,8 +415,10 @@ static int take_identity(struct server *server) {
     unsigned char secret[32];
     char error[1024];
     uint64_t *seed = &server->options.engine.seed; // so that nobody can choose names that collide
-    if (!server->options.allow_core_dumps)
+    if (!server->options.allow_core_dumps) {
+        fq_privileges_forbid_core_files();
         fq_privileges_hide_memory();
+    }
     if (uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
         uv_random(NULL, NULL, seed, sizeof *seed, 0, NULL) < 0)
         return refuse(server, FQ_SERVER_INTERNAL, "no randomness to be had");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,8 @@ static void reset_signals(void) {
 }
 
 static void prefer_for_oom(void) {
+    // A copy of a process that hides its memory may not write its own entry in /proc; what is executed next hides nothing.
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -95,6 +98,8 @@ static void become(const struct fq_process_spec *spec, char *const *argv, char *
         struct rlimit no_core = {0, 0};
         (void)setrlimit(RLIMIT_CORE, &no_core);
     }
+    // Whatever this process was started with: no file of a task is everybody's to write.
+    umask(umask(077) | S_IWOTH);
     prefer_for_oom();
     execvpe(argv[0], argv, environment);
     int error = errno;

@@ -48,8 +48,12 @@ class Subworker:
             self.process = subprocess.Popen(self.line, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self.environment)
         if wait:
-            self.wait_for_log("registered with the control plane")
-            self.link = self.server.connect()
+            self.attach()
+
+    def attach(self) -> None:
+        """Waits until the process that was started works, and connects for the test."""
+        self.wait_for_log("registered with the control plane")
+        self.link = self.server.connect()
 
     def wait_for_log(self, text: str, limit: float = START_LIMIT_S) -> None:
         end = time.monotonic() + limit

@@ -12,6 +12,7 @@ import time
 import unittest
 
 from harness import PROGRAM, Server
+from subworker import EXAMPLES, Subworker
 
 USER = "nobody"
 TOKEN = "fqt_a-token-that-is-in-no-environment"
@@ -144,6 +145,29 @@ class KeepsItsMemory(unittest.TestCase):
                                   capture_output=True, text=True)
             self.assertNotEqual(seen.returncode, 0)
             self.assertEqual(seen.stdout, "")
+
+    @unittest.skipUnless(is_root(), "NOT TESTED: two users are needed, and only root is several")
+    def test_tasks_do_not_look_into_their_supervisor(self) -> None:
+        with UserServer("--data-dir", "none", environment={"FASTQUEUE_TOKEN": TOKEN}) as server:
+            module = server.folder / "tasks.so"
+            shutil.copy(EXAMPLES, module)
+            who = {"user": server.account.pw_uid, "group": server.account.pw_gid, "extra_groups": []}
+            worker = Subworker(server, "--concurrency", "1", modules=[module])
+            worker.line[0] = str(server.program)
+            with open(worker.log_path, "ab") as log:
+                worker.process = subprocess.Popen(worker.line, stdout=log, stderr=log, env=worker.environment, **who)
+            worker.start = worker.attach  # it has been started, as somebody else
+            with worker:
+                def read(pid: int, file: str) -> subprocess.CompletedProcess:
+                    return subprocess.run(["cat", f"/proc/{pid}/{file}"], capture_output=True, text=True, **who)
+
+                self.assertEqual(worker.run("add", 1, 2)["result"], "3")
+                runner = worker.runners()[0]
+                self.assertNotEqual(read(worker.process.pid, "environ").returncode, 0)
+                self.assertNotEqual(read(worker.process.pid, "maps").returncode, 0)
+                self.assertNotIn(TOKEN, read(runner, "environ").stdout)  # open, and without the credential
+                self.assertIn("FASTQUEUE_RUNNER_FDS", read(runner, "environ").stdout)
+                self.assertEqual(read(runner, "oom_score_adj").stdout, "500\n")
 
     def test_core_dumps_on_request(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_CORE)

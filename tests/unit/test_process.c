@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,9 +139,30 @@ static void a_group_dies_together(void **state) {
     fail_msg("the child of a killed group lives on: %s", stat);
 }
 
+// What a task writes is for whom its starter says, but never for everybody.
+static void files_of_tasks_are_not_everybodys(void **state) {
+    (void)state;
+    static const struct {
+        mode_t ours;
+        const char *theirs;
+    } rows[] = {
+        {0,    "0002\n"},
+        {022,  "0022\n"},
+        {0077, "0077\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char output[64];
+        mode_t before = umask(rows[i].ours);
+        wait_for(run_script("umask >&4", output, sizeof output));
+        umask(before);
+        assert_string_equal(output, rows[i].theirs);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_runner_starts_in_a_world_of_its_own),
+        cmocka_unit_test(files_of_tasks_are_not_everybodys),
         cmocka_unit_test(a_program_that_is_not_there_is_named),
         cmocka_unit_test(ends_are_told_with_their_cause),
         cmocka_unit_test(a_group_dies_together),
