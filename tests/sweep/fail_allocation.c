@@ -2,7 +2,8 @@
 // Preloaded into a program under test: the n-th allocation that the product's own code makes fails, or all from the n-th
 // on. Whose an allocation is, is told by its return address: FQ_SWEEP_RANGES names a file of address pairs (start, end;
 // 64 bit, relative to where the program is loaded, sorted), made from the symbol table. A failed assertion of the test ends
-// the process at once with status 99, so that nothing runs on over a test that was left half way.
+// the process at once with status 99, so that nothing runs on over a test that was left half way; so does a fault in the
+// test's own code, which did not look at what it got. A fault in the product's code ends it with status 98.
 //
 //   FQ_SWEEP_PROGRAM   the program meant (children that are other programs are left alone)
 //   FQ_SWEEP_AT        number of the allocation that fails, from 1; 0 = none
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 void *__libc_malloc(size_t size);
@@ -60,6 +63,18 @@ static bool is_the_program(void) {
     return strcmp(path, wanted) == 0;
 }
 
+static bool is_ours(const void *caller);
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+    const ucontext_t *state = context;
+    const void *at = (const void *)state->uc_mcontext.gregs[REG_RIP]; // NOLINT: an address in a register
+    bool is_product = is_ours(at);
+    fprintf(stderr, "sweep: signal %d at +0x%lx of %s, accessing %p\n", number,
+            (unsigned long)((uintptr_t)at - sweep.base), is_product ? "the product" : "the test",
+            info->si_addr);
+    exit(is_product ? 98 : 99);
+}
+
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("FQ_SWEEP_RANGES"), *at = getenv("FQ_SWEEP_AT");
     if (path == NULL || !is_the_program())
@@ -80,6 +95,17 @@ __attribute__((constructor)) static void begin(void) {
     sweep.count_path = getenv("FQ_SWEEP_COUNT");
     sweep.pid = getpid();
     sweep.is_on = true;
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+}
+
+// cmocka would take the faults for itself.
+__sighandler_t signal(int number, __sighandler_t handler) {
+    if (sweep.is_on && (number == SIGSEGV || number == SIGBUS))
+        return SIG_DFL;
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
+    return sigaction(number, &action, &before) == 0 ? before.sa_handler : SIG_ERR;
 }
 
 __attribute__((destructor)) static void end(void) {
