@@ -16,6 +16,8 @@ struct MHD_Daemon {
     void *access_context;
     MHD_RequestCompletedCallback on_completed;
     void *completed_context;
+    MHD_NotifyConnectionCallback on_connection;
+    void *connection_context;
     union MHD_DaemonInfo info;
 };
 
@@ -63,8 +65,15 @@ struct MHD_Daemon *MHD_start_daemon(unsigned int flags, uint16_t port, MHD_Accep
             the_daemon.on_completed = va_arg(list, MHD_RequestCompletedCallback);
             the_daemon.completed_context = va_arg(list, void *);
             break;
+        case MHD_OPTION_NOTIFY_CONNECTION:
+            the_daemon.on_connection = va_arg(list, MHD_NotifyConnectionCallback);
+            the_daemon.connection_context = va_arg(list, void *);
+            break;
+        case MHD_OPTION_LISTEN_SOCKET: (void)va_arg(list, int); break;
+        case MHD_OPTION_CONNECTION_LIMIT:
+        case MHD_OPTION_CONNECTION_TIMEOUT: (void)va_arg(list, unsigned); break;
         case MHD_OPTION_CONNECTION_MEMORY_LIMIT: (void)va_arg(list, size_t); break;
-        default: (void)va_arg(list, unsigned); break;
+        default: FQ_ASSERT(false); // an option that nobody here knows the arguments of
         }
     }
     va_end(list);
@@ -81,6 +90,8 @@ static void end(struct MHD_Connection *connection) {
     the_daemon.on_completed(the_daemon.completed_context, connection, &connection->slot,
                             connection->status != 0 ? MHD_REQUEST_TERMINATED_COMPLETED_OK
                                                     : MHD_REQUEST_TERMINATED_WITH_ERROR);
+    the_daemon.on_connection(the_daemon.connection_context, connection, &connection->visitor,
+                             MHD_CONNECTION_NOTIFY_CLOSED);
     connection->is_used = false;
 }
 
@@ -151,6 +162,16 @@ int MHD_get_connection_values(struct MHD_Connection *connection, enum MHD_ValueK
     return (int)count;
 }
 
+const union MHD_ConnectionInfo *MHD_get_connection_info(struct MHD_Connection *connection,
+                                                        enum MHD_ConnectionInfoType type, ...) {
+    static union MHD_ConnectionInfo info;
+    switch (type) {
+    case MHD_CONNECTION_INFO_SOCKET_CONTEXT: info.socket_context = connection->visitor; return &info;
+    case MHD_CONNECTION_INFO_CONNECTION_FD: info.connect_fd = -1; return &info;
+    default: return NULL;
+    }
+}
+
 // --- answers ------------------------------------------------------------------------------------------------------------
 struct MHD_Response *MHD_create_response_from_buffer(size_t size, void *buffer,
                                                      enum MHD_ResponseMemoryMode mode) {
@@ -194,6 +215,8 @@ struct MHD_Connection *http_connection_new(void) {
             continue;
         memset(&connections[i], 0, sizeof connections[i]);
         connections[i].is_used = true;
+        the_daemon.on_connection(the_daemon.connection_context, &connections[i], &connections[i].visitor,
+                                 MHD_CONNECTION_NOTIFY_STARTED);
         return &connections[i];
     }
     return NULL;

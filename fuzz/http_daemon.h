@@ -21,7 +21,7 @@ struct MHD_Connection {
     struct http_pair headers[HTTP_PAIRS_MAX], arguments[HTTP_PAIRS_MAX];
     size_t header_count, argument_count;
     fq_str body;
-    void *slot; // the program's
+    void *slot, *visitor; // the program's: of the request, of the connection
     bool is_used, is_suspended;
     int status; // 0 = none yet
 };

@@ -157,7 +157,8 @@ def run_until(args, totals):
             row = run(args, name)
             totals.add(name, row)
             with lock:
-                busy.discard(name)
+                if not row["crashes"]: # it would only crash again
+                    busy.discard(name)
                 rows.append(row)
             print(time.strftime("%H:%M:%S"), row, flush=True)
 

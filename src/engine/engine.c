@@ -161,7 +161,8 @@ static bool fits(const fq_engine *engine, const struct fq_event *event) {
     case FQ_EVENT_TASK: return image_fits(engine, event);
     case FQ_EVENT_LEDGER: return is_fresh(engine, &event->id);
     case FQ_EVENT_LEDGER_TRIMMED: return event->trim_count <= fq_ledger_count(&engine->ledger);
-    case FQ_EVENT_GRANTED: return event->granted.token > engine->token;
+    case FQ_EVENT_GRANTED:
+        return event->granted.token > engine->token && event->granted.token >> 40 <= engine->epoch;
     case FQ_EVENT_EPOCH: return event->epoch.epoch >= engine->epoch && event->epoch.epoch < 1u << 24;
     case FQ_EVENT_SNAPSHOT:
         return engine->tasks.count == 0 && fq_ledger_count(&engine->ledger) == 0 && engine->order == 0;

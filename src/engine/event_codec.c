@@ -331,10 +331,17 @@ static bool image_is_sane(const struct fq_task_image *image) {
     return image->worker.len <= NAME_MAX_BYTES && image->payload.len + image->fields.len <= TEXT_MAX;
 }
 
+// Far enough from the end that counting on from them never comes there.
+static bool head_is_sane(const struct fq_snapshot_head *head) {
+    return head->order <= INT64_MAX / 2 && head->last_at_us >= 0 && head->epoch < 1u << 24 &&
+           head->token >> 40 <= head->epoch;
+}
+
 static bool is_sane(const struct fq_event *event) {
     switch (event->type) {
     case FQ_EVENT_SUBMITTED: return submitted_is_sane(&event->submitted);
     case FQ_EVENT_TASK: return image_is_sane(&event->image);
+    case FQ_EVENT_SNAPSHOT: return head_is_sane(&event->head);
     case FQ_EVENT_GRANTED: return is_name(event->granted.worker);
     case FQ_EVENT_COMPLETED:
     case FQ_EVENT_FAILED:
