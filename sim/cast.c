@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "sim/admin.h"
 #include "sim/client.h"
+#include "sim/hostile.h"
 #include "sim/worker.h"
 
 #include <stddef.h>
@@ -56,6 +57,8 @@ static void all_leave(sim_cast *cast) {
         sim_worker_leave(cast->workers[i]);
     for (size_t i = 0; i < cast->admin_count; i++)
         sim_admin_leave(cast->admins[i]);
+    for (size_t i = 0; i < cast->hostile_count; i++)
+        sim_hostile_leave(cast->hostiles[i]);
 }
 
 static void watch_the_end(void *context, uint64_t unused) {
@@ -92,7 +95,10 @@ static void hire(sim_cast *cast) {
     cast->clients = room_for(options->clients, sizeof(sim_client *));
     cast->workers = room_for(options->workers, sizeof(sim_worker *));
     cast->admins = room_for(options->admins + 1, sizeof(sim_admin *));
+    cast->hostiles = room_for(options->hostiles, sizeof(sim_hostile *));
     cast->admins[cast->admin_count++] = sim_admin_new(cast, true);
+    for (uint64_t i = 0; i < options->hostiles; i++)
+        cast->hostiles[cast->hostile_count++] = sim_hostile_new(cast, (unsigned)i);
     for (uint64_t i = 0; i < options->admins; i++)
         cast->admins[cast->admin_count++] = sim_admin_new(cast, false);
     for (uint64_t i = 0; i < options->workers; i++)
@@ -128,6 +134,9 @@ sim_cast *sim_cast_free(sim_cast *cast) {
         sim_worker_free(cast->workers[i]);
     for (size_t i = 0; i < cast->admin_count; i++)
         sim_admin_free(cast->admins[i]);
+    for (size_t i = 0; i < cast->hostile_count; i++)
+        sim_hostile_free(cast->hostiles[i]);
+    free(cast->hostiles);
     free(cast->clients);
     free(cast->workers);
     free(cast->admins);

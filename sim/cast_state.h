@@ -9,6 +9,7 @@
 typedef struct sim_client sim_client;
 typedef struct sim_worker sim_worker;
 typedef struct sim_admin sim_admin;
+typedef struct sim_hostile sim_hostile;
 
 enum { SIM_KEY_TEXT = 8 };
 
@@ -35,6 +36,8 @@ struct sim_cast {
     size_t worker_count;
     sim_admin **admins; // the first is the keeper
     size_t admin_count;
+    sim_hostile **hostiles;
+    size_t hostile_count;
 };
 
 enum {

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -75,7 +76,7 @@ static void connect_now(void *context, uint64_t generation) {
         connect_later(wire);
         return;
     }
-    static const struct sim_peer_origin origin = {.source = "192.0.2.10"};
+    const struct sim_peer_origin origin = {.source = wire->source};
     wire->link = sim_network_connect(wire->cast->network, &origin, &link_ops, wire);
     wire->link_id = sim_link_id(wire->link);
     wire->heard_us = sim_world_time(wire->cast->world);
@@ -105,7 +106,7 @@ static void look_for_silence(void *context, uint64_t look) {
 
 static void say_hello(struct sim_wire *wire) {
     bool logs_in = wire->cast->options->credentials != 0;
-    if (!logs_in && wire->protocol == 2)
+    if (wire->skips_login || (!logs_in && wire->protocol == 2))
         return;
     struct sim_request request;
     sim_request_begin(&request, &wire->output);
@@ -295,6 +296,7 @@ void sim_wire_init(struct sim_wire *wire, sim_cast *cast, const struct sim_wire_
                               .protocol = 3,
                               .actor = ++cast->last_actor,
                               .patience_us = PATIENCE_US};
+    snprintf(wire->source, sizeof wire->source, "192.0.2.%u", wire->actor % 250);
     wire->reader = fq_resp_reply_reader_new();
     wire->asks = calloc(SIM_WIRE_ASKS_MAX, sizeof *wire->asks);
     FQ_ASSERT(wire->reader != NULL && wire->asks != NULL);

@@ -36,6 +36,8 @@ struct sim_wire {
     void *context;
     const struct sim_user *user; // who logs in when credentials are in force
     int protocol;                // 2 or 3
+    bool skips_login;            // up at once, with no right to anything where credentials are in force
+    char source[24];             // address that it comes from
     uint32_t actor;
     sim_link *link;   // NULL = none
     uint64_t link_id; // of the link, 0 = none
@@ -51,7 +53,7 @@ struct sim_wire {
     uint32_t ask_first, ask_count;
 };
 
-/** `wire` must stay where it is. `user` and `protocol` may be changed while it is closed. */
+/** `wire` must stay where it is. `user`, `source`, `skips_login` and `protocol` may be changed while it is closed. */
 void sim_wire_init(struct sim_wire *wire, sim_cast *cast, const struct sim_wire_ops *ops, void *context,
                    enum sim_user_name user);
 void sim_wire_done(struct sim_wire *wire);
@@ -71,7 +73,9 @@ static inline uint32_t sim_wire_room(const struct sim_wire *wire) {
 }
 /** What may be done there: enum fq_role. */
 static inline unsigned sim_wire_roles(const struct sim_wire *wire) {
-    return wire->cast->options->credentials ? wire->user->roles : FQ_ROLE_ALL;
+    if (!wire->cast->options->credentials)
+        return FQ_ROLE_ALL;
+    return wire->skips_login ? 0 : wire->user->roles;
 }
 /** Announces the request that was just written to `output`, as the cast's exchange says; `tag` comes back. */
 void sim_wire_ask(struct sim_wire *wire, uint32_t tag);

@@ -73,9 +73,7 @@ static void ask_fetch(sim_worker *worker, struct sim_dice *dice) {
         count = SIM_LEASES - worker->lease_count;
     bool some = !worker->style.registers || sim_dice_rare(dice, 3);
     if (worker->style.registers && some)
-        names &= sim_dice_bits(dice, 32);
-    if (names == 0)
-        names = worker->style.names;
+        names = worker->style.some_names;
     sim_request_begin(&request, &worker->wire.output);
     sim_request_word(&request, SIM_WORD(8, "FQ.FETCH"));
     if (worker->style.names_itself || (worker->style.registers && some)) {
@@ -332,6 +330,9 @@ static void draw_style(sim_worker *worker) {
     style->names = sim_dice_bits(&dice, 32) & all;
     if (worker->number == 0 || style->names == 0 || sim_dice_rare(&dice, 1))
         style->names = all;
+    style->some_names = style->names & sim_dice_bits(&dice, 32);
+    if (style->some_names == 0)
+        style->some_names = style->names;
 }
 
 sim_worker *sim_worker_new(sim_cast *cast, unsigned number) {

@@ -35,8 +35,8 @@ struct sim_worker_style {
     uint32_t count; // asked for at once
     uint32_t slots; // run at once
     bool registers, has_instance, names_itself, blocks;
-    bool beats_apart; // on a second connection
-    uint32_t names;
+    bool beats_apart;           // on a second connection
+    uint32_t names, some_names; // some: of those, asked for now and then
 };
 
 struct sim_worker {
