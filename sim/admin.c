@@ -21,6 +21,7 @@ struct sim_admin {
     struct sim_wire wire;
     bool is_keeper, is_leaving;
     bool has_resumed; // everything was resumed since the end began
+    unsigned looks;   // of the keeper, under way
     int64_t wave_until_us;
     uint64_t generation;
 };
@@ -134,6 +135,13 @@ static void draw_level(sim_admin *admin, int64_t now_us) {
     admin->wave_until_us = now_us + sim_cast_below(cast, WAVE_US);
 }
 
+static void keep_watch(sim_admin *admin) {
+    admin->looks = 1 + admin->cast->is_winding;
+    if (admin->cast->is_winding)
+        ask_scheduled(admin);
+    ask_counts(admin);
+}
+
 static void turn(void *context, uint64_t generation) {
     sim_admin *admin = context;
     sim_cast *cast = admin->cast;
@@ -147,9 +155,8 @@ static void turn(void *context, uint64_t generation) {
     struct sim_dice dice = sim_dice_of(cast);
     if (admin->is_keeper) {
         draw_level(admin, now_us);
-        if (cast->is_winding)
-            ask_scheduled(admin);
-        ask_counts(admin);
+        if (admin->looks == 0)
+            keep_watch(admin);
     } else if (cast->is_winding) {
         if (!admin->has_resumed)
             resume(admin);
@@ -189,7 +196,8 @@ static void take_scheduled(sim_admin *admin, const struct fq_resp_node *nodes) {
     uint32_t rows = nodes[1].next, at = rows + 1;
     for (uint32_t i = 0; i < nodes[rows].child_count; i++, at = nodes[at].next) {
         const struct fq_resp_node *id = fq_resp_map_get(nodes, at, FQ_STR("id"));
-        if (count_of(nodes, at, FQ_STR("due_at")) < now_ms + FAR_MS || id == NULL)
+        if (count_of(nodes, at, FQ_STR("due_at")) < now_ms + FAR_MS || id == NULL ||
+            sim_wire_room(&admin->wire) == 0)
             continue;
         struct sim_request request;
         sim_request_begin(&request, &admin->wire.output);
@@ -204,6 +212,8 @@ static void take_scheduled(sim_admin *admin, const struct fq_resp_node *nodes) {
 
 static void on_reply(void *context, const struct sim_ask *ask, const struct fq_resp_node *nodes) {
     sim_admin *admin = context;
+    if (ask->tag != TAG_OTHER)
+        admin->looks--;
     if (ask->tag == TAG_COUNTS)
         take_counts(admin, nodes);
     else if (ask->tag == TAG_SCHEDULED)
@@ -231,6 +241,7 @@ static void on_lost(void *context, const struct sim_ask *ask) {
 static void on_down(void *context) {
     sim_admin *admin = context;
     admin->generation++;
+    admin->looks = 0;
     if (admin->is_leaving)
         sim_wire_close(&admin->wire);
 }

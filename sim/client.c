@@ -11,7 +11,8 @@ enum {
     ORDERS = 64,              // remembered
     CONFLICTING = 1 << 8,     // flag of a tag: submitted with another body
     WAITING_RESULTS = 1 << 9, // flag: counts as waiting
-    IDLE_US = 4000,
+    IDLE_US = 10000,
+    WINDING_US = 200000,
     WAIT_MS_MAX = 4000,
     WATCHED_MAX = 8,
 };
@@ -148,6 +149,13 @@ static void repeat_lost(sim_client *client) {
 // --- turns ----------------------------------------------------------------------------------------------------------------
 static void turn(void *context, uint64_t generation);
 
+static int64_t pause_us(sim_client *client) {
+    sim_cast *cast = client->cast;
+    if (cast->level < cast->level_wanted && !cast->is_winding)
+        return 0;
+    return 1 + sim_cast_below(cast, cast->is_winding ? WINDING_US : IDLE_US);
+}
+
 static void turn_later(sim_client *client, int64_t wait_us) {
     if (client->is_timed)
         return;
@@ -160,12 +168,12 @@ static void fill(sim_client *client, struct sim_dice *dice, uint32_t count) {
     sim_cast *cast = client->cast;
     bool submits = cast->level < cast->level_wanted && !cast->is_winding;
     if (!submits)
-        count = count < 8 ? count : 8;
+        count = count < 4 ? count : 4;
     for (uint32_t i = 0; i < count; i++) {
         unsigned kind = sim_dice_bits(dice, 6);
         if (submits && kind < 44)
             submit_new(client, dice);
-        else if (kind < 46 && !cast->is_winding)
+        else if (kind >= 44 && kind < 46 && !cast->is_winding)
             submit_again(client, dice);
         else
             look(client, dice);
@@ -191,7 +199,7 @@ static void turn(void *context, uint64_t generation) {
     fill(client, &dice, count);
     sim_wire_flush(&client->wire);
     if (client->wire.ask_count == 0)
-        turn_later(client, 1 + sim_dice_below(&dice, IDLE_US));
+        turn_later(client, 1 + pause_us(client));
 }
 
 // --- answers --------------------------------------------------------------------------------------------------------------
@@ -220,9 +228,7 @@ static void on_reply(void *context, const struct sim_ask *ask, const struct fq_r
     if (client->is_leaving && client->wire.ask_count == 0)
         sim_wire_close(&client->wire);
     else if (client->wire.ask_count <= client->cast->options->pipeline / 4)
-        turn_later(client, client->cast->level < client->cast->level_wanted
-                               ? 0
-                               : 1 + sim_cast_below(client->cast, IDLE_US));
+        turn_later(client, pause_us(client));
 }
 
 static void on_lost(void *context, const struct sim_ask *ask) {

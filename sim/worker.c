@@ -9,6 +9,7 @@
 enum {
     BLOCK_MS_MAX = 2000,
     EMPTY_US = 10000, // pause after an empty fetch
+    WINDING_EMPTY_US = 200000,
     REFUSED_US = 300000,
 };
 
@@ -123,7 +124,7 @@ static void go_on(sim_worker *worker) {
 
 static void sleep_until_next(sim_worker *worker, int64_t now_us, int64_t run_us) {
     int64_t next_us = run_us;
-    if (worker->lease_count > 0 && worker->beat_at_us < next_us)
+    if (worker->lease_count > 0 && sim_worker_may_beat(worker) && worker->beat_at_us < next_us)
         next_us = worker->beat_at_us;
     if (!worker->is_fetching && worker->fetch_at_us > now_us && worker->fetch_at_us < next_us)
         next_us = worker->fetch_at_us;
@@ -160,8 +161,12 @@ static void step(void *context, uint64_t generation) {
     int64_t now_us = sim_world_time(worker->cast->world);
     worker->step_at_us = INT64_MAX;
     worker->generation++;
-    if (worker->is_dead || worker->still_until_us > now_us)
+    if (worker->is_dead)
         return;
+    if (worker->still_until_us > now_us) {
+        sim_worker_wake(worker, worker->still_until_us);
+        return;
+    }
     if (worker->still_until_us != 0)
         go_on(worker);
     act(worker, now_us);
@@ -259,6 +264,7 @@ static void on_beats_up(void *context) {
     sim_worker *worker = context;
     if (worker->style.registers)
         ask_register(worker, &worker->beats);
+    sim_worker_wake(worker, sim_world_time(worker->cast->world));
 }
 
 static void on_beats_reply(void *context, const struct sim_ask *ask, const struct fq_resp_node *nodes) {

@@ -121,10 +121,14 @@ static void add_beat(sim_worker *worker, struct sim_request *request, const fq_u
     asked->beats.running[at] = runs;
 }
 
+bool sim_worker_may_beat(sim_worker *worker) {
+    return !worker->is_beating && sim_wire_room(beat_wire(worker)) > 0;
+}
+
 void sim_worker_beat(sim_worker *worker, int64_t now_us) {
     sim_cast *cast = worker->cast;
     struct sim_wire *wire = beat_wire(worker);
-    if (worker->is_beating || sim_wire_room(wire) == 0)
+    if (!sim_worker_may_beat(worker))
         return;
     worker->beat_at_us = now_us + (int64_t)cast->options->lease_us / 3;
     struct sim_exchange *asked = sim_cast_exchange(cast, SIM_HEARTBEAT);

@@ -85,6 +85,7 @@ void sim_worker_take(sim_worker *worker, const struct fq_resp_node *nodes);
 void sim_worker_drop(sim_worker *worker, struct sim_lease *lease);
 /** Starts what may run; when the next of those that run has run. */
 int64_t sim_worker_run(sim_worker *worker, int64_t now_us);
+bool sim_worker_may_beat(sim_worker *worker);
 void sim_worker_beat(sim_worker *worker, int64_t now_us);
 void sim_worker_beaten(sim_worker *worker, const struct fq_resp_node *nodes);
 void sim_worker_cancel(sim_worker *worker, const struct fq_resp_node *nodes);
