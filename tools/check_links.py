@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every link of a tracked Markdown file that leads into this tree leads to something: file and heading.
+"""Every link of a tracked Markdown file that leads into this tree leads to something: file and heading. Every test that such a
+file names exists.
 
     tools/check_links.py ROOT
 """
@@ -32,12 +33,19 @@ def broken(document: pathlib.Path) -> list[str]:
     return wrong
 
 
+def absent_tests(root: pathlib.Path, document: pathlib.Path) -> list[str]:
+    """`test_name` and `test_name.py` stand for a file below tests/; longer words (test::case) are other things."""
+    there = {path.name for path in (root / "tests").rglob("test_*")}
+    names = re.findall(r"`(test_\w+(?:\.py)?)`", document.read_text())
+    return [f"{document}: there is no test {name}" for name in names if not {name, f"{name}.c", f"{name}.py"} & there]
+
+
 def main() -> None:
     root = pathlib.Path(sys.argv[1])
     documents = [*root.glob("*.md"), *root.glob("docs/**/*.md")]
     if not documents:
         raise SystemExit(f"check_links: no documents below {root}")
-    wrong = [line for document in sorted(documents) for line in broken(document)]
+    wrong = [line for document in sorted(documents) for line in broken(document) + absent_tests(root, document)]
     if wrong:
         raise SystemExit("\n".join(wrong))
 
