@@ -7,6 +7,8 @@
 #include "journal/format.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 enum { CRC_OFFSET = 64, AMBIGUOUS = 1 };
 
@@ -52,6 +54,23 @@ int fq_manifest_load(fq_disk *disk, struct fq_manifest *ret_manifest, int *ret_e
         return FQ_EIO;
     }
     return got == FQ_MANIFEST_SIZE ? decode(bytes, ret_manifest) : FQ_ECORRUPT;
+}
+
+void fq_format_words(uint16_t major, uint16_t minor, uint64_t incompatible,
+                     char text[FQ_MANIFEST_FORMAT_MAX]) {
+    int len = snprintf(text, FQ_MANIFEST_FORMAT_MAX, "format %u.%u", major, minor);
+    if (incompatible != 0)
+        snprintf(text + len, FQ_MANIFEST_FORMAT_MAX - (size_t)len, " with features 0x%" PRIx64, incompatible);
+}
+
+void fq_manifest_format(fq_disk *disk, char text[FQ_MANIFEST_FORMAT_MAX]) {
+    unsigned char bytes[FQ_MANIFEST_SIZE] = {0};
+    int handle = disk->ops->open(disk, "MANIFEST", FQ_DISK_READ);
+    if (handle >= 0) {
+        (void)disk->ops->read(disk, handle, bytes, sizeof bytes, 0);
+        disk->ops->close(disk, handle);
+    }
+    fq_format_words(fq_get_u16(bytes + 4), fq_get_u16(bytes + 6), fq_get_u64(bytes + 8), text);
 }
 
 // Writes MANIFEST.tmp, a new file each time. 0 or -errno; then it is gone.

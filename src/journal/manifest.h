@@ -16,6 +16,12 @@ struct fq_manifest {
 
 /** Reads it. 0; FQ_EINVALID if there is none; FQ_ECORRUPT, FQ_EVERSION; FQ_EIO with `ret_errno`. */
 int fq_manifest_load(fq_disk *disk, struct fq_manifest *ret_manifest, int *ret_errno);
+/** After FQ_EVERSION: the format that it was written in, in words: "format 2.0", "format 1.0 with features 0x20". */
+enum { FQ_MANIFEST_FORMAT_MAX = 64 };
+void fq_manifest_format(fq_disk *disk, char text[FQ_MANIFEST_FORMAT_MAX]);
+/** The words for any file's version numbers and incompatible bits. */
+void fq_format_words(uint16_t major, uint16_t minor, uint64_t incompatible,
+                     char text[FQ_MANIFEST_FORMAT_MAX]);
 /** Writes and installs it. FQ_EFULL: nothing was installed (`ret_errno` says why). FQ_EIO: unknown, final. */
 int fq_manifest_store(fq_disk *disk, const struct fq_manifest *manifest, int *ret_errno);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/recover.h"
 
+#include "base/le.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -114,9 +116,15 @@ static int check_header(struct reading *reading) {
     const struct fq_manifest *manifest = reading->recovery->manifest;
     struct fq_segment_header *header = &reading->header;
     int result = fq_segment_decode(reading->image, header);
-    if (result == FQ_EVERSION)
-        return refuse(reading, result, "%s: written by a newer version; start that version or newer",
-                      reading->path);
+    if (result == FQ_EVERSION) {
+        char format[FQ_MANIFEST_FORMAT_MAX];
+        fq_format_words(fq_get_u16(reading->image + 4), fq_get_u16(reading->image + 6),
+                        fq_get_u64(reading->image + 24), format);
+        return refuse(
+            reading, result,
+            "%s: written by a newer version (%s; this one reads format %d.%d); start that version or newer",
+            reading->path, format, FQ_FORMAT_MAJOR, FQ_FORMAT_MINOR);
+    }
     if (result < 0)
         return refuse(reading, result, "%s: offset 0: the segment's header is damaged; restore a backup",
                       reading->path);

@@ -4,6 +4,7 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "journal/format.h"
+#include "journal/manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -224,9 +225,12 @@ static int check_header(struct reader *reader) {
         return damaged(reader, 0, "the header is damaged");
     if (fq_get_u16(p + 4) != FQ_FORMAT_MAJOR ||
         (fq_get_u64(p + 8) & ~(uint64_t)FQ_FORMAT_INCOMPATIBLE) != 0) {
-        snprintf(reader->error, FQ_STORAGE_ERROR_MAX,
-                 "%s: written by a newer version (format %u); start that version or newer", reader->path,
-                 fq_get_u16(p + 4));
+        char format[FQ_MANIFEST_FORMAT_MAX];
+        fq_format_words(fq_get_u16(p + 4), fq_get_u16(p + 6), fq_get_u64(p + 8), format);
+        snprintf(
+            reader->error, FQ_STORAGE_ERROR_MAX,
+            "%s: written by a newer version (%s; this one reads format %d.%d); start that version or newer",
+            reader->path, format, FQ_FORMAT_MAJOR, FQ_FORMAT_MINOR);
         return FQ_EVERSION;
     }
     if (memcmp(p + 16, reader->instance.bytes, 16) != 0 || fq_get_u64(p + 32) != reader->batch_seq)

@@ -150,8 +150,15 @@ static int load_manifest(struct fq_files *files, char *error) {
     }
     if (result == FQ_EIO)
         return refuse(error, result, "MANIFEST: cannot be read: %s", strerror(why));
-    if (result == FQ_EVERSION)
-        return refuse(error, result, "MANIFEST: written by a newer version; start that version or newer");
+    if (result == FQ_EVERSION) {
+        char format[FQ_MANIFEST_FORMAT_MAX];
+        fq_manifest_format(files->disk, format);
+        return refuse(
+            error, result,
+            "MANIFEST: written by a newer version (%s; this one reads format %d.%d); start that version "
+            "or newer",
+            format, FQ_FORMAT_MAJOR, FQ_FORMAT_MINOR);
+    }
     if (result < 0)
         return refuse(error, result, "MANIFEST: offset 0: damaged; restore a whole backup");
     return 0;

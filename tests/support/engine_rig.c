@@ -108,6 +108,11 @@ void engine_rig_pass(struct engine_rig *rig, int64_t us) {
     engine_rig_due(rig);
 }
 
+void engine_rig_hash_check(struct engine_rig *rig) {
+    FQ_ASSERT(fq_engine_hash_check(rig->engine, rig->now, rig->decision) == 0);
+    take_decision(rig);
+}
+
 int engine_rig_replay(const struct engine_rig *rig, fq_engine *engine, size_t from, size_t to) {
     fq_decision *decision = fq_decision_new();
     int rc = decision != NULL ? 0 : FQ_ENOMEM;

@@ -30,6 +30,8 @@ int engine_rig_run(struct engine_rig *rig, const struct fq_command *command);
 /** Moves both clocks on and does all that has become due. */
 void engine_rig_pass(struct engine_rig *rig, int64_t us);
 void engine_rig_due(struct engine_rig *rig);
+/** Journals the state's hash. */
+void engine_rig_hash_check(struct engine_rig *rig);
 /** A new process: state from the journal, boot time from zero, next epoch. */
 void engine_rig_restart(struct engine_rig *rig);
 /** Replaces the engine's journal by a snapshot of it. */
