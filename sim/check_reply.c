@@ -235,6 +235,8 @@ static void check_pause(sim_model *model, struct asked *asked, const struct fq_r
         asked->name == MODEL_NAMES_MAX ? model->all_paused : (model->paused >> asked->name & 1) != 0;
     bool moved = model->pause_moment[asked->name] > asked->moment ||
                  model->pause_moment[MODEL_NAMES_MAX] > asked->moment;
+    for (unsigned i = 0; i < SIM_NAMES_MAX && asked->name == MODEL_NAMES_MAX; i++) // a name was paused since
+        moved = moved || model->pause_moment[i] > asked->moment;
     if (asked->verb == SIM_RESUME && asked->name == MODEL_NAMES_MAX)
         paused = paused || (model->paused != 0 && !moved);
     CHECK(model, S19, moved || paused == (asked->verb == SIM_PAUSE),

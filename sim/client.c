@@ -12,7 +12,7 @@ enum {
     CONFLICTING = 1 << 8,     // flag of a tag: submitted with another body
     WAITING_RESULTS = 1 << 9, // flag: counts as waiting
     IDLE_US = 10000,
-    WINDING_US = 200000,
+    WINDING_US = 2000000,
     WAIT_MS_MAX = 4000,
     WATCHED_MAX = 8,
 };

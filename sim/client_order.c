@@ -20,18 +20,19 @@ static uint32_t draw_length(sim_cast *cast, struct sim_dice *dice) {
     return (uint32_t)(sim_dice_below(dice, 65536) * (most + 1) / 65536);
 }
 
+// What the server names itself can be told apart by what its event shows, and so has no options that an event does not show.
 static void draw_times(struct sim_order *order, sim_cast *cast, struct sim_dice *dice) {
     unsigned kind = sim_dice_bits(dice, 5);
     if (kind < 3)
         order->delay_ms = sim_dice_below(dice, kind == 0 ? 15000 : 500);
-    else if (kind == 3)
+    else if (kind == 3 && order->has_id)
         order->at_ms = sim_world_server_now(cast->world).wall_us / FQ_US_PER_MS - 1000 +
                        (int64_t)sim_dice_below(dice, 6000);
     if (sim_dice_rare(dice, 5))
         order->expires_ms = 1 + sim_dice_below(dice, 5000);
     if (sim_dice_rare(dice, 5))
         order->timeout_ms = 20 + sim_dice_below(dice, 60000);
-    if (sim_dice_rare(dice, 5))
+    if (order->has_id && sim_dice_rare(dice, 5))
         order->result_ttl_ms = sim_dice_below(dice, 2) * sim_dice_below(dice, 10000);
 }
 
@@ -53,7 +54,7 @@ void sim_order_draw(struct sim_order *ret_order, sim_cast *cast, struct sim_dice
     ret_order->piece = (uint8_t)sim_dice_below(dice, SIM_POISON);
     ret_order->length = draw_length(cast, dice);
     draw_times(ret_order, cast, dice);
-    if (sim_dice_rare(dice, 2)) {
+    if (ret_order->has_id && sim_dice_rare(dice, 2)) {
         ret_order->retries = sim_dice_bits(dice, 2);
         if (!sim_dice_rare(dice, 3))
             ret_order->backoff_ms = sim_dice_below(dice, 1500);

@@ -9,7 +9,7 @@
 enum {
     BLOCK_MS_MAX = 2000,
     EMPTY_US = 10000, // pause after an empty fetch
-    WINDING_EMPTY_US = 200000,
+    WINDING_EMPTY_US = 600000,
     REFUSED_US = 300000,
 };
 
