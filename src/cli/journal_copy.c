@@ -41,13 +41,14 @@ int fq_journal_action_backup(const struct fq_journal_action *action) {
 
 // ---- restore ----
 
-static void print_report(const struct fq_journal_check *check) {
+static void print_report(const struct fq_journal_restore *restore) {
+    const struct fq_journal_check *check = &restore->check;
     char last[FQ_OUTPUT_TIME_SIZE];
     fq_output_moment(check->replica.last_at_us / 1000, last);
     fq_journal_print_content(check);
     printf("report    what was acknowledged after %s is not in the backup\n", last);
     printf("report    %" PRIu64 " tasks were with a worker: their leases are void, they run again\n",
-           check->stats.state_count[FQ_TASK_STARTED]);
+           restore->released);
     printf("report    %" PRIu64 " tasks wait and will run, also those that have run since the backup\n",
            check->stats.state_count[FQ_TASK_PENDING] + check->stats.state_count[FQ_TASK_SCHEDULED]);
 }
@@ -60,6 +61,7 @@ static void print_restore(const struct fq_journal_action *action, const struct f
         json_t *object = fq_journal_json_content(&restore->check);
         json_object_set_new(object, "data_dir", json_string(action->data_dir));
         json_object_set_new(object, "new_instance", json_stringn(instance, FQ_UUID_TEXT));
+        json_object_set_new(object, "released", json_integer((json_int_t)restore->released));
         json_object_set_new(object, "new_boot_epoch", json_integer(restore->boot_epoch));
         fq_output_json_line(object);
         return;
@@ -67,7 +69,7 @@ static void print_restore(const struct fq_journal_action *action, const struct f
     printf("%s: restored as %.*s; no fencing token from before is good here\n", action->data_dir,
            FQ_UUID_TEXT, instance);
     if (reports)
-        print_report(&restore->check);
+        print_report(restore);
 }
 
 int fq_journal_action_restore(const struct fq_journal_action *action) {

@@ -79,10 +79,13 @@ static int add(void *context, fq_str record) {
 }
 
 static int found(fq_disk *disk, struct fq_journal_restore *restore) {
-    const struct fq_journal_check *check = &restore->check;
-    int result = disk->ops->random(disk, restore->instance.bytes, sizeof restore->instance.bytes);
-    if (result < 0)
+    struct fq_journal_check *check = &restore->check;
+    if (disk->ops->random(disk, restore->instance.bytes, sizeof restore->instance.bytes) < 0)
         return FQ_EIO;
+    int result = fq_replica_release_all(&check->replica, &restore->released);
+    if (result < 0)
+        return result;
+    restore->state_hash = fq_engine_hash(check->replica.engine);
     restore->boot_epoch = check->boot_epoch + EPOCHS_AHEAD;
     struct fq_founding_facts facts = {.instance = restore->instance,
                                       .batch_seq = check->last_batch,
@@ -93,7 +96,7 @@ static int found(fq_disk *disk, struct fq_journal_restore *restore) {
     if (result == 0)
         result = fq_replica_write(&check->replica, add, founding);
     if (result == 0)
-        result = fq_founding_seal(founding, check->state_hash, restore->error);
+        result = fq_founding_seal(founding, restore->state_hash, restore->error);
     if (result == 0)
         result = fq_founding_finish(founding, restore->error);
     fq_founding_close(founding);
@@ -105,7 +108,7 @@ static int verify_result(const char *path, struct fq_journal_restore *restore) {
     int result = fq_journal_check(path, 0, &after);
     if (result == 0)
         result = after.result;
-    if (result == 0 && after.state_hash != restore->check.state_hash)
+    if (result == 0 && after.state_hash != restore->state_hash)
         result = FQ_ECORRUPT;
     if (result < 0)
         snprintf(restore->error, sizeof restore->error, "what was written reads differently: %.300s",

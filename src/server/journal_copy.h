@@ -23,11 +23,12 @@ struct fq_journal_restore {
     struct fq_journal_check check; // of the backup
     fq_uuid instance;              // of the new journal
     uint32_t boot_epoch;           // from which its tokens count
+    uint64_t state_hash, released; // of its state; tasks that a worker held, which wait again
     char error[FQ_STORAGE_ERROR_MAX];
 };
 
 /** Founds a journal in `path`, which is made, or is there and empty, upon the state of the backup (or data directory) `source`
- *  after its batch `until`, 0 = the last. It is another instance, and its boot epoch is so much higher that no fencing
+ *  after its batch `until`, 0 = the last. It is another instance; every lease is over, and its boot epoch is so much higher that no fencing
  *  token from before is good any more. Errors as above. Call fq_journal_restore_done in every case. */
 FQ_MUST_USE int fq_journal_restore(const char *source, const char *path, uint64_t until,
                                    struct fq_journal_restore *restore);

@@ -38,6 +38,33 @@ int fq_replica_record(void *context, fq_str record) {
     return result;
 }
 
+static int release(struct fq_replica *replica, const struct fq_task_view *view) {
+    struct fq_command command = {.type = FQ_COMMAND_RELEASE};
+    command.release.id = view->id;
+    command.release.token = view->token;
+    struct fq_now now = {replica->last_at_us, replica->last_at_us};
+    int result = fq_engine_decide(replica->engine, &command, now, replica->decision);
+    for (size_t i = 0; result == 0 && i < fq_decision_event_count(replica->decision); i++)
+        fq_engine_apply(replica->engine, replica->decision, i);
+    return result;
+}
+
+int fq_replica_release_all(struct fq_replica *replica, uint64_t *ret_count) {
+    const struct fq_task_filter filter = {.by_state = true, .state = FQ_TASK_STARTED};
+    uint64_t count = 0, cursor = 0;
+    do {
+        struct fq_task_view view;
+        if (fq_engine_tasks(replica->engine, &filter, &cursor, &view, 1) == 0)
+            continue;
+        int result = release(replica, &view);
+        if (result < 0)
+            return result;
+        count++;
+    } while (cursor != 0);
+    *ret_count = count;
+    return 0;
+}
+
 int fq_replica_write(const struct fq_replica *replica, int (*add)(void *context, fq_str record),
                      void *context) {
     fq_snapshot_cursor *cursor = fq_snapshot_open(replica->engine);
