@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/process.h"
 
+#include "worker/stray.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -19,7 +21,7 @@ enum { FD_BOARD = 3, FD_CONTROL = 4, FD_ERROR = 5, FD_SPARE = 16 };
 
 // Secrets stay here; runners get theirs over the control socket.
 static bool is_withheld(const char *variable) {
-    const char *names[] = {"FASTQUEUE_TOKEN=", "FASTQUEUE_USER=", "FASTQUEUE_RUNNER_FDS="};
+    const char *names[] = {"FASTQUEUE_TOKEN=", "FASTQUEUE_USER=", "FASTQUEUE_RUNNER_FDS=", FQ_STRAY_MARK};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
             return true;
@@ -27,20 +29,32 @@ static bool is_withheld(const char *variable) {
     return strncmp(variable, address, strlen(address)) == 0 && strchr(variable, '@') != NULL;
 }
 
-// The child's environment: an array in one allocation, its strings borrowed but for `descriptors`.
-static char **make_environment(char *descriptors) {
+// The child's environment: an array in one allocation, its strings borrowed but for the last two.
+static char **make_environment(char *descriptors, char *mark) {
     size_t count = 0;
     while (environ[count] != NULL)
         count++;
-    char **made = calloc(count + 2, sizeof *made);
+    char **made = calloc(count + 3, sizeof *made);
     if (made == NULL)
         return NULL;
     size_t n = 0;
     for (size_t i = 0; i < count; i++)
         if (!is_withheld(environ[i]))
             made[n++] = environ[i];
-    made[n] = descriptors;
+    made[n++] = descriptors;
+    made[n] = mark;
     return made;
+}
+
+// Appends our process id to the mark: in the child, where it is known, and where printf is not allowed.
+static void complete_mark(char *mark) {
+    char digits[16];
+    size_t count = 0, len = strlen(mark);
+    for (unsigned pid = (unsigned)getpid(); pid != 0; pid /= 10)
+        digits[count++] = (char)('0' + pid % 10);
+    while (count > 0)
+        mark[len++] = digits[--count];
+    mark[len] = '\0';
 }
 
 static void reset_signals(void) {
@@ -84,8 +98,8 @@ static bool arrange_descriptors(const struct fq_process_spec *spec, int error_fd
 }
 
 // In the child, between fork and exec: only what is safe after a fork in a process with threads.
-static void become(const struct fq_process_spec *spec, char *const *argv, char **environment, pid_t parent,
-                   int error_fd) {
+static void become(const struct fq_process_spec *spec, char *const *argv, char **environment, char *mark,
+                   pid_t parent, int error_fd) {
     if (!arrange_descriptors(spec, error_fd))
         _exit(127);
     setsid();
@@ -101,6 +115,7 @@ static void become(const struct fq_process_spec *spec, char *const *argv, char *
     // Whatever this process was started with: no file of a task is everybody's to write.
     umask(umask(077) | S_IWOTH);
     prefer_for_oom();
+    complete_mark(mark);
     execvpe(argv[0], argv, environment);
     int error = errno;
     ssize_t written = write(FD_ERROR, &error, sizeof error);
@@ -110,10 +125,10 @@ static void become(const struct fq_process_spec *spec, char *const *argv, char *
 
 int fq_process_start(const struct fq_process_spec *spec, pid_t *ret_pid, char *errstr, size_t errstr_size) {
     int ends[2];
-    char descriptors[64];
+    char descriptors[64], mark[sizeof FQ_STRAY_MARK + 16] = FQ_STRAY_MARK;
     snprintf(descriptors, sizeof descriptors, "FASTQUEUE_RUNNER_FDS=%d,%d,%d", FD_BOARD, FD_CONTROL,
              (int)getpid());
-    char **environment = make_environment(descriptors);
+    char **environment = make_environment(descriptors, mark);
     if (environment == NULL || pipe2(ends, O_CLOEXEC) != 0) {
         free(environment);
         snprintf(errstr, errstr_size, "cannot start %s: %s", spec->argv[0], strerror(errno));
@@ -121,7 +136,7 @@ int fq_process_start(const struct fq_process_spec *spec, pid_t *ret_pid, char *e
     }
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        become(spec, (char *const *)(uintptr_t)spec->argv, environment, parent, ends[1]);
+        become(spec, (char *const *)(uintptr_t)spec->argv, environment, mark, parent, ends[1]);
     int error = pid < 0 ? errno : 0;
     free(environment);
     close(ends[1]);

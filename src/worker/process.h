@@ -22,7 +22,8 @@ struct fq_process_spec {
 /**
  * Executes a program in a session and process group of its own, with descriptors 0 (/dev/null) to 4 and no others; it dies
  * with this thread, and before this process when the kernel runs out of memory. Its environment is ours without the
- * credentials and with FASTQUEUE_RUNNER_FDS, its umask ours and never without S_IWOTH. FQ_EIO with a sentence in `errstr` when it cannot be executed.
+ * credentials and with FASTQUEUE_RUNNER_FDS and the mark of stray.h, its umask ours and never without S_IWOTH. FQ_EIO with
+ * a sentence in `errstr` when it cannot be executed.
  */
 FQ_MUST_USE int fq_process_start(const struct fq_process_spec *spec, pid_t *ret_pid, char *errstr,
                                  size_t errstr_size);

@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "net/clock.h"
+#include "worker/stray.h"
 #include "worker/supervisor_state.h"
 
 #include <errno.h>
@@ -238,6 +239,7 @@ static int set_up(struct fq_supervisor *supervisor) {
         error = find_python(supervisor);
     if (error < 0)
         return error;
+    fq_stray_adopt();
     start_deaf_pool(supervisor);
     make_instance(supervisor);
     const struct fq_worker_telemetry_options telemetry = {.log = supervisor->log,
@@ -278,6 +280,7 @@ static void tear_down(struct fq_supervisor *supervisor) {
         fq_watch_kill(child, FQ_KILL_DRAIN);
     while (supervisor->children != NULL)
         fq_child_end(supervisor->children);
+    fq_stray_kill(0);
     supervisor->driver = fq_uv_driver_close(supervisor->driver);
     uv_walk(&supervisor->loop, close_handle, NULL);
     while (uv_run(&supervisor->loop, UV_RUN_DEFAULT) != 0) {

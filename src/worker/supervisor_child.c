@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lives of runners: started, warm, active, replaced, dead and started again.
 #include "fastqueue/version.h"
+#include "worker/stray.h"
 #include "worker/supervisor_state.h"
 
 #include <inttypes.h>
@@ -392,10 +393,19 @@ static void bury_child(struct fq_child *child, int status, const struct rusage *
 
 void fq_child_end(struct fq_child *child) {
     (void)waitpid(child->pid, NULL, 0);
+    fq_stray_kill(child->pid);
     fq_supervisor_finish_feed(child);
     fq_supervisor_detach_feed(child);
     unlink_child(child);
     uv_close((uv_handle_t *)&child->control, on_closed);
+}
+
+static bool is_runner(const void *context, pid_t pid) {
+    const struct fq_supervisor *supervisor = context;
+    for (const struct fq_child *child = supervisor->children; child != NULL; child = child->next)
+        if (child->pid == pid)
+            return true;
+    return false;
 }
 
 void fq_child_reap_all(struct fq_supervisor *supervisor) {
@@ -410,11 +420,13 @@ void fq_child_reap_all(struct fq_supervisor *supervisor) {
             // What its tasks left running in its process group goes with it, while the number is still its own.
             fq_process_kill_group(child->pid);
             (void)wait4(child->pid, &status, 0, &usage);
+            fq_stray_kill(child->pid);
             // What it said before it died.
             on_control(&child->control, 0, UV_READABLE);
             bury_child(child, status, &usage);
         }
         child = next;
     }
+    fq_stray_reap(is_runner, supervisor);
     fq_supervisor_plan(supervisor);
 }

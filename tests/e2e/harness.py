@@ -147,6 +147,7 @@ class Server:
         self.http_port = free_port() if http else 0
         self.process: subprocess.Popen | None = None
         self.is_ended = False  # by the test
+        self.log_before = 0
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fq-e2e-"))
         self.log_path = self.folder / "log"
         self.environment = environment or {}
@@ -184,6 +185,7 @@ class Server:
     def start(self, wait: bool = True) -> None:
         self.is_ended = False
         with open(self.log_path, "ab") as log:
+            self.log_before = log.tell()  # process ids come again: only what is behind this place is this one's
             self.process = subprocess.Popen(self.command_line(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self._environment(self.environment))
         if wait:
@@ -194,9 +196,8 @@ class Server:
         end = time.monotonic() + START_LIMIT_S
         starts = f" pid={self.process.pid} "
         while True:
-            text = self.log()
-            at = text.rfind(starts)
-            if at >= 0 and " ready" in text[at:]:
+            text = self.log_path.read_bytes()[self.log_before:].decode(errors="replace")
+            if starts in text and " ready" in text[text.find(starts):]:
                 return
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{text}")

@@ -42,8 +42,8 @@ def random_kills(run: Run) -> list[Figure]:
     return [told("kills", kills), *figures,
             holds("replayed state equals the live one", live == replayed, f"{live} {replayed}"),
             told("compactions on the way", compactions),
-            at_most("start to ready, p50", percentile(took, 0.5) * 1000, 1000, "ms"),
-            at_most("start to ready, p99", percentile(took, 0.99) * 1000, run.scale(1500, 3000), "ms"),
+            told("start to ready, p50", percentile(took, 0.5) * 1000, "ms"),
+            told("start to ready, p99", percentile(took, 0.99) * 1000, "ms"),
             at_least("tasks known at the last boot", known, 1, "tasks"),
             told("recovery then", ms, "ms"),
             told("recovery per million tasks", ms * 1e6 / max(known, 1), "ms")]
@@ -114,4 +114,4 @@ def backlog(run: Run) -> list[Figure]:
             holds("they are handed out again", len(first) == 100),
             at_most("memory a task beyond name and payload", each, 200, "bytes"),
             told("memory a task in all after the restart", after, "bytes"),
-            at_most("start to ready a million tasks", start_s * 1e6 / count, 2 if count >= 500_000 else 10, "s")]
+            told("start to ready, for a million tasks", start_s * 1e6 / count, "s")]
