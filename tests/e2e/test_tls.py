@@ -96,6 +96,18 @@ class Tls(unittest.TestCase):
                 self.assertEqual(silent.recv(100), b"")
                 self.assertLess(time.monotonic() - start, 5)
 
+    def test_silent_handshakes_give_way(self) -> None:
+        with self.server("--max-unauthenticated", "4", "--auth-deadline", "60s") as server:
+            silent = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(12)]
+            try:
+                for _ in range(3):
+                    with Link(self.dial(server)) as link:
+                        self.assertEqual(link.command("PING"), "PONG")
+                self.assertEqual(silent[0].recv(100), b"")  # it had waited longest
+            finally:
+                for sock in silent:
+                    sock.close()
+
     def test_client_certificate_logs_its_user_in(self) -> None:
         users = pathlib.Path(self.folder.name) / "users"
         users.touch(0o600)

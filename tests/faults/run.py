@@ -91,8 +91,11 @@ def keep(rows: list[dict]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         path = EVIDENCE / "faults.json"
         old = json.loads(path.read_text())["rows"] if path.exists() else []
-        done = {row["case"] for row in rows}
-        merged = sorted([row for row in old if row["case"] not in done] + rows, key=lambda row: row["case"])
+        # A slice that found nothing wrong tells less than the whole run before it.
+        whole = {row["case"] for row in old if row["slice"] == "whole"}
+        fresh_rows = [row for row in rows if row["slice"] == "whole" or row["case"] not in whole or row["ok"] is False]
+        done = {row["case"] for row in fresh_rows}
+        merged = sorted([row for row in old if row["case"] not in done] + fresh_rows, key=lambda row: row["case"])
         fresh = path.with_suffix(".tmp")
         fresh.write_text(json.dumps({"suite": "faults", "commit": commit(), "rows": merged}, indent=1) + "\n")
         fresh.rename(path)

@@ -142,7 +142,7 @@ def cross_protocol(run: Run) -> list[Figure]:
                                  f"closed {closed} after {took:.1f} s: {answer[:60]!r}"))
         with server.connect() as link:
             figures.append(zero("tasks that came of it", link.command("FQ.STATS")["submitted"] - pulse.submitted))
-        figures += others(quiet, pulse.lap(), pulse)[2:]
+        figures += others(run, quiet, pulse.lap(), pulse)[2:]
     return figures
 
 

@@ -68,14 +68,14 @@ def measure(environment: dict, seconds: float) -> tuple[list[float], dict, float
         return *found, time.monotonic() - began
 
 
-def judged(name: str, found, usual_ms: float, usual_mib: float) -> list[Figure]:
+def judged(run: Run, name: str, found, usual_ms: float, usual_mib: float) -> list[Figure]:
     times, spans, memory, ended = found
     lost = spans["dropped_queue_full"] + spans["dropped_failed"] + spans["dropped_rejected"]
     known = spans["exported"] + lost + spans["queued"]
-    most = max(3 * usual_ms, usual_ms + 25)  # a loaded machine decides about single milliseconds
+    most = max(3 * usual_ms, usual_ms + run.scale(25, 1000))  # a loaded machine decides about single milliseconds
     return [at_most(f"p99 of a task, collector {name}", percentile(times, 0.99), round(most, 2), "ms"),
             told(f"spans lost and counted, {name}", lost), at_most(f"spans neither sent, waiting nor counted as lost (a batch on its way), {name}", spans["created"] - known, 2048),
-            at_most(f"memory beside the usual, {name}", memory - usual_mib, 24, "MiB"), at_most(f"end, {name}", ended, 5, "s")]
+            at_most(f"memory beside the usual, {name}", memory - usual_mib, 24, "MiB"), at_most(f"end, {name}", ended, run.scale(5, 10), "s")]
 
 
 @case(38, "Collectors that are down, slow, refusing, lying, hostile",
@@ -91,18 +91,18 @@ def collectors(run: Run) -> list[Figure]:
         if run.ci and name not in CI_SLICE:
             continue
         with Collector(protocol, behaviour=script) as collector:
-            figures += judged(name, measure(settings(collector.endpoint, protocol), seconds), usual_ms, usual_mib)
+            figures += judged(run, name, measure(settings(collector.endpoint, protocol), seconds), usual_ms, usual_mib)
             collector.kill()  # it may be busy with an answer of 1 GiB
     if run.ci:
         return figures
     with contextlib.ExitStack() as held:
         away = held.enter_context(socket.socket())
         away.bind(("127.0.0.1", 0))  # bound, and nobody listens
-        figures += judged("down", measure(settings(f"http://127.0.0.1:{away.getsockname()[1]}", "grpc"), seconds), usual_ms, usual_mib)
+        figures += judged(run, "down", measure(settings(f"http://127.0.0.1:{away.getsockname()[1]}", "grpc"), seconds), usual_ms, usual_mib)
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory()))
         identity = tuple(map(str, Authority(folder).issue("collector", "DNS:localhost")))
         secret = held.enter_context(Collector("http", tls=identity))
-        figures += judged("with a certificate that nobody vouches for", measure(settings(secret.endpoint, "http"), seconds), usual_ms, usual_mib)
+        figures += judged(run, "with a certificate that nobody vouches for", measure(settings(secret.endpoint, "http"), seconds), usual_ms, usual_mib)
         figures.append(zero("requests that it saw", len(secret.requests)))
     return figures
 
@@ -119,5 +119,5 @@ def full_queue(run: Run) -> list[Figure]:
                 code = server.terminate()
                 took = time.monotonic() - began
             figures += [at_least(f"spans that found the queue full, collector {name}", spans["dropped_queue_full"], 1),
-                        holds(f"exit code 0, {name}", code == 0, str(code)), at_most(f"end after, {name}", took, 5, "s")]
+                        holds(f"exit code 0, {name}", code == 0, str(code)), at_most(f"end after, {name}", took, run.scale(5, 10), "s")]
     return figures
