@@ -7,7 +7,8 @@
 //   seg/<16 hex>.fqj       segments, named by their first batch number
 //   seg/next.tmp           the spare: zeros, waiting to become the next segment
 //   snap/<16 hex>.fqs      snapshots, named by the last batch that they contain; `.tmp` while being written
-//   quarantine/            bytes that recovery cut off; never deleted by the program
+//   quarantine/            bytes that recovery cut off, files that a repair replaced; never deleted by the program
+//   BACKUP                 in a backup only: "fastqueue backup 1", then a line "crc size path" for each file; no boot takes it
 //   RESERVE                zeros, used as a segment when the disk is full
 //
 // SEGMENT: a file written full of zeros and synced before first use, of which the first 4,096 bytes are the header.

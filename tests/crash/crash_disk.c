@@ -11,15 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    SECTOR = 512,
-    PATH_LEN = 64,
-    FILES_MAX = 4096,
-    ENTRIES_MAX = 64,
-    PENDING_MAX = 4096,
-    HANDLES_MAX = 32,
-    CHANGED_MAX = 512
-};
+enum { SECTOR = 512, PATH_LEN = 64, FILES_MAX = 4096, ENTRIES_MAX = 64, HANDLES_MAX = 32 };
 
 // A file of the recorded machine.
 struct file {
@@ -52,8 +44,8 @@ struct state_file {
     const struct file *from; // NULL: own bytes
     unsigned char *own;
     uint64_t size, room;
-    const struct change *changed[CHANGED_MAX];
-    size_t changed_count;
+    const struct change **changed;
+    size_t changed_count, changed_room;
 };
 
 struct crash_disk {
@@ -61,7 +53,7 @@ struct crash_disk {
     size_t file_count;
     struct entries seen, medium;
     struct change *pending;
-    size_t pending_count;
+    size_t pending_count, pending_room;
     // The state.
     struct entries entries;
     struct state_file *state[ENTRIES_MAX * 2];
@@ -118,7 +110,11 @@ static bool lies_in(const char *path, const char *directory) {
 // ---- following ----
 
 static struct change *add_change(crash_disk *disk) {
-    FQ_ASSERT(disk->pending_count < PENDING_MAX);
+    if (disk->pending_count == disk->pending_room) {
+        disk->pending_room = disk->pending_room == 0 ? 1024 : 2 * disk->pending_room;
+        disk->pending = reallocarray(disk->pending, disk->pending_room, sizeof *disk->pending);
+        FQ_ASSERT(disk->pending != NULL);
+    }
     struct change *change = &disk->pending[disk->pending_count++];
     memset(change, 0, sizeof *change);
     return change;
@@ -293,6 +289,7 @@ bool crash_disk_is_sector(const crash_disk *disk, size_t bit) {
 static void drop_state(crash_disk *disk) {
     for (size_t i = 0; i < disk->state_count; i++) {
         free(disk->state[i]->own);
+        free(disk->state[i]->changed);
         free(disk->state[i]);
     }
     disk->state_count = 0;
@@ -301,12 +298,8 @@ static void drop_state(crash_disk *disk) {
 
 static int add_state_file(crash_disk *disk) {
     FQ_ASSERT(disk->state_count < sizeof disk->state / sizeof disk->state[0]);
-    struct state_file *file = malloc(sizeof *file);
+    struct state_file *file = calloc(1, sizeof *file);
     FQ_ASSERT(file != NULL);
-    file->from = NULL;
-    file->own = NULL;
-    file->size = file->room = 0;
-    file->changed_count = 0;
     disk->state[disk->state_count] = file;
     return (int)disk->state_count++;
 }
@@ -323,7 +316,11 @@ static void take_changes(crash_disk *disk, struct state_file *file, int index, c
             file->size = change->size;
         if (change->kind != SECTOR_CHANGE)
             continue;
-        FQ_ASSERT(file->changed_count < CHANGED_MAX);
+        if (file->changed_count == file->changed_room) {
+            file->changed_room = file->changed_room == 0 ? 16 : 2 * file->changed_room;
+            file->changed = reallocarray(file->changed, file->changed_room, sizeof *file->changed);
+            FQ_ASSERT(file->changed != NULL);
+        }
         if (i == noise) {
             disk->spoiled = *change;
             memcpy(disk->spoiled.content, disk->noise, SECTOR);
@@ -557,8 +554,6 @@ bool crash_disk_export(const crash_disk *disk, const char *path) {
 crash_disk *crash_disk_new(void) {
     crash_disk *disk = calloc(1, sizeof *disk);
     FQ_ASSERT(disk != NULL);
-    disk->pending = calloc(PENDING_MAX, sizeof *disk->pending);
-    FQ_ASSERT(disk->pending != NULL);
     for (int i = 0; i < SECTOR; i++)
         disk->noise[i] = (unsigned char)(i * 167 + 91);
     return disk;

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PENDING_MAX = 4096, ALL_SUBSETS_BITS = 6, NOISY_MAX = 4, REPLAY_EVERY = 97, PATH_LEN = 512 };
+enum { ALL_SUBSETS_BITS = 6, NOISY_MAX = 4, REPLAY_EVERY = 97, PATH_LEN = 512 };
 
 struct options {
     const char *calls, *acks, *program, *scratch, *evidence;
@@ -207,8 +207,9 @@ static void choose(struct run *run, bool *keep, size_t bits, uint64_t state) {
 }
 
 static void try_point(struct run *run) {
-    static bool keep[PENDING_MAX];
     size_t bits = crash_disk_pending(run->disk);
+    bool *keep = calloc(bits + 1, sizeof *keep);
+    FQ_ASSERT(keep != NULL);
     uint64_t subsets = bits <= ALL_SUBSETS_BITS ? UINT64_C(1) << bits : run->options.states;
     if (subsets > run->options.states)
         subsets = run->options.states;
@@ -225,6 +226,7 @@ static void try_point(struct run *run) {
             keep[bit] = bit == noise || fq_random_below(&run->random, 3) != 0;
         try_state(run, keep, noise);
     }
+    free(keep);
 }
 
 static void note_acks(struct run *run, int64_t before_ns) {
@@ -237,7 +239,8 @@ static void note_acks(struct run *run, int64_t before_ns) {
 
 static void try_all(struct run *run) {
     const struct crash_truth *truth = &run->truth;
-    for (size_t i = 0; i <= truth->call_count; i++) {
+    bool seeks_one = run->options.ignored != 0; // that it is found is all there is to learn
+    for (size_t i = 0; i <= truth->call_count && !(seeks_one && run->first[0] != '\0'); i++) {
         note_acks(run, i < truth->call_count ? truth->calls[i].entry->time_ns : INT64_MAX);
         if (i % run->options.every == 0 || i == truth->call_count)
             try_point(run);
