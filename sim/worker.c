@@ -200,7 +200,8 @@ static void on_fetched(sim_worker *worker, const struct fq_resp_node *nodes) {
     if (worker->lease_count == 0)
         worker->beat_at_us = now_us + (int64_t)cast->options->lease_us / 3;
     sim_worker_take(worker, nodes);
-    worker->fetch_at_us = now_us + (nodes[0].child_count == 0 ? sim_cast_below(cast, EMPTY_US) : 0);
+    int64_t pause_us = cast->is_winding ? WINDING_EMPTY_US : EMPTY_US;
+    worker->fetch_at_us = now_us + (nodes[0].child_count == 0 ? sim_cast_below(cast, pause_us) : 0);
     bool stands = nodes[0].child_count > 0 && sim_cast_chance(cast, cast->options->worker_pause_rate);
     if (stands)
         stand_still(worker, now_us);

@@ -2,7 +2,7 @@
 // What a worker holds: grants, running, heartbeats.
 #include "sim/worker_state.h"
 
-enum { LONG_RUN_US = 20000 };
+enum { LONG_RUN_US = 20000, WINDING_RUN_US = 1000000 };
 
 // --- grants ---------------------------------------------------------------------------------------------------------------
 static struct sim_lease *free_place(sim_worker *worker) {
@@ -96,6 +96,8 @@ int64_t sim_worker_run(sim_worker *worker, int64_t now_us) {
             tells = tells || lease->due_us - now_us >= LONG_RUN_US;
             running++;
         }
+        if (worker->cast->is_winding && lease->runs && lease->due_us > now_us + WINDING_RUN_US)
+            lease->due_us = now_us + WINDING_RUN_US;
         if (lease->runs && !lease->is_reported && lease->due_us < next_us)
             next_us = lease->due_us;
     }
