@@ -126,6 +126,14 @@ static int take_sealed(struct backup *backup, const char *path, const unsigned c
 
 // ---- snapshot ----
 
+static bool is_gone(struct backup *backup, const char *path) {
+    fq_disk *disk = backup->source;
+    int handle = disk->ops->open(disk, path, FQ_DISK_READ);
+    if (handle >= 0)
+        disk->ops->close(disk, handle);
+    return handle == -ENOENT;
+}
+
 static int take_snapshot(struct backup *backup) {
     backup->chain = (struct fq_batch_chain){.next_batch_seq = 1, .next_record_seq = 1};
     uint64_t batch_seq = backup->manifest.snapshot;
@@ -144,6 +152,8 @@ static int take_snapshot(struct backup *backup) {
                               backup->error);
     if (result == 0)
         result = take_sealed(backup, path, image, size);
+    else if (is_gone(backup, path))
+        result = FQ_EAGAIN;
     free(image);
     backup->chain = (struct fq_batch_chain){.next_batch_seq = batch_seq + 1,
                                             .next_record_seq = facts.last_record_seq + 1,
@@ -344,7 +354,8 @@ static int check_file(fq_disk *disk, const char *line, char *error) {
     char path[128];
     uint32_t promised, crc = 0;
     uint64_t size;
-    if (sscanf(line, "%8" SCNx32 " %" SCNu64 " %127s", &promised, &size, path) != 3) {
+    if (sscanf(line, "%8" SCNx32 " %" SCNu64 " %127s", &promised, &size, path) != 3 ||
+        strstr(path, "..") != NULL || path[0] == '/') {
         snprintf(error, FQ_STORAGE_ERROR_MAX, "%s: a line that is none: %.60s", BACKUP, line);
         return FQ_ECORRUPT;
     }
