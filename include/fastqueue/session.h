@@ -59,7 +59,7 @@ FQ_API fq_session *fq_session_new(const struct fq_session_options *options);
 FQ_API fq_session *fq_session_free(fq_session *session);
 
 /* --- transport side ----------------------------------------------------------------------------------------------- */
-/** A transport is there: queues HELLO 3, AUTH, SETNAME and what waits. */
+/** A transport is there, and one before it is gone: queues HELLO 3, AUTH, SETNAME and what waits. */
 FQ_API int fq_session_connected(fq_session *session, int64_t now_us);
 /** The transport is gone, or could not be opened. Whole replies that were fed still become events; then requests fail
  *  or wait as said above. */

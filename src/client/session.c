@@ -131,6 +131,8 @@ int fq_session_fail(fq_session *session, int error, const char *format, ...) {
 }
 
 int fq_session_connected(fq_session *session, int64_t now_us) {
+    if (session->connected)
+        fq_session_disconnected(session, now_us);
     if (session->closing)
         fq_session_finish_disconnect(session);
     session->now_us = now_us;

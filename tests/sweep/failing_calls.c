@@ -82,20 +82,21 @@ static bool is_socket(int fd) {
     errno = error;
     return found;
 }
-// An eventfd is a number in the kernel's memory: it cannot fail.
-static bool is_eventfd(int fd) {
+// An eventfd is a number in the kernel's memory, and a pipe to the process itself not much more: neither can fail.
+static bool is_own_plumbing(int fd) {
     char link[64], name[32] = "";
     int error = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(link, name, sizeof name - 1);
     errno = error;
-    return len > 0 && strstr(name, "[eventfd]") != NULL;
+    return len > 0 && fd > STDERR_FILENO &&
+           (strstr(name, "[eventfd]") != NULL || strstr(name, "pipe:[") != NULL);
 }
 static const char *reading(int fd) {
-    return is_socket(fd) ? "recv" : is_eventfd(fd) ? "" : "read";
+    return is_socket(fd) ? "recv" : is_own_plumbing(fd) ? "" : "read";
 }
 static const char *writing(int fd) {
-    return is_socket(fd) ? "send" : is_eventfd(fd) ? "" : "write";
+    return is_socket(fd) ? "send" : is_own_plumbing(fd) ? "" : "write";
 }
 
 // --- files

@@ -308,8 +308,31 @@ static void results_not_taken_come_again(void **state) {
     fake_peer_free(world.peer);
 }
 
+// A driver that says "connected" without having said that the connection before is gone.
+static void connected_again_is_a_new_connection(void **state) {
+    (void)state;
+    fq_session *session = session_new();
+    struct fake_peer *peer = fake_peer_new();
+    struct fq_session_event event;
+    assert_int_equal(fq_session_connected(session, 1), 0);
+    fq_slice output = fq_session_output(session);
+    fake_peer_feed(peer, output.ptr, output.len);
+    fq_session_sent(session, output.len);
+    fq_str answers = fq_buf_str(&peer->out);
+    assert_int_equal(fq_session_feed(session, answers.ptr, answers.len, 1), 0);
+    assert_true(fq_session_is_ready(session));
+    assert_int_equal(fq_session_connected(session, 2), 0);
+    assert_false(fq_session_is_ready(session));
+    while (fq_session_next_event(session, &event) == 1)
+        continue;
+    assert_true(fq_session_output(session).len > 0); // logs in anew
+    fq_session_free(session);
+    fake_peer_free(peer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(connected_again_is_a_new_connection),
         cmocka_unit_test(cut_at_every_byte_up),
         cmocka_unit_test(cut_at_every_byte_down),
         cmocka_unit_test(cut_at_every_byte_with_results_that_overtake),

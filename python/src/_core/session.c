@@ -9,8 +9,11 @@ typedef struct session_object {
     PyObject_HEAD fq_session *session;
 } session_object;
 
+// What is no time, or a negative one, is 0; far future times stay apart from INT64_MAX by enough to be counted with.
 static int64_t microseconds(double seconds) {
-    return seconds >= 9e12 ? INT64_MAX : (int64_t)(seconds * 1e6);
+    if (!(seconds > 0))
+        return 0;
+    return seconds >= 4e12 ? INT64_C(4000000000000000000) : (int64_t)(seconds * 1e6);
 }
 
 static struct core_state *state_of(session_object *self) {
