@@ -121,7 +121,12 @@ static void ask_submit(sim_model *model, struct asked *asked, const struct sim_e
 }
 
 static struct reports *reports_of(struct model_task *task, uint64_t token) {
-    return task != NULL && token != 0 && task->reports.token == token ? &task->reports : NULL;
+    if (task == NULL || token == 0)
+        return NULL;
+    // A crash may have taken a younger grant back.
+    if (task->reports.token != token && task->body.token == token)
+        task->reports = (struct reports){.token = token};
+    return task->reports.token == token ? &task->reports : NULL;
 }
 
 static void ask_report(struct asked *asked, const struct sim_exchange *exchange) {
