@@ -190,7 +190,8 @@ static void check_submitted(sim_model *model, struct asked *asked, const struct 
     model_observed(model, task->body.submit_seq, "a submit");
     bool by_key = asked->unique != 0 && task->body.unique == asked->unique;
     if (asked->task == task || (asked->task == NULL && !by_key)) {
-        CHECK(model, S16, task->body.body == asked->body, "a submit of task %s with another body is accepted",
+        uint64_t body = asked->task != NULL ? task->body.body : task->body.payload_hash;
+        CHECK(model, S16, body == asked->body, "a submit of task %s with another body is accepted",
               model_id(task));
         return;
     }

@@ -25,8 +25,7 @@ static bool is_as_asked(const struct submitted *made, const struct intent *inten
            view->retries == intent->retries && view->timeout_ms == intent->timeout_ms &&
            made->unique == intent->unique &&
            view->expires_us == (intent->expires_us > 0 ? made->at_us + intent->expires_us : 0) &&
-           (intent->ttl_ms < 0 || view->result_ttl_ms == intent->ttl_ms) &&
-           (view->state == FQ_TASK_SCHEDULED) == later &&
+           view->result_ttl_ms == intent->ttl_ms && (view->state == FQ_TASK_SCHEDULED) == later &&
            (!later || view->due_us == (by_wall ? intent->at_us : made->at_us + intent->delay_us));
 }
 
@@ -49,6 +48,7 @@ static struct intent *find_intent(sim_model *model, const struct model_event *ev
         if (!is_as_asked(&made, intent))
             continue;
         *link = intent->next;
+        intent->backoff_ms = BACKOFF_UNKNOWN; // there may be another one that differs in nothing but that
         intent->next = event->task->intents;
         event->task->intents = intent;
         return intent;

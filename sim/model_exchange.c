@@ -99,12 +99,14 @@ static struct intent make_intent(sim_model *model, const struct sim_exchange *ex
                          intent.priority,         (int64_t)intent.payload_len,
                          (int64_t)intent.unique};
     intent.body = fq_hash_bytes(numbers, sizeof numbers, intent.payload_hash);
+    if (intent.ttl_ms < 0) // known from one that was given, where the body is concerned
+        intent.ttl_ms = (int64_t)model->options->result_ttl_us / FQ_US_PER_MS;
     return intent;
 }
 
 static void ask_submit(sim_model *model, struct asked *asked, const struct sim_exchange *exchange) {
     struct intent intent = make_intent(model, exchange);
-    asked->body = intent.body;
+    asked->body = asked->task != NULL ? intent.body : intent.payload_hash;
     asked->unique = intent.unique;
     asked->name = intent.name;
     if (asked->must_fail)

@@ -13,6 +13,7 @@ enum {
     MODEL_PRIORITIES = FQ_PRIORITY_COUNT,
     MODEL_MASKS = 8,
     MODEL_HASHES = 1 << 16,
+    BACKOFF_UNKNOWN = -1,
     // states besides the engine's
     MODEL_NONE = FQ_TASK_STATE_COUNT, // asked for, or forgotten for good
     MODEL_GONE,                       // only its id is remembered
