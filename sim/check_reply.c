@@ -211,9 +211,9 @@ static void check_cancelled(sim_model *model, struct asked *asked, const struct 
     struct model_task *task = asked->task;
     if (!is_shape(model, nodes[0].type == FQ_RESP_INTEGER, asked) || task == NULL)
         return;
-    bool lost;
+    bool lost = task->past_lost;
     const struct moment *moment =
-        model_past_find(task, model_bit(FQ_EVENT_CANCELLED) | model_bit(FQ_EVENT_CANCEL_REQUESTED), 0, &lost);
+        model_past_first(task, model_bit(FQ_EVENT_CANCELLED) | model_bit(FQ_EVENT_CANCEL_REQUESTED), 0);
     if (nodes[0].integer == 1) {
         CHECK(model, S14, moment != NULL || lost, "the cancel of task %s is acknowledged and did not happen",
               model_id(task));
@@ -249,9 +249,9 @@ static void check_dead(sim_model *model, struct asked *asked, const struct fq_re
         return;
     if (asked->task == NULL || nodes[0].integer != 1)
         return;
-    bool lost;
+    bool lost = asked->task->past_lost;
     enum fq_event_type type = asked->verb == SIM_DEAD_REQUEUE ? FQ_EVENT_REQUEUED : FQ_EVENT_PURGED;
-    const struct moment *moment = model_past_find(asked->task, model_bit(type), 0, &lost);
+    const struct moment *moment = model_past_first(asked->task, model_bit(type), asked->moment);
     CHECK(model, S2, moment != NULL || lost, "event %d of task %s is acknowledged and did not happen", type,
           model_id(asked->task));
     if (moment != NULL)

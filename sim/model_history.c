@@ -63,6 +63,15 @@ struct moment *model_past_find(struct model_task *task, uint64_t types, uint64_t
     return NULL;
 }
 
+struct moment *model_past_first(struct model_task *task, uint64_t types, uint64_t since) {
+    struct moment *moment, *first = NULL;
+    for (unsigned back = 0; (moment = past(task, back)) != NULL && moment->number > since; back++) {
+        if ((types >> moment->type & 1) != 0)
+            first = moment;
+    }
+    return first;
+}
+
 bool model_was(struct model_task *task, unsigned state, uint64_t since, const struct moment **ret_moment) {
     const struct moment *moment, *first = NULL;
     unsigned back = 0;

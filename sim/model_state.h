@@ -214,6 +214,8 @@ void model_undo_trim(sim_model *model, uint64_t seq);
 bool model_roll_back(sim_model *model, uint64_t seq);
 /** The youngest event of one of the types (bits) under `token`; NULL if not known. *ret_lost: it may have been forgotten. */
 struct moment *model_past_find(struct model_task *task, uint64_t types, uint64_t token, bool *ret_lost);
+/** The oldest event of one of the types after `since`. */
+struct moment *model_past_first(struct model_task *task, uint64_t types, uint64_t since);
 /** Whether the task was in `state` at some moment since `since`; *ret_moment the event that led there, NULL if unknown. */
 bool model_was(struct model_task *task, unsigned state, uint64_t since, const struct moment **ret_moment);
 static inline uint64_t model_bit(enum fq_event_type type) {
