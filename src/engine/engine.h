@@ -122,6 +122,9 @@ FQ_MUST_USE int fq_engine_start(const fq_engine *engine, uint32_t boot_epoch, st
 FQ_MUST_USE int fq_engine_hash_check(const fq_engine *engine, struct fq_now now, fq_decision *decision);
 /** Marks the engine as draining: heartbeats answer drain, fetches grant nothing. Volatile. */
 void fq_engine_set_draining(fq_engine *engine, bool draining);
+/** This process was stopped until `now`, and so did not hear its workers: leases that have ended meanwhile are extended by
+ *  half a lease, longer than the time between two heartbeats, before anything is taken away. Volatile. */
+void fq_engine_hold_leases(fq_engine *engine, struct fq_now now);
 
 /** Adds the decision's repeat or stale answer to the volatile counts of struct fq_engine_stats. */
 void fq_engine_note(fq_engine *engine, const fq_decision *decision);

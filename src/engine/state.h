@@ -161,7 +161,8 @@ struct fq_engine {
     int64_t last_at_us;
     uint32_t epoch;
     bool started, all_paused, draining;
-    int64_t clock_offset_us; // wall - boot, as last seen
+    int64_t clock_offset_us;      // wall - boot, as last seen
+    int64_t leases_held_until_us; // boot time; before it no lease ends by time
 };
 
 // Memory that apply will consume.

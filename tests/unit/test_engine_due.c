@@ -44,6 +44,36 @@ static void delayed_tasks_that_expired_cost_one_look_each(void **state) {
     engine_rig_close(&rig);
 }
 
+// A server that was stopped has heard nobody: the leases that ended meanwhile get the time for one more heartbeat, no more.
+static void leases_are_held_after_a_stop(void **state) {
+    (void)state;
+    struct engine_rig rig;
+    engine_rig_open(&rig, NULL);
+    struct fq_command command = engine_rig_submit(1, "add");
+    assert_int_equal(engine_rig_run(&rig, &command), 0);
+    fq_str names[] = {FQ_STR("add")};
+    struct fq_command fetch = {
+        .type = FQ_COMMAND_FETCH,
+        .fetch = {.worker = FQ_STR("w"), .names = names, .name_count = 1, .count = 1}
+    };
+    assert_int_equal(engine_rig_run(&rig, &fetch), 0);
+    rig.now.boot_us += 60 * FQ_US_PER_S;
+    rig.now.wall_us += 60 * FQ_US_PER_S;
+    fq_engine_hold_leases(rig.engine, rig.now);
+    engine_rig_due(&rig);
+    struct fq_engine_stats stats;
+    fq_engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.state_count[FQ_TASK_STARTED], 1);
+    engine_rig_pass(&rig, 14 * FQ_US_PER_S);
+    fq_engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.state_count[FQ_TASK_STARTED], 1);
+    engine_rig_pass(&rig, 2 * FQ_US_PER_S);
+    fq_engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.state_count[FQ_TASK_PENDING], 1);
+    fq_engine_check(rig.engine);
+    engine_rig_close(&rig);
+}
+
 // Where the wall clock alone says that tasks expired, their delays are still to come: none is left out.
 static void a_clock_set_forward_expires_delayed_tasks(void **state) {
     (void)state;
@@ -95,6 +125,7 @@ static void a_fetch_among_expired_tasks_is_partial(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delayed_tasks_that_expired_cost_one_look_each),
+        cmocka_unit_test(leases_are_held_after_a_stop),
         cmocka_unit_test(a_clock_set_forward_expires_delayed_tasks),
         cmocka_unit_test(a_fetch_among_expired_tasks_is_partial),
     };
