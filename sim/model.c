@@ -76,6 +76,7 @@ struct fq_core_observer sim_model_observer(sim_model *model) {
 
 void sim_model_booted(sim_model *model, fq_core *core) {
     model->core = core;
+    model->turned_boot = model->held_until = 0;
     model->boot++;
     if (!model->healed || model->crashed_us == 0)
         return;
@@ -118,6 +119,7 @@ void sim_model_turned(sim_model *model, fq_core *core, struct fq_now now) {
         return;
     model->core = core;
     model->turned_us = sim_world_time(model->world);
+    model->turned_boot = now.boot_us;
     if (model->leaving >= 0)
         CHECK(model, S36, false, "a lease of worker %s ended early and for no reason",
               model->workers[model->leaving].id);

@@ -165,6 +165,7 @@ struct sim_model {
     int32_t leaving; // leases of this worker ended for no other reason; its leave must follow
     bool requeue_all, purge_all;
     // life of the server
+    int64_t turned_boot, held_until; // its boot clock at the last turn; leases go on until then after a stop
     uint32_t boot;
     bool power_cut, lossy, healed;
     int64_t healed_us, crashed_us, blocked_us, turned_us;

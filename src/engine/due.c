@@ -43,12 +43,17 @@ static int lease_expired(struct due *due, struct fq_task *task) {
     return fq_lease_lost(due->engine, due->decision, due->now, task, &end);
 }
 
-// Nobody was heard for a while, and that was our doing: the holder gets the time to speak.
-static int lease_held(struct due *due, struct fq_task *task) {
+// Nobody was heard for a while, and that was our doing: the holder gets the time to speak, as far as its TIMEOUT allows.
+static int lease_ended(struct due *due, struct fq_task *task) {
+    int64_t until_us = due->engine->leases_held_until_us;
+    int64_t end_us = fq_task_lease_end_us(due->engine, task, due->now.boot_us);
+    if (until_us > end_us)
+        until_us = end_us;
+    if (until_us <= due->now.boot_us)
+        return lease_expired(due, task);
     int rc = about(due, FQ_EVENT_LEASE_EXTENDED, task);
     if (rc == 0)
-        due->decision->events[due->decision->event_count - 1].lease_until_us =
-            due->engine->leases_held_until_us;
+        due->decision->events[due->decision->event_count - 1].lease_until_us = until_us;
     return rc;
 }
 
@@ -60,9 +65,7 @@ static int boot_due(struct due *due, struct fq_task *task) {
     switch (fq_task_state_of(task)) {
     case FQ_TASK_SCHEDULED:
         return about(due, is_expired(due, task) ? FQ_EVENT_EXPIRED : FQ_EVENT_ELIGIBLE, task);
-    case FQ_TASK_STARTED:
-        return due->now.boot_us < due->engine->leases_held_until_us ? lease_held(due, task)
-                                                                    : lease_expired(due, task);
+    case FQ_TASK_STARTED: return lease_ended(due, task);
     default: return about(due, FQ_EVENT_FORGOTTEN, task);
     }
 }
