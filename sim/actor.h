@@ -18,6 +18,8 @@ sim_cast *sim_cast_new(sim_world *world, const struct sim_options *options, sim_
 sim_cast *sim_cast_free(sim_cast *cast);
 /** No new tasks; workers go on until everything is done, paused names are resumed. */
 void sim_cast_wind_down(sim_cast *cast);
+/** Wound down, and everybody has got what was promised to them and has left. */
+bool sim_cast_is_done(const sim_cast *cast);
 /** Operations begun so far: requests sent. */
 uint64_t sim_cast_operations(const sim_cast *cast);
 

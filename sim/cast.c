@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "sim/admin.h"
 #include "sim/client.h"
+#include "sim/client_session.h"
 #include "sim/hostile.h"
 #include "sim/worker.h"
 
@@ -50,7 +51,16 @@ static void fill_bytes(sim_cast *cast) {
 }
 
 // --- the end ----------------------------------------------------------------------------------------------------------------
+static size_t sessions_open(const sim_cast *cast) {
+    size_t open = 0;
+    for (size_t i = 0; i < cast->session_count; i++)
+        open += sim_session_client_open(cast->sessions[i]);
+    return open;
+}
+
 static void all_leave(sim_cast *cast) {
+    for (size_t i = 0; i < cast->session_count; i++)
+        sim_session_client_leave(cast->sessions[i]);
     for (size_t i = 0; i < cast->client_count; i++)
         sim_client_leave(cast->clients[i]);
     for (size_t i = 0; i < cast->worker_count; i++)
@@ -64,7 +74,8 @@ static void all_leave(sim_cast *cast) {
 static void watch_the_end(void *context, uint64_t unused) {
     sim_cast *cast = context;
     (void)unused;
-    if (cast->is_quiet)
+    cast->has_left = cast->is_quiet && sessions_open(cast) == 0;
+    if (cast->has_left)
         all_leave(cast);
     else
         sim_world_at(cast->world, sim_world_time(cast->world) + WATCH_US, watch_the_end, cast, 0);
@@ -77,6 +88,10 @@ void sim_cast_wind_down(sim_cast *cast) {
     if (cast->options->credentials)
         sim_server_reload_users(cast->server, 0);
     watch_the_end(cast, 0);
+}
+
+bool sim_cast_is_done(const sim_cast *cast) {
+    return cast->has_left;
 }
 
 uint64_t sim_cast_operations(const sim_cast *cast) {
@@ -93,6 +108,7 @@ static void *room_for(size_t count, size_t size) {
 static void hire(sim_cast *cast) {
     const struct sim_options *options = cast->options;
     cast->clients = room_for(options->clients, sizeof(sim_client *));
+    cast->sessions = room_for(options->clients, sizeof(sim_session_client *));
     cast->workers = room_for(options->workers, sizeof(sim_worker *));
     cast->admins = room_for(options->admins + 1, sizeof(sim_admin *));
     cast->hostiles = room_for(options->hostiles, sizeof(sim_hostile *));
@@ -103,8 +119,13 @@ static void hire(sim_cast *cast) {
         cast->admins[cast->admin_count++] = sim_admin_new(cast, false);
     for (uint64_t i = 0; i < options->workers; i++)
         cast->workers[cast->worker_count++] = sim_worker_new(cast, (unsigned)i);
-    for (uint64_t i = 0; i < options->clients; i++)
-        cast->clients[cast->client_count++] = sim_client_new(cast);
+    // Every third client, and a lonely one now and then, speaks through the product's session.
+    for (uint64_t i = 0; i < options->clients; i++) {
+        if (sim_cast_below(cast, 3) == 0)
+            cast->sessions[cast->session_count++] = sim_session_client_new(cast);
+        else
+            cast->clients[cast->client_count++] = sim_client_new(cast);
+    }
 }
 
 sim_cast *sim_cast_new(sim_world *world, const struct sim_options *options, sim_server *server,
@@ -137,6 +158,9 @@ sim_cast *sim_cast_free(sim_cast *cast) {
     for (size_t i = 0; i < cast->hostile_count; i++)
         sim_hostile_free(cast->hostiles[i]);
     free(cast->hostiles);
+    for (size_t i = 0; i < cast->session_count; i++)
+        sim_session_client_free(cast->sessions[i]);
+    free(cast->sessions);
     free(cast->clients);
     free(cast->workers);
     free(cast->admins);

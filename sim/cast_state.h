@@ -10,6 +10,7 @@ typedef struct sim_client sim_client;
 typedef struct sim_worker sim_worker;
 typedef struct sim_admin sim_admin;
 typedef struct sim_hostile sim_hostile;
+typedef struct sim_session_client sim_session_client;
 
 enum { SIM_KEY_TEXT = 8 };
 
@@ -24,6 +25,7 @@ struct sim_cast {
     uint32_t names; // task names in use
     bool is_winding;
     bool is_quiet;             // winding, and nothing is left: everybody leaves
+    bool has_left;             // everybody
     int64_t level;             // tasks believed to wait or run
     int64_t level_wanted;      // clients submit below it
     uint64_t submits_open;     // asked, not yet answered or lost, or to be repeated
@@ -32,6 +34,8 @@ struct sim_cast {
     char key[SIM_KEY_TEXT];    // its unique key
     sim_client **clients;
     size_t client_count;
+    sim_session_client **sessions; // clients of the product's making
+    size_t session_count;
     sim_worker **workers;
     size_t worker_count;
     sim_admin **admins; // the first is the keeper

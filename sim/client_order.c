@@ -12,6 +12,10 @@ static fq_str key_text(int number, char text[SIM_KEY_TEXT]) {
     return (fq_str){text, (size_t)snprintf(text, SIM_KEY_TEXT, "key-%02d", number % 100)};
 }
 
+const char *sim_order_key(const struct sim_order *order, sim_cast *cast) {
+    return key_text(order->unique, cast->key).ptr;
+}
+
 // --- drawing ----------------------------------------------------------------------------------------------------------------
 static uint32_t draw_length(sim_cast *cast, struct sim_dice *dice) {
     uint64_t most = cast->options->payload_max;

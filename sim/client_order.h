@@ -28,6 +28,8 @@ struct sim_order {
 
 /** A new one, as chance wants it. */
 void sim_order_draw(struct sim_order *ret_order, sim_cast *cast, struct sim_dice *dice);
+/** Its unique key as text, valid until the next call. */
+const char *sim_order_key(const struct sim_order *order, sim_cast *cast);
 /** Appends the submit; `other_body`: under the same id, with another payload. */
 void sim_order_write(const struct sim_order *order, sim_cast *cast, fq_buf *out, bool other_body);
 /** The same as an exchange in cast->asked. */

@@ -68,7 +68,7 @@ static void recover(struct run *run) {
     sim_model_healed(run->model);
     sim_cast_wind_down(run->cast);
     int64_t until_us = sim_world_time(run->world) + HEALED_US;
-    while (!sim_model_is_done(run->model) || !sim_server_is_up(run->server)) {
+    while (!sim_cast_is_done(run->cast) || !sim_model_is_done(run->model) || !sim_server_is_up(run->server)) {
         if (sim_world_time(run->world) > until_us) {
             sim_world_fail(run->world, "L3", "not everything came to an end within %lld simulated seconds",
                            (long long)(HEALED_US / FQ_US_PER_S));
