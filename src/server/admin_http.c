@@ -16,6 +16,7 @@
 
 enum {
     CONNECTIONS_MAX = 64,
+    CONNECTIONS_KEPT = 56, // with more the longest silent one gives way; at the limit nobody is accepted
     CONNECTION_MEMORY = 32 * 1024,
     IDLE_LIMIT_S = 75, // longer than the longest ?wait=
     ROUNDS_PER_TURN = 8,
@@ -393,10 +394,15 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 static void on_connection(void *context, struct MHD_Connection *connection, void **visitor_slot,
                           enum MHD_ConnectionNotificationCode code) {
     fq_admin_http *http = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        *visitor_slot = fq_admin_visitor_new(&http->visitors, connection, fq_loop_now(http->config.loop));
-    else
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         *visitor_slot = fq_admin_visitor_free(*visitor_slot);
+        // At its limit the library forgets the listening socket until it is run once more below it.
+        http->has_answers = true;
+        fq_loop_wake(http->config.loop);
+        return;
+    }
+    fq_admin_visitors_make_room(&http->visitors, CONNECTIONS_KEPT);
+    *visitor_slot = fq_admin_visitor_new(&http->visitors, connection, fq_loop_now(http->config.loop));
 }
 
 static void on_pollable(uv_poll_t *poll, int status, int events) {

@@ -42,19 +42,40 @@ fq_admin_visitor *fq_admin_visitor_free(fq_admin_visitor *visitor) {
 }
 
 void fq_admin_visitor_step(fq_admin_visitor *visitor, enum fq_admin_step step, struct fq_now now) {
-    if (visitor != NULL)
-        visitor->until_us = fq_time_add(now.boot_us, STEP_LIMITS_US[step]);
+    if (visitor == NULL)
+        return;
+    visitor->step = step;
+    visitor->since_us = now.boot_us;
+    visitor->until_us = fq_time_add(now.boot_us, STEP_LIMITS_US[step]);
+}
+
+// The library sees the end of the stream and cleans up by itself.
+static void cut(fq_admin_visitor *visitor) {
+    fq_peer_hang_up(visitor->fd);
+    visitor->until_us = FQ_NEVER_US;
+}
+
+void fq_admin_visitors_make_room(fq_list_link *visitors, size_t most) {
+    fq_admin_visitor *silent = NULL;
+    size_t count = 0;
+    for (fq_list_link *link = visitors->next; link != visitors; link = link->next) {
+        fq_admin_visitor *visitor = FQ_ELEMENT(link, fq_admin_visitor, link);
+        bool is_idle = visitor->step == FQ_ADMIN_ASKING || visitor->step == FQ_ADMIN_RESTING;
+        bool is_cut = visitor->until_us == FQ_NEVER_US;
+        count += !is_cut;
+        if (is_idle && !is_cut && (silent == NULL || visitor->since_us < silent->since_us))
+            silent = visitor;
+    }
+    if (count >= most && silent != NULL)
+        cut(silent);
 }
 
 int64_t fq_admin_visitors_sweep(fq_list_link *visitors, struct fq_now now) {
     int64_t next_us = FQ_NEVER_US;
     for (fq_list_link *link = visitors->next; link != visitors; link = link->next) {
         fq_admin_visitor *visitor = FQ_ELEMENT(link, fq_admin_visitor, link);
-        if (visitor->until_us <= now.boot_us) {
-            // The library sees the end of the stream and cleans up by itself.
-            fq_peer_hang_up(visitor->fd);
-            visitor->until_us = FQ_NEVER_US;
-        }
+        if (visitor->until_us <= now.boot_us)
+            cut(visitor);
         if (visitor->until_us < next_us)
             next_us = visitor->until_us;
     }

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 import threading
 import time
 import unittest
@@ -207,6 +208,20 @@ class Metrics(unittest.TestCase):
                 self.assertIn("Bearer", headers["WWW-Authenticate"])
                 self.assertEqual(server.http("GET", path, headers={"Authorization": "Bearer wrong"})[0], 401)
                 self.assertEqual(server.http("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})[0], 200)
+
+    def test_silent_connections_give_way(self) -> None:
+        with Server(http=True) as server:
+            silent = []
+            try:
+                for n in range(150):
+                    silent.append(socket.create_connection(("127.0.0.1", server.http_port), 10))
+                    silent[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" if n % 2 else b"GET /healthz HT")
+                began = time.monotonic()
+                self.assertEqual(server.http("GET", "/metrics")[0], 200)
+                self.assertLess(time.monotonic() - began, 5)  # a request may take 10 s to come
+            finally:
+                for sock in silent:
+                    sock.close()
 
     def test_guesses_are_slowed_down_by_source(self) -> None:
         with Server(http=True, environment={"FASTQUEUE_TOKEN": TOKEN}) as server:

@@ -172,8 +172,8 @@ def slowloris(run: Run) -> list[Figure]:
         with server:
             plain = _Trickle([(server.port, f"127.0.0.{2 + n % 4}") for n in range(300)], b"*2\r\n$4\r\nAUTH\r\n$100\r\n" + b"x" * 100)
             tls = _Trickle([(tls_port, f"127.0.0.{2 + n % 4}") for n in range(300)], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" + b"\0" * 500)
-            web = _Trickle([(server.http_port, "127.0.0.2")] * 40, b"GET /metrics HTTP/1.1\r\nX-Slow: " + b"y" * 1000)
-            logins = []
+            web = _Trickle([(server.http_port, "127.0.0.2")] * 100, b"GET /metrics HTTP/1.1\r\nX-Slow: " + b"y" * 1000)
+            logins, visits = [], []
             with plain, tls, web:
                 end = time.monotonic() + run.scale(20, 11.5)
                 while time.monotonic() < end:
@@ -182,6 +182,9 @@ def slowloris(run: Run) -> list[Figure]:
                         with office.connect(tls_port) if secure else server.connect() as link:
                             link.command("PING")
                         logins.append(time.monotonic() - began)
+                    began = time.monotonic()
+                    if server.http("GET", "/readyz")[0] == 200:
+                        visits.append(time.monotonic() - began)
                     time.sleep(0.05)
             with server.connect() as link:
                 left = info(link, "connected_clients")
@@ -190,7 +193,7 @@ def slowloris(run: Run) -> list[Figure]:
             at_most("longest life of an unfinished handshake", max(tls.lives), deadline_s + slack, "s"),
             at_most("longest life of an unfinished HTTP request", max(web.lives), 10 + slack, "s"),
             zero("slow senders left", left - 1 + plain.open + tls.open + web.open),
-            told("rightful logins meanwhile", len(logins)),
+            told("rightful logins meanwhile", len(logins)), at_most("the slowest HTTP request of another", max(visits), run.scale(1, 5), "s"),
             at_most("the slowest rightful login, one after another on both ports", max(logins), run.scale(1, 5), "s")]
 
 
