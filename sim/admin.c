@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum {
+    LOOKS_A_LIST = 16,
     LOOK_US = 50 * FQ_US_PER_MS,
     ACT_US = 20 * FQ_US_PER_MS,
     WAVE_US = 2 * FQ_US_PER_S, // how long a level is wanted
@@ -51,7 +52,10 @@ static fq_str some_name(sim_cast *cast, struct sim_dice *dice) {
 
 static void look_around(sim_admin *admin, struct sim_dice *dice) {
     fq_str none = nothing;
-    switch (sim_dice_bits(dice, 3)) {
+    unsigned what = sim_dice_bits(dice, 3);
+    if ((what == 4 || what == 5) && !sim_dice_rare(dice, 3))
+        what = 7; // lists are dear
+    switch (what) {
     case 0: ASK(admin, SIM_STATS, none, TAG_OTHER, SIM_WORD(9, "FQ.QUEUES")); break;
     case 1: ASK(admin, SIM_STATS, none, TAG_OTHER, SIM_WORD(10, "FQ.WORKERS")); break;
     case 2: ASK(admin, SIM_STATS, none, TAG_OTHER, SIM_WORD(4, "INFO")); break;
@@ -137,7 +141,7 @@ static void draw_level(sim_admin *admin, int64_t now_us) {
 
 static void keep_watch(sim_admin *admin) {
     admin->looks = 1 + admin->cast->is_winding;
-    if (admin->cast->is_winding)
+    if (admin->cast->is_winding && sim_cast_chance(admin->cast, LOOKS_A_LIST)) // lists are dear
         ask_scheduled(admin);
     ask_counts(admin);
 }
