@@ -14,6 +14,7 @@ from harness import BUILD, ROOT, Server, encode
 
 MIB = 1 << 20
 CORPORA = ("requests", "core", "replies")
+BROKEN = re.compile(rb"^-(PROTOCOL|TOOBIG) ", re.M)
 WORDS = [b"FQ.SUBMIT", b"FQ.FETCH", b"FQ.COMPLETE", b"HELLO", b"AUTH", b"PING", b"FQ.LIST", b"WAIT", b"CLIENT", b"SETNAME", b"mail", b"{}"]
 
 
@@ -37,14 +38,14 @@ def inputs(dice: random.Random):
 
 
 def answer_to(port: int, data: bytes, wait_s: float = 0.05) -> tuple[bytes, bool]:
-    """All that comes back until the server closes or is silent, and whether it closed."""
+    """All that comes back until the server closes or is silent, and whether it closed: behind an error it gets time to."""
     got = b""
     with socket.create_connection(("127.0.0.1", port), 5) as sock:
         try:
             sock.sendall(data)
         except OSError:
             pass
-        while select.select([sock], [], [], wait_s)[0]:
+        while select.select([sock], [], [], 10 if BROKEN.search(got) else wait_s)[0]:
             try:
                 part = sock.recv(1 << 16)
             except OSError:
@@ -66,7 +67,7 @@ def malformed(run: Run) -> list[Figure]:
             canary = str(uuid.UUID(int=dice.getrandbits(128), version=4))
             answer, closed = answer_to(server.port, data + encode("FQ.SUBMIT", "canary", "{}", "ID", canary), 0.02)
             sent += 1
-            broken = re.search(rb"^-(PROTOCOL|TOOBIG) ", answer, re.M)
+            broken = BROKEN.search(answer)
             if broken is None:
                 continue
             refused += 1
