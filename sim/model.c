@@ -119,6 +119,7 @@ void sim_model_turned(sim_model *model, fq_core *core, struct fq_now now) {
         return;
     model->core = core;
     model->turned_us = sim_world_time(model->world);
+    model_notice_stop(model, now.boot_us);
     model->turned_boot = now.boot_us;
     if (model->leaving >= 0)
         CHECK(model, S36, false, "a lease of worker %s ended early and for no reason",

@@ -59,12 +59,15 @@ void model_on_started(sim_model *model, struct model_event *event) {
         task->body.running_boot -= event->at_us - event->after->started_us;
 }
 
+void model_notice_stop(sim_model *model, int64_t boot_us) {
+    int64_t lease = model_lease_us(model), stall = lease / 4 < FQ_US_PER_S ? lease / 4 : FQ_US_PER_S;
+    if (model->turned_boot != 0 && boot_us - model->turned_boot >= stall)
+        model->held_until = boot_us + lease / 2;
+}
+
 // A server that was stopped, its last turn long ago, lets leases that have ended go on for half a lease unasked.
-static bool is_held_after_stop(sim_model *model, const struct model_event *event, int64_t until) {
-    int64_t now = event->now.boot_us, lease = model_lease_us(model);
-    int64_t stall = lease / 4 < FQ_US_PER_S ? lease / 4 : FQ_US_PER_S;
-    if (model->turned_boot != 0 && now - model->turned_boot >= stall)
-        model->held_until = now + lease / 2;
+static bool is_held_after_stop(const sim_model *model, const struct model_event *event, int64_t until) {
+    int64_t now = event->now.boot_us;
     return event->task->body.lease_until <= now && now < until && until <= model->held_until;
 }
 
@@ -72,6 +75,7 @@ void model_on_extended(sim_model *model, struct model_event *event) {
     struct model_task *task = event->task;
     struct task_body *body = &task->body;
     int64_t until = event->after != NULL ? event->after->lease_until_boot_us : 0;
+    model_notice_stop(model, event->now.boot_us);
     CHECK(model, S6,
           body->state == FQ_TASK_STARTED && task->reports.token == body->token &&
               ((task->reports.flags & ASKED_BEAT) != 0 || is_held_after_stop(model, event, until)),

@@ -237,6 +237,8 @@ void model_on_event(void *context, const fq_engine *engine, const struct fq_even
                     const struct fq_task_view *after);
 void model_on_granted(sim_model *model, struct model_event *event);
 void model_on_started(sim_model *model, struct model_event *event);
+/** Before a turn is noted: whether the server was stopped since the one before, and holds leases for that. */
+void model_notice_stop(sim_model *model, int64_t boot_us);
 void model_on_extended(sim_model *model, struct model_event *event);
 /** RETURNED, CRASHED, RETRIED. */
 void model_on_back(sim_model *model, struct model_event *event);
