@@ -23,17 +23,17 @@ FOLDER = pathlib.Path(os.environ.get("FASTQUEUE_EVIDENCE", ROOT / "build" / "evi
 BUILD = os.environ.get("FASTQUEUE_BUILD_DIR", "build/dev")
 FIGURES_IN_A_CELL = 6
 
-# suite: what it is, the short slice (None: there is none), the whole
+# suite: what it is, its short slice (None: there is none), the whole, and the files that it leaves beside its own
 SUITES = {
-    "sim": ("Simulation: the whole system under one seed", f"ctest --test-dir {BUILD} -L sim --output-on-failure", "make sim-long"),
-    "mutants": ("Planted bugs: what the simulator must find", f"ctest --test-dir {BUILD} -L mutants --output-on-failure", "make mutants"),
-    "faults": ("Fault matrix on real processes", f"ctest --test-dir {BUILD} -L faults --output-on-failure", "make faults"),
-    "sweep": ("Sweeps: the n-th call fails", f"ctest --test-dir {BUILD} -L sweep --output-on-failure", "make sweep"),
-    "damage": ("Damage: each byte of a journal cut and flipped", f"ctest --test-dir {BUILD} -L damage --output-on-failure", "make sweep"),
-    "crash_states": ("Crash states of the real system calls", f"ctest --test-dir {BUILD} -L crash --output-on-failure", "make sweep"),
-    "fuzz": ("Fuzzers", "make fuzz FUZZ_SECONDS=5", "make fuzz FUZZ_SECONDS=1800"),
-    "coverage": ("Branch coverage", None, "make coverage"),
-    "checks": ("Static and dynamic checks", f"ctest --test-dir {BUILD} -L check --output-on-failure", "make check"),
+    "sim": ("Simulation: the whole system under one seed", "make sim SECONDS=20", "make sim", ["sim-long"]),
+    "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 5", "make mutants", []),
+    "faults": ("Fault matrix on real processes", "tests/faults/run.py --ci", "make faults", []),
+    "sweep": ("Sweeps: the n-th call fails", "tests/sweep/run.sh {build} queue", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
+    "damage": ("Damage: each byte of a journal cut and flipped", "tests/sweep/run.sh {build} damage", "make sweep", []),
+    "crash_states": ("Crash states of the real system calls", "tests/crash/run.py {build} --seeds 1 --operations 200 --states 8 --real 5", "make crash-states", []),
+    "fuzz": ("Fuzzers", "make fuzz FUZZ_SECONDS=5", "make fuzz FUZZ_SECONDS=1800", []),
+    "coverage": ("Branch coverage", None, "make coverage", []),
+    "checks": ("Static and dynamic checks", "ctest --test-dir {build} -L check --output-on-failure", "make check", []),
 }
 
 
@@ -57,32 +57,28 @@ def read_suite(path: pathlib.Path) -> dict:
 def collect() -> dict[str, dict]:
     """Every suite that has left something, in the order of SUITES, then those that nobody announced."""
     found = {path.stem: read_suite(path) for path in sorted(FOLDER.glob("*.json"))}
-    return {name: found[name] for name in [*(n for n in SUITES if n in found), *(n for n in found if n not in SUITES)]}
-
-
-def title_of(name: str) -> str:
-    return SUITES[name][0] if name in SUITES else name.replace("_", " ").capitalize()
+    suites = {}
+    for name, (_, _, _, more) in SUITES.items():
+        parts = [found.pop(stem) for stem in [name, *more] if stem in found]
+        if parts:
+            suites[name] = {"suite": name, "commit": ", ".join(dict.fromkeys(part["commit"] for part in parts)),
+                            "rows": [row for part in parts for row in part["rows"]]}
+    return {**suites, **found}
 
 
 # --- running --------------------------------------------------------------------------------------------------------------
-def has_tests(command: str) -> bool:
-    """ctest succeeds when no test has the label; that is no evidence."""
-    if not command.startswith("ctest"):
-        return True
-    listed = subprocess.run([*command.split(), "-N"], cwd=ROOT, capture_output=True, text=True).stdout
-    return "Total Tests: 0" not in listed and "Test #" in listed
-
-
 def run_quick(names: list[str]) -> int:
     failed = 0
     for name in names:
-        command = SUITES[name][1]
-        if command is None or not has_tests(command):
-            print(f"evidence: {name}: no short slice; '{SUITES[name][2]}' runs the whole", flush=True)
+        _, short, whole, _ = SUITES[name]
+        if short is None:
+            print(f"evidence: {name}: no short slice; '{whole}' runs the whole", flush=True)
             continue
+        command = short.format(build=BUILD)
         began = time.monotonic()
         print(f"evidence: {name}: {command}", flush=True)
-        code = subprocess.run(command.split(), cwd=ROOT, stdout=subprocess.DEVNULL).returncode
+        environment = {**os.environ, "FASTQUEUE_BUILD": str(ROOT / BUILD)}
+        code = subprocess.run(command.split(), cwd=ROOT, stdout=subprocess.DEVNULL, env=environment).returncode
         print(f"evidence: {name}: {'done' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.0f} s", flush=True)
         failed += code != 0
     return failed
