@@ -77,7 +77,9 @@ static int on_record(void *context, fq_str record) {
 }
 
 static uint64_t true_state(const struct run *run, uint64_t seq) {
-    return seq > 0 && seq <= run->truth.record_count ? run->truth.records[seq - 1].state_hash : 0;
+    if (seq == 0)
+        return run->truth.empty_state_hash;
+    return seq <= run->truth.record_count ? run->truth.records[seq - 1].state_hash : 0;
 }
 
 static void judge(struct run *run) {

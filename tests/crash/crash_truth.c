@@ -103,6 +103,7 @@ static bool learn_records(struct crash_truth *truth) {
     bool ok = find_instance(truth, &instance) && fq_replica_init(&replica) == 0;
     if (!ok)
         return false;
+    truth->empty_state_hash = fq_engine_hash(replica.engine);
     for (size_t i = 0; i < truth->call_count && ok; i++)
         ok = take_batch(truth, &instance, &truth->calls[i], &replica);
     fq_replica_done(&replica);

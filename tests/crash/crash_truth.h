@@ -30,7 +30,8 @@ struct crash_truth {
     size_t call_count;
     struct crash_record *records; // [0] is number 1
     uint64_t record_count;
-    struct crash_ack *acks; // by time
+    uint64_t empty_state_hash; // of an engine that has seen no record
+    struct crash_ack *acks;    // by time
     size_t ack_count;
 };
 
