@@ -6,7 +6,7 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-telemetry interop sweep crash-states lint fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-telemetry interop sweep crash-states lint check sbom fmt install deb docs clean help
 
 all: build
 
@@ -100,6 +100,16 @@ sim-long: ## the simulator until it is stopped, in an optimised build, with its 
 .PHONY: sim-run
 sim-run:
 	@$(SIM) --reports --evidence build/evidence/sim-long.json --keep build/evidence/sim-failure.txt --shrink $(SIM_ARGS)
+
+check: build ## static analysis, valgrind, hardening, symbols: every tool, one row each in build/evidence/checks.json
+	@tools/install_deps.sh build test check
+	@cmake --build $(DIR) -j $(JOBS)
+	@tools/check.sh $(DIR)
+
+sbom: build ## what the program stands on, with versions, as SPDX: build/fastqueue.spdx.json
+	@tools/sbom.py check $(DIR)
+	@tools/sbom.py print > build/fastqueue.spdx.json
+	@echo "make sbom: build/fastqueue.spdx.json"
 
 lint: test-deps build ## include law, formatting, generated documents
 	@ctest --test-dir $(DIR) -L lint --output-on-failure

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what FastQueue is built with (Debian 12 and newer, Ubuntu 24.04 and newer), and says so; does nothing if all is there.
-#   tools/install_deps.sh [build] [demo] [test] [deb]
+#   tools/install_deps.sh [build] [demo] [test] [check] [deb]
 # A program counts as there when it can be called, wherever it comes from; a library when its package is installed.
 set -eu
 missing=""
@@ -47,12 +47,17 @@ for group in "${@:-build}"; do
         program dpkg-shlibdeps dpkg-dev
         program file file
         ;;
+    check)
+        program clang-tidy-14 clang-tidy-14
+        program cppcheck cppcheck
+        program valgrind valgrind
+        ;;
     deb)
         program dpkg-shlibdeps dpkg-dev
         program file file
         ;;
     *)
-        echo "install_deps: no group '$group'; there are build, demo, test and deb" >&2
+        echo "install_deps: no group '$group'; there are build, demo, test, check and deb" >&2
         exit 2
         ;;
     esac

@@ -30,7 +30,7 @@ void fq_presence_forget(fq_core *core, fq_str worker);
 void fq_presence_leave(fq_core *core, fq_connection *connection, struct fq_now now);
 /** The worker that the connection registered last, "" if none. */
 fq_str fq_presence_worker_of(const fq_connection *connection);
-void fq_presence_push_cancel(fq_core *core, fq_str worker, const fq_uuid *id, uint64_t token);
+void fq_presence_push_cancel(fq_core *core, fq_str id, const fq_uuid *task, uint64_t token);
 void fq_presence_push_drain(fq_core *core);
 
 #endif

@@ -15,18 +15,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { FD_BOARD = 3, FD_CONTROL = 4, FD_ERROR = 5, FD_SPARE = 16 };
+
+// What follows the prefix of one of our variables, under its own name or the older one; NULL for other people's.
+static const char *own_variable(const char *variable) {
+    static const char *const prefixes[] = {"FASTQUEUE_", "FASTWORKER_"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
+            return variable + strlen(prefixes[i]);
+    return NULL;
+}
 
 // Secrets stay here; runners get theirs over the control socket.
 static bool is_withheld(const char *variable) {
-    const char *names[] = {"FASTQUEUE_TOKEN=", "FASTQUEUE_USER=", "FASTQUEUE_RUNNER_FDS=", FQ_STRAY_MARK};
+    static const char *const names[] = {"TOKEN=", "USER=", "RUNNER_FDS="};
+    static const char address[] = "CONTROL_PLANE_ADDRESS=";
+    const char *own = own_variable(variable);
+    if (own == NULL)
+        return false;
+    if (strncmp(variable, FQ_STRAY_MARK, strlen(FQ_STRAY_MARK)) == 0) // of whoever started this process
+        return true;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+        if (strncmp(own, names[i], strlen(names[i])) == 0)
             return true;
-    const char *address = "FASTQUEUE_CONTROL_PLANE_ADDRESS=";
-    return strncmp(variable, address, strlen(address)) == 0 && strchr(variable, '@') != NULL;
+    return strncmp(own, address, sizeof address - 1) == 0 && strchr(own, '@') != NULL;
 }
 
 // The child's environment: an array in one allocation, its strings borrowed but for the last two.

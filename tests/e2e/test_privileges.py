@@ -125,6 +125,7 @@ class GivesUpRoot(unittest.TestCase):
             server.stop()
 
 
+@unittest.skipIf(b"__asan_init" in PROGRAM.read_bytes(), "NOT TESTED: the search for leaks needs memory to be open")
 class KeepsItsMemory(unittest.TestCase):
     def test_no_core_and_no_token_to_read(self) -> None:
         with Server("--data-dir", "none", environment={"FASTQUEUE_TOKEN": TOKEN}) as server:

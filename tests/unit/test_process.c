@@ -51,6 +51,8 @@ static void a_runner_starts_in_a_world_of_its_own(void **state) {
     int stray = dup(1); // must not be inherited
     setenv("FASTQUEUE_TOKEN", "secret-token", 1);
     setenv("FASTQUEUE_USER", "somebody", 1);
+    setenv("FASTWORKER_TOKEN", "secret-token-of-old", 1); // read as well, so kept back as well
+    setenv("FASTWORKER_CONTROL_PLANE_ADDRESS", "tcp://user:secret-token-of-old@host", 1);
     setenv("FASTQUEUE_CONTROL_PLANE_ADDRESS", "tcp://user:secret-token@host", 1);
     setenv("FASTQUEUE_SOMETHING", "kept", 1);
     signal(SIGPIPE, SIG_IGN);
