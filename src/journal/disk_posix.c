@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 struct posix_disk {
@@ -199,16 +201,32 @@ static int posix_facts(fq_disk *disk, struct fq_disk_facts *ret_facts) {
     return 0;
 }
 
+// A process that was killed while it started a child leaves its lock for an instant with that child, which has not yet
+// become another program. Such an owner is dead: worth waiting for. Leaves the owner's line in `text`.
+static int take_lock(int fd, char *text, size_t text_size) {
+    enum { TRIES = 200, PAUSE_NS = 10 * 1000 * 1000 };
+    for (int try = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; try++) {
+        int error = errno;
+        ssize_t got = pread(fd, text, text_size - 1, 0);
+        text[got > 0 ? got : 0] = '\0';
+        int owner = 0;
+        bool is_dead =
+            sscanf(text, "pid %d", &owner) == 1 && owner > 0 && kill(owner, 0) != 0 && errno == ESRCH;
+        if (error != EWOULDBLOCK || !is_dead || try == TRIES)
+            return -error;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    return 0;
+}
+
 static int posix_lock(fq_disk *disk, const char *path, char *ret_owner, size_t owner_size) {
     struct posix_disk *posix = (struct posix_disk *)disk;
     int fd = openat(posix->directory, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     char text[64] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int result = -errno;
-        ssize_t got = pread(fd, text, sizeof text - 1, 0);
-        text[got > 0 ? got : 0] = '\0';
+    int result = take_lock(fd, text, sizeof text);
+    if (result < 0) {
         snprintf(ret_owner, owner_size, "%.*s", (int)strcspn(text, "\n"), text);
         close(fd);
         return result;
@@ -216,7 +234,7 @@ static int posix_lock(fq_disk *disk, const char *path, char *ret_owner, size_t o
     // For people only; that the lock is held is what counts.
     int len = snprintf(text, sizeof text, "pid %ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
-        int result = -errno;
+        result = -errno;
         close(fd);
         return result;
     }

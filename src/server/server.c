@@ -164,6 +164,9 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
 static void start_signals(struct server *server) {
     static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
     signal(SIGPIPE, SIG_IGN);
+    // Nothing asks for these; one that strays from a log rotation's script shall end nobody's queue.
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         uv_signal_init(&server->loop.uv, &server->signals[i]);
         server->signals[i].data = server;
