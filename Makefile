@@ -83,7 +83,7 @@ bench-telemetry: ## what telemetry costs, beside opentelemetry-cpp and -python (
 	@$(MAKE) --no-print-directory build BUILD=release
 	@bench/telemetry/run.sh build/release
 
-.PHONY: sim sim-long fq-sim
+.PHONY: sim sim-small sim-long fq-sim
 SECONDS ?= 120
 SIM = FASTQUEUE_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null) $(DIR)/sim/fq-sim --jobs $(JOBS)
 fq-sim: deps $(DIR)/build.ninja
@@ -92,6 +92,10 @@ fq-sim: deps $(DIR)/build.ninja
 sim: fq-sim ## fresh seeds of the simulator on every core (SECONDS=120; SIM_ARGS="--without power" and the like)
 	@mkdir -p build/evidence
 	@$(SIM) --seconds $(SECONDS) --evidence build/evidence/sim.json --keep build/evidence/sim-failure.txt --shrink $(SIM_ARGS)
+
+sim-small: fq-sim ## every small world: scripts of up to DEPTH=5 commands, a crash at every call to the disk
+	@mkdir -p build/evidence
+	@$(SIM) --small $(or $(DEPTH),5) --evidence build/evidence/sim_small.json
 
 sim-long: ## the simulator until it is stopped, in an optimised build, with its figures every minute
 	@$(MAKE) --no-print-directory fq-sim BUILD=release

@@ -51,6 +51,11 @@ void sim_machine_arm(sim_server *server, bool is_booting) {
         calls = is_kill ? kill : power;
         server->crash_kind = is_kill ? SIM_DEATH_KILL : SIM_DEATH_POWER;
     }
+    if (options->crash_call > sim_disk_calls(server->disk)) {
+        server->crash_kind = options->crash_power != 0 ? SIM_DEATH_POWER : SIM_DEATH_KILL;
+        sim_disk_crash_at(server->disk, options->crash_call);
+        return;
+    }
     sim_disk_crash_at(server->disk, calls == 0 ? 0 : sim_disk_calls(server->disk) + calls);
 }
 

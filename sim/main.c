@@ -7,6 +7,7 @@
 #include "sim/allocation.h"
 #include "sim/campaign.h"
 #include "sim/shrink.h"
+#include "sim/small.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -32,6 +33,8 @@ static const char usage[] =
     "  --shrink           make a failing run smaller\n"
     "  --reports          say every minute how far it is\n"
     "  --evidence FILE    write the figures there\n"
+    "  --small DEPTH      all small worlds: scripts of so many commands, a crash at every call to the disk\n"
+    "  --small-world W    one of them, as a failure names it\n"
     "  --options          list the options and what the seed draws\n";
 
 struct arguments {
@@ -40,7 +43,8 @@ struct arguments {
     int64_t seconds;
     unsigned jobs;
     struct sim_pins pins;
-    const char *keep, *evidence, *seeds_file;
+    const char *keep, *evidence, *seeds_file, *small_world;
+    uint64_t small_depth; // 0 = none
 };
 
 static const char *commit(void) {
@@ -249,6 +253,20 @@ static int list_options(const struct arguments *arguments) {
     return 0;
 }
 
+static int run_small(const struct arguments *arguments) {
+    struct sim_small_plan plan = {.depth = (unsigned)arguments->small_depth,
+                                  .jobs = arguments->jobs,
+                                  .seconds = arguments->seconds,
+                                  .script = arguments->small_world};
+    struct sim_small_totals totals;
+    if (sim_small_run(&plan, &totals) < 0)
+        return EXIT_USAGE;
+    sim_small_print(&totals, stdout);
+    if (arguments->evidence != NULL && sim_small_write(&totals, arguments->evidence, commit()) < 0)
+        fprintf(stderr, "fq-sim: %s cannot be written\n", arguments->evidence);
+    return totals.failed[0] == '\0' ? 0 : EXIT_BROKEN;
+}
+
 // --- arguments --------------------------------------------------------------------------------------------------------------
 static bool parse_number(const char *text, uint64_t *ret_value) {
     return fq_str_to_uint64(fq_str_of(text), ret_value) == 0;
@@ -299,7 +317,9 @@ enum {
     SHRINK,
     REPORTS,
     EVIDENCE,
-    LIST
+    LIST,
+    SMALL,
+    SMALL_WORLD
 };
 
 static bool take(int option, const char *text, struct arguments *arguments) {
@@ -317,6 +337,8 @@ static bool take(int option, const char *text, struct arguments *arguments) {
     case REPORTS: return arguments->reports = true;
     case EVIDENCE: arguments->evidence = text; return true;
     case LIST: return arguments->lists = true;
+    case SMALL: return parse_number(text, &arguments->small_depth) && arguments->small_depth > 0;
+    case SMALL_WORLD: arguments->small_world = text; return true;
     case SECONDS:
         if (!parse_number(text, &number))
             return false;
@@ -333,21 +355,23 @@ static bool take(int option, const char *text, struct arguments *arguments) {
 
 static bool parse(int argc, char **argv, struct arguments *arguments) {
     static const struct option options[] = {
-        {"seed",       required_argument, NULL, SEED      },
-        {"seeds",      required_argument, NULL, SEEDS     },
-        {"seeds-file", required_argument, NULL, SEEDS_FILE},
-        {"seconds",    required_argument, NULL, SECONDS   },
-        {"ops",        required_argument, NULL, OPS       },
-        {"jobs",       required_argument, NULL, JOBS      },
-        {"set",        required_argument, NULL, SET       },
-        {"without",    required_argument, NULL, WITHOUT   },
-        {"verbose",    no_argument,       NULL, VERBOSE   },
-        {"keep",       required_argument, NULL, KEEP      },
-        {"shrink",     no_argument,       NULL, SHRINK    },
-        {"reports",    no_argument,       NULL, REPORTS   },
-        {"evidence",   required_argument, NULL, EVIDENCE  },
-        {"options",    no_argument,       NULL, LIST      },
-        {NULL,         0,                 NULL, 0         },
+        {"seed",        required_argument, NULL, SEED       },
+        {"seeds",       required_argument, NULL, SEEDS      },
+        {"seeds-file",  required_argument, NULL, SEEDS_FILE },
+        {"seconds",     required_argument, NULL, SECONDS    },
+        {"ops",         required_argument, NULL, OPS        },
+        {"jobs",        required_argument, NULL, JOBS       },
+        {"set",         required_argument, NULL, SET        },
+        {"without",     required_argument, NULL, WITHOUT    },
+        {"verbose",     no_argument,       NULL, VERBOSE    },
+        {"keep",        required_argument, NULL, KEEP       },
+        {"shrink",      no_argument,       NULL, SHRINK     },
+        {"reports",     no_argument,       NULL, REPORTS    },
+        {"evidence",    required_argument, NULL, EVIDENCE   },
+        {"options",     no_argument,       NULL, LIST       },
+        {"small",       required_argument, NULL, SMALL      },
+        {"small-world", required_argument, NULL, SMALL_WORLD},
+        {NULL,          0,                 NULL, 0          },
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -372,6 +396,8 @@ int main(int argc, char **argv) {
     }
     if (arguments.lists)
         return list_options(&arguments);
+    if (arguments.small_depth > 0 || arguments.small_world != NULL)
+        return run_small(&arguments);
     if (arguments.has_seed)
         return run_one(&arguments);
     if (arguments.seeds_file != NULL)

@@ -134,7 +134,8 @@ void sim_options_heal(struct sim_options *options) {
         "write_error_rate", "rot_rate",          "slow_disk_rate",    "memory_rate",       "reset_rate",
         "half_open_rate",   "stall_rate",        "slow_reader_rate",  "swizzle_rate",      "wall_jump_rate",
         "drift_ppm",        "server_pause_rate", "worker_pause_rate", "worker_death_rate", "poison_rate",
-        "failure_rate",     "lie_rate",          "admin_rate",        "backup_rate",
+        "crash_call",       "crash_power",       "failure_rate",      "lie_rate",          "admin_rate",
+        "backup_rate",
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         *field_of(options, fq_str_of(faults[i])) = 0;

@@ -51,6 +51,8 @@
     X(failure_rate, uint64_t, "task fails, per task")                                                        \
     X(lie_rate, uint64_t, "worker reports with another token, twice or late, per task")                      \
     X(admin_rate, uint64_t, "pause, purge, requeue, drain, new users, per operation")                        \
+    X(crash_call, uint64_t, "server dies at this call to the disk of the run; 0 = never")                    \
+    X(crash_power, uint64_t, "… by a power cut")                                                             \
     X(backup_rate, uint64_t, "backup is taken and restored aside, per second")
 
 struct sim_options {
