@@ -29,7 +29,7 @@ SUITES = {
     "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 5", "make mutants", []),
     "faults": ("Fault matrix on real processes", "tests/faults/run.py --ci", "make faults", []),
     "sweep": ("Sweeps: the n-th call fails", "tests/sweep/run.sh {build} queue", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
-    "damage": ("Damage: each byte of a journal cut and flipped", "tests/sweep/run.sh {build} damage", "make sweep", []),
+    "damage": ("Damage: each byte of a journal cut and flipped", "env FQ_DAMAGE_STRIDE=40 tests/sweep/run.sh {build} damage", "make sweep", []),
     "crash_states": ("Crash states of the real system calls", "tests/crash/run.py {build} --seeds 1 --operations 200 --states 8 --real 5", "make crash-states", []),
     "fuzz": ("Fuzzers", "make fuzz FUZZ_SECONDS=5", "make fuzz FUZZ_SECONDS=1800", []),
     "coverage": ("Branch coverage", None, "make coverage", []),

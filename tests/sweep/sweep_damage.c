@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cuts and flips a small journal at every byte of every file.
 //
-//   sweep_damage [--stride N] [--evidence FILE]
+//   sweep_damage [--stride N] [--evidence FILE]        FQ_DAMAGE_STRIDE is the same as --stride
 //
 // Exit code 1 if a single case was wrong: something acknowledged and proven was lost without a refusal, something was read
 // that was never written, a refusal named no place or no remedy, or a verification judged differently than a boot.
@@ -67,8 +67,8 @@ static int run(uint64_t stride, const char *evidence) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t stride = 1;
-    const char *evidence = NULL;
+    const char *given = getenv("FQ_DAMAGE_STRIDE"), *evidence = NULL;
+    uint64_t stride = given != NULL ? strtoull(given, NULL, 10) : 1;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--stride") == 0)
             stride = strtoull(argv[i + 1], NULL, 10);
