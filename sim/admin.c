@@ -140,8 +140,9 @@ static void draw_level(sim_admin *admin, int64_t now_us) {
 }
 
 static void keep_watch(sim_admin *admin) {
-    admin->looks = 1 + admin->cast->is_winding;
-    if (admin->cast->is_winding && sim_cast_chance(admin->cast, LOOKS_A_LIST)) // lists are dear
+    bool lists = admin->cast->is_winding && sim_cast_chance(admin->cast, LOOKS_A_LIST); // they are dear
+    admin->looks = 1 + lists;
+    if (lists)
         ask_scheduled(admin);
     ask_counts(admin);
 }
