@@ -130,7 +130,7 @@ def matrix_table(rows: list[dict]) -> list[str]:
         own.sort(key=lambda row: row["ok"] is not False)
         figures = [f"{row['name'].split(': ', 1)[-1]}: {shown(row)}" + ("" if row["ok"] in (True, None) else " **(not as expected)**") for row in own]
         more = len(figures) - FIGURES_IN_A_CELL
-        text = "; ".join(figures[:FIGURES_IN_A_CELL]) + (f"; and {more} more figures as expected" if more > 0 else "")
+        text = "; ".join(figures[:FIGURES_IN_A_CELL]) + (f"; {more} more as expected" if more > 0 else "")
         lines.append(f"| {number} | {cell(own[0]['fault'])} | {cell(own[0]['outcome'])} | {cell(text)} |")
     return lines
 

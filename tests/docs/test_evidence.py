@@ -57,7 +57,7 @@ class Evidence(unittest.TestCase):
         self.assertEqual(self.run_tool("--write", str(page)).returncode, 0)
         text = page.read_text()
         self.assertIn("| 7 | A \\| full disk | refused | figure 0: 0 s; figure 1: 1 s;", text)
-        self.assertIn("and 3 more figures as expected |", text)
+        self.assertIn("; 3 more as expected |", text)
         self.assertIn("<!-- evidence:sim -->\nkept\n<!-- /evidence -->\nend\n", text)
         self.assertNotIn("old", text)
 
