@@ -161,18 +161,21 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
     fq_log_write(server->options.log, FQ_LOG_INFO, "server users and certificates were read anew");
 }
 
-static void start_signals(struct server *server) {
+static bool start_signals(struct server *server) {
     static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
     signal(SIGPIPE, SIG_IGN);
     // Nothing asks for these; one that strays from a log rotation's script shall end nobody's queue.
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        uv_signal_init(&server->loop.uv, &server->signals[i]);
+        uv_signal_cb callback = numbers[i] == SIGHUP ? on_reload_signal : on_end_signal;
+        if (uv_signal_init(&server->loop.uv, &server->signals[i]) < 0)
+            return false;
         server->signals[i].data = server;
-        uv_signal_start(&server->signals[i], numbers[i] == SIGHUP ? on_reload_signal : on_end_signal,
-                        numbers[i]);
+        if (uv_signal_start(&server->signals[i], callback, numbers[i]) < 0)
+            return false;
     }
+    return true;
 }
 
 // --- start --------------------------------------------------------------------------------------------------------------------
@@ -405,7 +408,8 @@ static void close_all(struct server *server) {
     sigaddset(&late, SIGINT);
     pthread_sigmask(SIG_BLOCK, &late, NULL);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
-        uv_close((uv_handle_t *)&server->signals[i], NULL);
+        if (server->signals[i].data != NULL)
+            uv_close((uv_handle_t *)&server->signals[i], NULL);
     // The journal's thread wakes the loop until it is closed.
     fq_store_close(&server->store);
     fq_loop_done(&server->loop);
@@ -441,8 +445,8 @@ static int run(struct server *server) {
         return refuse(server, FQ_SERVER_INTERNAL, "the kernel gives no event loop");
     }
     fq_watchdog_init(&server->watchdog, fq_loop_now(&server->loop));
-    start_signals(server);
-    int code = start(server);
+    int code = start_signals(server) ? start(server)
+                                     : refuse(server, FQ_SERVER_INTERNAL, "signals cannot be received");
     if (code == 0) {
         fq_loop_run(&server->loop);
         code = server->exit_code;

@@ -200,11 +200,12 @@ static void make_instance(struct fq_supervisor *supervisor) {
     supervisor->instance[FQ_UUID_TEXT] = '\0';
 }
 
-static void start_signal(struct fq_supervisor *supervisor, uv_signal_t *handle, uv_signal_cb callback,
-                         int number) {
-    uv_signal_init(&supervisor->loop, handle);
+static int start_signal(struct fq_supervisor *supervisor, uv_signal_t *handle, uv_signal_cb callback,
+                        int number) {
+    if (uv_signal_init(&supervisor->loop, handle) < 0)
+        return FQ_EIO;
     handle->data = supervisor;
-    uv_signal_start(handle, callback, number);
+    return uv_signal_start(handle, callback, number) < 0 ? FQ_EIO : 0;
 }
 
 static void start_timer(struct fq_supervisor *supervisor, uv_timer_t *timer) {
@@ -251,9 +252,12 @@ static int set_up(struct fq_supervisor *supervisor) {
     start_timer(supervisor, &supervisor->beat_timer);
     start_timer(supervisor, &supervisor->plan_timer);
     start_timer(supervisor, &supervisor->feed_timer);
-    start_signal(supervisor, &supervisor->on_term, on_stop_signal, SIGTERM);
-    start_signal(supervisor, &supervisor->on_int, on_stop_signal, SIGINT);
-    start_signal(supervisor, &supervisor->on_child, on_child_signal, SIGCHLD);
+    if (start_signal(supervisor, &supervisor->on_term, on_stop_signal, SIGTERM) < 0 ||
+        start_signal(supervisor, &supervisor->on_int, on_stop_signal, SIGINT) < 0 ||
+        start_signal(supervisor, &supervisor->on_child, on_child_signal, SIGCHLD) < 0) {
+        fq_log_write(supervisor->log, FQ_LOG_ERROR, "signals cannot be received");
+        return FQ_EIO;
+    }
     return fq_supervisor_connect(supervisor);
 }
 

@@ -87,8 +87,24 @@ static int execute(struct fq_child *child, int their_fd, const struct fq_output_
 }
 
 static void on_control(uv_poll_t *poll, int status, int events);
+static void on_closed(uv_handle_t *handle);
 
-// Board, socket, process: what fails takes everything with it.
+// The socket, and the handle that watches our end of it: from then on on_closed gives the child back.
+static int open_control(struct fq_child *child, int ends[2]) {
+    int error = fq_control_pair(ends);
+    if (error < 0)
+        return error;
+    child->control_fd = ends[0];
+    if (uv_poll_init(&child->supervisor->loop, &child->control, ends[0]) == 0) {
+        child->control.data = child;
+        return 0;
+    }
+    close(ends[0]);
+    close(ends[1]);
+    return FQ_EIO;
+}
+
+// Board, socket, output, process: what fails takes everything with it, the child too.
 static int bring_up(struct fq_child *child, char *errstr, size_t errstr_size) {
     int ends[2] = {-1, -1};
     struct fq_output_ends output = FQ_OUTPUT_ENDS_NONE;
@@ -96,24 +112,26 @@ static int bring_up(struct fq_child *child, char *errstr, size_t errstr_size) {
     int error = fq_board_create(&child->board);
     if (error < 0)
         return error;
-    error = fq_control_pair(ends);
+    error = open_control(child, ends);
     if (error == 0) {
-        child->control_fd = ends[0];
         error = send_setup(child->supervisor, ends[0]);
         if (error == 0)
             error = fq_output_pipes(child->supervisor, &output);
         if (error == 0)
+            error = fq_output_watch(child, &output);
+        if (error == 0)
             error = execute(child, ends[1], &output, errstr, errstr_size);
         close(ends[1]);
-        fq_output_close_theirs(&output);
-        if (error < 0)
-            close(ends[0]);
-    }
-    if (error < 0) {
         fq_output_close_ends(&output);
-        fq_board_close(&child->board);
+    }
+    if (error == 0)
+        return 0;
+    fq_output_close(child);
+    if (child->control.data != NULL) {
+        uv_close((uv_handle_t *)&child->control, on_closed);
     } else {
-        fq_output_watch(child, &output);
+        fq_board_close(&child->board);
+        free(child);
     }
     return error;
 }
@@ -140,12 +158,9 @@ void fq_child_start(struct fq_position *position, bool as_successor) {
     child->started_us = fq_supervisor_now_us();
     child->oom_kills = fq_process_oom_kills();
     if (bring_up(child, reason, sizeof reason) < 0) {
-        free(child);
         start_failed(position, supervisor, reason);
         return;
     }
-    uv_poll_init(&supervisor->loop, &child->control, child->control_fd);
-    child->control.data = child;
     uv_poll_start(&child->control, UV_READABLE, on_control);
     if (supervisor->telemetry != NULL)
         fq_feed_attach(supervisor->telemetry, &child->feed, &child->board);

@@ -177,27 +177,6 @@ void fq_output_close_ends(struct fq_output_ends *ends) {
         close_end(&ends->ours[i]);
 }
 
-void fq_output_watch(struct fq_child *child, struct fq_output_ends *ends) {
-    struct fq_output *output = ends->ours[0] >= 0 ? calloc(1, sizeof *output) : NULL;
-    if (output == NULL) {
-        fq_output_close_ends(ends);
-        return;
-    }
-    output->child = child;
-    child->output = output;
-    for (int i = 0; i < FQ_OUTPUT_STREAMS; i++) {
-        struct stream *stream = &output->streams[i];
-        stream->output = output;
-        stream->index = i;
-        stream->fd = ends->ours[i];
-        uv_poll_init(&child->supervisor->loop, &stream->poll, stream->fd);
-        uv_timer_init(&child->supervisor->loop, &stream->retry);
-        stream->poll.data = stream->retry.data = stream;
-        output->open_handles += 2;
-        uv_poll_start(&stream->poll, UV_READABLE, on_readable);
-    }
-}
-
 static void on_closed(uv_handle_t *handle) {
     struct stream *stream = handle->data;
     struct fq_output *output = stream->output;
@@ -206,6 +185,47 @@ static void on_closed(uv_handle_t *handle) {
     for (int i = 0; i < FQ_OUTPUT_STREAMS; i++)
         close(output->streams[i].fd);
     free(output);
+}
+
+// Handles that libuv could not make leave nothing to be closed by it.
+static void close_handles(struct fq_output *output) {
+    for (int i = 0; i < FQ_OUTPUT_STREAMS; i++) {
+        struct stream *stream = &output->streams[i];
+        if (stream->poll.data != NULL)
+            uv_close((uv_handle_t *)&stream->poll, on_closed);
+        uv_close((uv_handle_t *)&stream->retry, on_closed);
+    }
+}
+
+int fq_output_watch(struct fq_child *child, struct fq_output_ends *ends) {
+    if (ends->ours[0] < 0)
+        return 0;
+    struct fq_output *output = calloc(1, sizeof *output);
+    if (output == NULL)
+        return FQ_ENOMEM;
+    uv_loop_t *loop = &child->supervisor->loop;
+    int error = 0;
+    output->child = child;
+    for (int i = 0; i < FQ_OUTPUT_STREAMS; i++) {
+        struct stream *stream = &output->streams[i];
+        *stream = (struct stream){.output = output, .index = i, .fd = ends->ours[i]};
+        ends->ours[i] = -1;
+        uv_timer_init(loop, &stream->retry);
+        stream->retry.data = stream;
+        output->open_handles++;
+        if (uv_poll_init(loop, &stream->poll, stream->fd) < 0) {
+            error = FQ_EIO;
+            continue;
+        }
+        stream->poll.data = stream;
+        output->open_handles++;
+        uv_poll_start(&stream->poll, UV_READABLE, on_readable);
+    }
+    if (error < 0)
+        close_handles(output);
+    else
+        child->output = output;
+    return error;
 }
 
 // The last words of a dead runner: what its pipes hold, which is bounded, as far as our own output takes it.
@@ -227,8 +247,6 @@ void fq_output_finish(struct fq_child *child) {
 void fq_output_close(struct fq_child *child) {
     struct fq_output *output = child->output;
     child->output = NULL;
-    for (int i = 0; output != NULL && i < FQ_OUTPUT_STREAMS; i++) {
-        uv_close((uv_handle_t *)&output->streams[i].poll, on_closed);
-        uv_close((uv_handle_t *)&output->streams[i].retry, on_closed);
-    }
+    if (output != NULL)
+        close_handles(output);
 }

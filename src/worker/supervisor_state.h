@@ -216,8 +216,8 @@ static const struct fq_output_ends FQ_OUTPUT_ENDS_NONE = {
 FQ_MUST_USE int fq_output_pipes(const struct fq_supervisor *supervisor, struct fq_output_ends *ret_ends);
 void fq_output_close_theirs(struct fq_output_ends *ends);
 void fq_output_close_ends(struct fq_output_ends *ends);
-/** Takes over our ends. */
-void fq_output_watch(struct fq_child *child, struct fq_output_ends *ends);
+/** Takes over our ends, also on failure: FQ_ENOMEM (then they are still in `ends`), FQ_EIO. */
+FQ_MUST_USE int fq_output_watch(struct fq_child *child, struct fq_output_ends *ends);
 /** The runner is dead: reads what is left. */
 void fq_output_finish(struct fq_child *child);
 void fq_output_close(struct fq_child *child);
