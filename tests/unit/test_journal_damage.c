@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "base/crc32c.h"
 #include "journal/format.h"
+#include "journal/segment.h"
 #include "support/damage.h"
 
 #include <stdlib.h>
@@ -66,11 +68,49 @@ static void test_last_batch_byte_by_byte(void **state) {
     assert_true(figures.refused > 10);
 }
 
+// Blocks of 4,096 bytes are padded with sectors of zeros. They are no sign of a write that was cut off: a batch that had been whole
+// and has rotted must raise the flag, not pass for torn.
+static void test_padding_is_no_torn_sector(void **state) {
+    (void)state;
+    static unsigned char image[FQ_SEGMENT_MIN];
+    memset(image, 0, sizeof image);
+    unsigned char *at = image + FQ_SEGMENT_HEADER;
+    fq_uuid instance = {
+        {1, 2, 3}
+    };
+    fq_record_encode(1, FQ_STR("what a task brought"), at + FQ_BATCH_HEADER);
+    struct fq_batch_header header = {.batch_seq = 1,
+                                     .first_record_seq = 1,
+                                     .record_count = 1,
+                                     .body_len = (uint32_t)fq_record_size(19),
+                                     .flags = FQ_BATCH_GATED};
+    header.body_crc = fq_crc32c(0, at + FQ_BATCH_HEADER, header.body_len);
+    fq_batch_encode(&instance, &header, at);
+    at[FQ_BATCH_HEADER + FQ_RECORD_HEADER] ^= 1;
+    struct fq_segment_walk walk = {.instance = instance,
+                                   .block_size = FQ_BLOCK_MAX,
+                                   .bytes = image,
+                                   .size = sizeof image,
+                                   .offset = FQ_SEGMENT_HEADER};
+    struct fq_batch_header found;
+    fq_str bytes;
+    uint64_t later = 0, end = 0;
+    assert_int_equal(fq_segment_next(&walk, &found, &bytes), FQ_STEP_DAMAGED);
+    assert_int_equal(fq_segment_judge(&walk, 1, &later, &end), FQ_VERDICT_AMBIGUOUS);
+    assert_int_equal(end, FQ_SEGMENT_HEADER + FQ_SECTOR);
+    // A longer one of which a sector never got there is torn.
+    header.body_len = 3000;
+    fq_batch_encode(&instance, &header, at);
+    assert_int_equal(fq_segment_next(&walk, &found, &bytes), FQ_STEP_DAMAGED);
+    assert_int_equal(fq_segment_judge(&walk, 1, &later, &end), FQ_VERDICT_TORN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_journal),
         cmocka_unit_test(test_busy_journal),
         cmocka_unit_test(test_last_batch_byte_by_byte),
+        cmocka_unit_test(test_padding_is_no_torn_sector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
