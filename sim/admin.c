@@ -142,8 +142,10 @@ static void draw_level(sim_admin *admin, int64_t now_us) {
 static void keep_watch(sim_admin *admin) {
     bool lists = admin->cast->is_winding && sim_cast_chance(admin->cast, LOOKS_A_LIST); // they are dear
     admin->looks = 1 + lists;
-    if (lists)
+    if (lists) {
+        ASK(admin, SIM_RESUME, nothing, TAG_OTHER, SIM_WORD(9, "FQ.RESUME")); // a pause may have come late
         ask_scheduled(admin);
+    }
     ask_counts(admin);
 }
 
