@@ -68,10 +68,10 @@ def clock_jumps(run: Run) -> list[Figure]:
 
 @case(36, "The control plane is stopped and goes on", ci=True, expected="no wrongful mass reclaim: workers are heard first")
 def paused(run: Run) -> list[Figure]:
-    pause_s, count = run.scale(60, 4), 6
+    pause_s, count = run.scale(60, 3), 6
     with Server("--lease", f"{run.scale(30, 2)}s", "--data-dir", "none") as server, \
             Subworker(server, "--concurrency", "3") as worker:
-        ids = worker.submit_many([("sleep_ms", ((pause_s + 6) * 1000,))] * 3 + [("add", (1, 2))] * (count - 3))
+        ids = worker.submit_many([("sleep_ms", ((pause_s + 2) * 1000,))] * 3 + [("add", (1, 2))] * (count - 3))
         for task_id in ids[:3]:
             worker.wait_until_started(task_id)
         server.process.send_signal(signal.SIGSTOP)
