@@ -228,15 +228,17 @@ static void make_room(fq_core *core) {
 // A turn that comes long after something was due, and long after the turn before it: the process was stopped, or the whole
 // machine was. What workers said meanwhile lies unread in the sockets.
 static void notice_stall(fq_core *core, struct fq_now now) {
-    int64_t quarter_us = core->options->engine.lease_ms * FQ_US_PER_MS / 4;
-    int64_t stall_us = quarter_us < FQ_US_PER_S ? quarter_us : FQ_US_PER_S;
+    int64_t lease_us = core->options->engine.lease_ms * FQ_US_PER_MS;
+    int64_t stall_us = lease_us / 4 < FQ_US_PER_S ? lease_us / 4 : FQ_US_PER_S;
     int64_t before_us = core->turned_us;
     core->turned_us = now.boot_us;
     if (before_us == 0 || now.boot_us - before_us < stall_us)
         return;
     int64_t late_us = now.boot_us - fq_engine_deadline(core->engine, now);
-    if (late_us < stall_us)
+    // A machine that is always late must not hold the leases of the dead for ever; a stop as long as a lease always counts.
+    if (late_us < stall_us || (core->held_us != 0 && now.boot_us - core->held_us < lease_us))
         return;
+    core->held_us = now.boot_us;
     fq_engine_hold_leases(core->engine, now);
     fq_log_write(core->options->log, FQ_LOG_WARNING,
                  "server was stopped for some %lld ms; leases that ended meanwhile are held until their "

@@ -38,7 +38,7 @@ struct fq_core {
     uint64_t seed;
     uint32_t boot_epoch;
     struct fq_now started, now; // now: of the call that runs
-    int64_t turned_us;          // boot time of the last turn; 0 = none yet
+    int64_t turned_us, held_us; // boot time of the last turn, and of the last hold of leases; 0 = none yet
     fq_random random;
 
     fq_decision *decision;
