@@ -55,9 +55,11 @@ static void on_event(void *context, const fq_engine *engine, const struct fq_eve
     sim_server *server = context;
     if (server->core == NULL && server->is_draining)
         return; // the process is dead: what its end would have decided does not count
+    bool is_entered = server->is_entered;
     sim_server_leave(server);
     server->judge.on_event(server->judge.context, engine, event, after);
-    sim_server_enter(server);
+    if (is_entered)
+        sim_server_enter(server);
 }
 
 static int open_core(sim_server *server) {

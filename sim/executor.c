@@ -7,8 +7,13 @@ static void run_first(void *context, uint64_t life);
 static void begin(struct sim_executor *executor) {
     sim_server *server = executor->server;
     executor->is_running = true;
+    bool is_entered = server->is_entered;
+    if (is_entered)
+        sim_server_leave(server);
     int64_t at_us = sim_world_time(server->world) + sim_machine_disk_us(server);
     sim_world_at(server->world, at_us, run_first, server, server->life);
+    if (is_entered)
+        sim_server_enter(server);
 }
 
 // The effect was there some time before the loop hears of it.

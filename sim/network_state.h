@@ -55,6 +55,9 @@ struct sim_network {
     const struct sim_options *options;
     void (*wake)(void *context);
     void *wake_context;
+    /** Called with wake_context around the product's code: in between, its allocations may fail, and no others. */
+    void (*enter)(void *context);
+    void (*leave)(void *context);
     struct sim_link **pieces; // of SIM_SLOTS_A_PIECE links; freed with the network only
     size_t piece_count;
     struct sim_link *free;

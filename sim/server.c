@@ -19,13 +19,23 @@ static const char *const death_names[] = {
 };
 
 void sim_server_enter(sim_server *server) {
+    server->is_entered = true;
     if (server->set_memory != NULL && server->options->memory_rate != 0)
         server->set_memory(server->world, server->options->memory_rate);
 }
 
 void sim_server_leave(sim_server *server) {
+    server->is_entered = false;
     if (server->set_memory != NULL)
         server->set_memory(server->world, 0);
+}
+
+static void enter(void *server) {
+    sim_server_enter(server);
+}
+
+static void go_out(void *server) {
+    sim_server_leave(server);
 }
 
 // --- dying and coming back ------------------------------------------------------------------------------------------------
@@ -121,17 +131,17 @@ static bool has_drained(const sim_server *server, struct fq_now now) {
 
 static void turn(sim_server *server) {
     struct fq_now now = sim_world_server_now(server->world);
-    sim_server_enter(server);
     sim_network_receive(server->network, now);
+    sim_server_enter(server);
     fq_journal_poll(server->journal, now);
     fq_core_on_durable(server->core, now);
     fq_core_turn(server->core, now);
     bool has_failed = fq_core_failed(server->core);
-    if (!has_failed) {
-        sim_network_flush(server->network, now);
+    if (!has_failed)
         sim_compactor_step(server, now);
-    }
     sim_server_leave(server);
+    if (!has_failed)
+        sim_network_flush(server->network, now);
     if (has_failed) {
         sim_server_die(server, SIM_DEATH_FAILURE);
         return;
@@ -266,6 +276,8 @@ sim_server *sim_server_new(sim_world *world, const struct sim_options *options, 
     server->options = options;
     server->model = model;
     server->network = sim_network_new(world, options, wake, server);
+    server->network->enter = enter;
+    server->network->leave = go_out;
     configure(server);
     sim_machine_init(server);
     sim_world_at(world, 0, on_boot, server, 0);

@@ -53,6 +53,7 @@ struct sim_server {
     struct sim_server_stats stats;
     uint64_t life; // number of the present life or death: events of earlier ones are void
     bool is_healed;
+    bool is_entered; // the product's code runs
 
     // The process.
     fq_engine *engine;
