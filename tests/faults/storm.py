@@ -98,7 +98,7 @@ class Storm:
                     self.tasks[task_id].acknowledged_at = time.monotonic()
                     self.tasks[task_id].acknowledged = True
                     waiting.remove(task_id)
-                elif str(answer).startswith(("FULL", "BUSY")):
+                elif str(answer).startswith(("FULL", "BUSY", "DRAINING")):
                     self.refused += 1
                 else:
                     self.errors.append(f"submit of {task_id} answered {answer!r}")

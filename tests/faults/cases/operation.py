@@ -223,6 +223,7 @@ def soak(run: Run) -> list[Figure]:
         storm.stop()
         acknowledged = sum(task.acknowledged for task in storm.tasks.values())
         again, unexplained = storm.duplicates()
+        print("\n".join(sorted(storm.errors)[:10]))
         with server.connect() as link:
             newest = [known for known in storm.known() if storm.tasks[known[0]].acknowledged_at > time.monotonic() - 5]
             lost = len([one for one in Storm.missing(link, newest) if one[2] is None])
