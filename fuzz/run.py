@@ -32,7 +32,7 @@ CLASSES = {
     "otlp answers": ["otlp_answer", "otlp_session"],
     "environment and files": ["environment", "config_file", "options", "credentials"],
     "python inputs": ["python"],
-    "shared memory": ["board", "area", "record", "otel_record"],
+    "shared memory": ["board", "control", "area", "record", "otel_record"],
 }
 
 
