@@ -55,11 +55,9 @@ static void on_event(void *context, const fq_engine *engine, const struct fq_eve
     sim_server *server = context;
     if (server->core == NULL && server->is_draining)
         return; // the process is dead: what its end would have decided does not count
-    bool is_entered = server->is_entered;
-    sim_server_leave(server);
+    bool was_inside = sim_server_step_out(server);
     server->judge.on_event(server->judge.context, engine, event, after);
-    if (is_entered)
-        sim_server_enter(server);
+    sim_server_step_in(server, was_inside);
 }
 
 static int open_core(sim_server *server) {
@@ -90,11 +88,21 @@ void sim_server_forget(sim_server *server) {
     server->is_draining = false;
 }
 
+// Who refuses to start leaves everything as it was, for who comes to look.
+static void look_for_changes(sim_server *server, bool is_rotten, uint64_t before) {
+    if (!is_rotten)
+        return;
+    sim_world_count(server->world, "S26", 1);
+    if (sim_disk_hash(server->disk, "quarantine") != before)
+        sim_world_fail(server->world, "S26", "a refused start has changed files");
+}
+
 enum sim_boot sim_server_boot(sim_server *server) {
     char error[FQ_STORAGE_ERROR_MAX] = "";
     sim_world_say(server->world, "boot %llu", (unsigned long long)server->stats.boots + 1);
     server->stats.boots++;
     bool is_rotten = sim_machine_rot(server);
+    uint64_t before = is_rotten ? sim_disk_hash(server->disk, "quarantine") : 0;
     sim_machine_arm(server, true);
     server->config.engine.seed = sim_world_random(server->world, SIM_STREAM_SCHEDULE);
     server->engine = fq_engine_new(&server->config.engine);
@@ -113,6 +121,7 @@ enum sim_boot sim_server_boot(sim_server *server) {
     bool is_verdict = rc != FQ_EIO && rc != FQ_EFULL && rc != FQ_ENOMEM;
     if (is_verdict || is_rotten) { // the others are errors of the moment
         sim_world_count(server->world, "start refused", 1);
+        look_for_changes(server, is_rotten, before);
         sim_model_refused(server->model, rc, error, is_rotten);
         sim_machine_unrot(server);
     }

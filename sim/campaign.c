@@ -51,6 +51,7 @@ static void run_again(const struct sim_campaign *campaign, const struct sim_outc
     (void)mallopt(M_PERTURB, 0);
     if (second.trace == first->trace && strcmp(second.failure, first->failure) == 0) {
         totals->repeated++;
+        sim_totals_count(totals, "S37", 1);
         return;
     }
     totals->has_failed = true;

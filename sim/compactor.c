@@ -68,11 +68,11 @@ static void on_sealed(void *context, int result, uint64_t batch_seq) {
         finish(server, false);
         return;
     }
-    sim_server_leave(server);
+    bool was_inside = sim_server_step_out(server);
     server->compactor.batch_seq = batch_seq;
     int64_t later_us = (int64_t)sim_world_below(server->world, SIM_STREAM_DISK, RUN_MAX_US);
     sim_world_at(server->world, sim_world_time(server->world) + later_us, on_run, server, server->life);
-    sim_server_enter(server);
+    sim_server_step_in(server, was_inside);
 }
 
 void sim_compactor_step(sim_server *server, struct fq_now now) {

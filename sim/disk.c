@@ -125,6 +125,16 @@ static int64_t sim_read(fq_disk *disk, int handle, void *bytes, size_t len, uint
     return (int64_t)len;
 }
 
+static void note_rewrite(sim_disk *sim, const struct sim_file *file, const void *bytes, size_t len,
+                         uint64_t offset) {
+    const unsigned char *was = file->medium + offset, *will = bytes;
+    size_t known = offset >= file->medium_size ? 0 : (size_t)(file->medium_size - offset);
+    unsigned changed = 0;
+    for (size_t i = 0; i < (len < known ? len : known); i++)
+        changed |= was[i] != 0 && was[i] != will[i];
+    sim->rewrites += changed;
+}
+
 static int64_t sim_write(fq_disk *disk, int handle, const void *bytes, size_t len, uint64_t offset) {
     sim_disk *sim = sim_of(disk);
     int error;
@@ -145,6 +155,7 @@ static int64_t sim_write(fq_disk *disk, int handle, const void *bytes, size_t le
     if (len == 0)
         return 0;
     sim_disk_make_room(file, end);
+    note_rewrite(sim, file, bytes, len, offset);
     memcpy(file->seen + offset, bytes, len);
     if (end > file->seen_size)
         file->seen_size = end;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The disk from its owner's side: power cuts, faults, bytes changed from outside.
 #include "base/assert.h"
+#include "base/hash.h"
 #include "sim/disk_state.h"
 
 #include <stdio.h>
@@ -142,6 +143,23 @@ static struct sim_file *file_at(const sim_disk *sim, const char *path) {
     struct sim_entry *entry = sim_disk_find(((sim_disk *)(uintptr_t)sim)->seen, path);
     FQ_ASSERT(entry != NULL);
     return &((sim_disk *)(uintptr_t)sim)->files[entry->file];
+}
+
+uint64_t sim_disk_rewrites(const sim_disk *sim) {
+    return sim->rewrites;
+}
+
+uint64_t sim_disk_hash(const sim_disk *sim, const char *except) {
+    uint64_t hash = 0;
+    for (int i = 0; i < FILES_MAX; i++) {
+        const struct sim_entry *entry = &sim->seen[i];
+        if (entry->file < 0 || strncmp(entry->path, except, strlen(except)) == 0)
+            continue;
+        const struct sim_file *file = &sim->files[entry->file];
+        hash += fq_hash_bytes(file->seen, file->seen_size,
+                              fq_hash_bytes(entry->path, strlen(entry->path), file->seen_size));
+    }
+    return hash;
 }
 
 bool sim_disk_exists(const sim_disk *sim, const char *path) {

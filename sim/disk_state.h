@@ -59,6 +59,7 @@ struct sim_disk {
     unsigned fail_mask;
     uint64_t fail_skip, fail_times;
     int fail_error;
+    uint64_t rewrites; // of synced bytes that were not zero
     int (*judge)(void *context, enum sim_call kind);
     void *judge_context;
 };

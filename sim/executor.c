@@ -7,13 +7,8 @@ static void run_first(void *context, uint64_t life);
 static void begin(struct sim_executor *executor) {
     sim_server *server = executor->server;
     executor->is_running = true;
-    bool is_entered = server->is_entered;
-    if (is_entered)
-        sim_server_leave(server);
     int64_t at_us = sim_world_time(server->world) + sim_machine_disk_us(server);
     sim_world_at(server->world, at_us, run_first, server, server->life);
-    if (is_entered)
-        sim_server_enter(server);
 }
 
 // The effect was there some time before the loop hears of it.
@@ -51,8 +46,10 @@ static void submit(fq_executor *base, void (*work)(void *argument), void *argume
     size_t at = (executor->first + executor->count++) % SIM_JOBS_MAX;
     executor->jobs[at].work = work;
     executor->jobs[at].argument = argument;
+    bool was_inside = sim_server_step_out(executor->server);
     if (!executor->is_running)
         begin(executor);
+    sim_server_step_in(executor->server, was_inside);
 }
 
 // A process that ends in order finishes what was begun; for one that was killed the disk takes no call any more.

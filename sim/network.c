@@ -153,7 +153,7 @@ void sim_link_attend(struct sim_link *link) {
     if (fq_list_is_linked(&link->attention))
         return;
     fq_list_append(&link->network->attention, &link->attention);
-    link->network->wake(link->network->wake_context);
+    link->network->wake(link->network->context);
 }
 
 void sim_link_move_up(struct sim_link *link) {
@@ -385,11 +385,15 @@ void sim_network_heal(sim_network *network) {
 }
 
 sim_network *sim_network_new(sim_world *world, const struct sim_options *options, void (*wake)(void *context),
-                             void *context) {
+                             void (*on_product)(void *context, bool runs), void *context) {
     struct sim_network *network = calloc(1, sizeof *network);
     FQ_ASSERT(network != NULL);
-    *network = (struct sim_network){
-        .world = world, .options = options, .wake = wake, .wake_context = context, .is_reachable = true};
+    *network = (struct sim_network){.world = world,
+                                    .options = options,
+                                    .wake = wake,
+                                    .on_product = on_product,
+                                    .context = context,
+                                    .is_reachable = true};
     fq_list_init(&network->attention);
     fq_list_init(&network->leaving);
     return network;

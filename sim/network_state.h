@@ -54,10 +54,8 @@ struct sim_network {
     sim_world *world;
     const struct sim_options *options;
     void (*wake)(void *context);
-    void *wake_context;
-    /** Called with wake_context around the product's code: in between, its allocations may fail, and no others. */
-    void (*enter)(void *context);
-    void (*leave)(void *context);
+    void (*on_product)(void *context, bool runs);
+    void *context;
     struct sim_link **pieces; // of SIM_SLOTS_A_PIECE links; freed with the network only
     size_t piece_count;
     struct sim_link *free;
@@ -67,8 +65,9 @@ struct sim_network {
     fq_list_link attention, leaving;
 };
 
+/** `wake`: the server's loop has something to do; `on_product`: the server's own code begins and ends. */
 sim_network *sim_network_new(sim_world *world, const struct sim_options *options, void (*wake)(void *context),
-                             void *context);
+                             void (*on_product)(void *context, bool runs), void *context);
 /** Links that peers still hold are gone without a word. */
 sim_network *sim_network_free(sim_network *network);
 

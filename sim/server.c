@@ -19,23 +19,34 @@ static const char *const death_names[] = {
 };
 
 void sim_server_enter(sim_server *server) {
-    server->is_entered = true;
+    server->is_inside = true;
     if (server->set_memory != NULL && server->options->memory_rate != 0)
         server->set_memory(server->world, server->options->memory_rate);
 }
 
 void sim_server_leave(sim_server *server) {
-    server->is_entered = false;
+    server->is_inside = false;
     if (server->set_memory != NULL)
         server->set_memory(server->world, 0);
 }
 
-static void enter(void *server) {
-    sim_server_enter(server);
+bool sim_server_step_out(sim_server *server) {
+    bool was_inside = server->is_inside;
+    if (was_inside)
+        sim_server_leave(server);
+    return was_inside;
 }
 
-static void go_out(void *server) {
-    sim_server_leave(server);
+void sim_server_step_in(sim_server *server, bool was_inside) {
+    if (was_inside)
+        sim_server_enter(server);
+}
+
+static void on_product(void *context, bool runs) {
+    if (runs)
+        sim_server_enter(context);
+    else
+        sim_server_leave(context);
 }
 
 // --- dying and coming back ------------------------------------------------------------------------------------------------
@@ -136,16 +147,15 @@ static void turn(sim_server *server) {
     fq_journal_poll(server->journal, now);
     fq_core_on_durable(server->core, now);
     fq_core_turn(server->core, now);
-    bool has_failed = fq_core_failed(server->core);
-    if (!has_failed)
-        sim_compactor_step(server, now);
     sim_server_leave(server);
-    if (!has_failed)
-        sim_network_flush(server->network, now);
-    if (has_failed) {
+    if (fq_core_failed(server->core)) {
         sim_server_die(server, SIM_DEATH_FAILURE);
         return;
     }
+    sim_network_flush(server->network, now);
+    sim_compactor_step(server, now);
+    if (sim_disk_rewrites(server->disk) > 0)
+        sim_world_fail(server->world, "S25", "bytes that were durable are written over");
     sim_model_turned(server->model, server->core, now);
     if (has_drained(server, now)) {
         sim_server_die(server, SIM_DEATH_STOP);
@@ -183,8 +193,10 @@ void sim_server_want_turn(sim_server *server, int64_t at_us) {
 
 static void wake(void *context) {
     sim_server *server = context;
+    bool was_inside = sim_server_step_out(server);
     if (server->core != NULL)
         sim_server_want_turn(server, sim_world_time(server->world));
+    sim_server_step_in(server, was_inside);
 }
 
 // --- orders from outside --------------------------------------------------------------------------------------------------
@@ -251,10 +263,6 @@ void sim_server_reload_users(sim_server *server, unsigned set) {
     wake(server);
 }
 
-void sim_server_backup(sim_server *server) {
-    (void)server;
-}
-
 // --- the whole ------------------------------------------------------------------------------------------------------------
 static void configure(sim_server *server) {
     const struct sim_options *options = server->options;
@@ -275,9 +283,7 @@ sim_server *sim_server_new(sim_world *world, const struct sim_options *options, 
     server->world = world;
     server->options = options;
     server->model = model;
-    server->network = sim_network_new(world, options, wake, server);
-    server->network->enter = enter;
-    server->network->leave = go_out;
+    server->network = sim_network_new(world, options, wake, on_product, server);
     configure(server);
     sim_machine_init(server);
     sim_world_at(world, 0, on_boot, server, 0);

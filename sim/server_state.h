@@ -53,7 +53,7 @@ struct sim_server {
     struct sim_server_stats stats;
     uint64_t life; // number of the present life or death: events of earlier ones are void
     bool is_healed;
-    bool is_entered; // the product's code runs
+    bool is_inside; // the server's own code runs
 
     // The process.
     fq_engine *engine;
@@ -89,9 +89,12 @@ void sim_server_want_turn(sim_server *server, int64_t at_us);
 void sim_server_die(sim_server *server, enum sim_death kind);
 /** After disk calls: dies if one of them was the last. True if so. */
 bool sim_server_died(sim_server *server);
-/** The server's own allocations may fail between the two. */
+/** The server's own code runs between the two: there allocations may fail. */
 void sim_server_enter(sim_server *server);
 void sim_server_leave(sim_server *server);
+/** Around what the simulator does when the server's code calls it; sim_server_step_in takes what step_out gave. */
+bool sim_server_step_out(sim_server *server);
+void sim_server_step_in(sim_server *server, bool was_inside);
 
 // --- boot.c
 enum sim_boot { SIM_BOOT_UP, SIM_BOOT_DIED, SIM_BOOT_REFUSED };

@@ -7,20 +7,9 @@
 
 enum { LEAVE_US = 30 * FQ_US_PER_S };
 
-static void enter(struct sim_link *link) {
-    link->network->enter(link->network->wake_context);
-}
-
-static void go_out(struct sim_link *link) {
-    link->network->leave(link->network->wake_context);
-}
-
 static void close_connection(struct sim_link *link, bool broken, struct fq_now now) {
-    if (link->connection != NULL) {
-        enter(link);
+    if (link->connection != NULL)
         fq_connection_close(link->connection, now);
-        go_out(link);
-    }
     sim_link_server_left(link, broken);
 }
 
@@ -40,9 +29,7 @@ static void send_output(struct sim_link *link) {
             int rc = fq_buf_append(&link->down.bytes, output.ptr, len);
             FQ_ASSERT(rc == 0);
         }
-        enter(link);
         fq_connection_sent(link->connection, len);
-        go_out(link);
         sim_link_move_down(link);
         if (link->is_blocked)
             return;
@@ -77,9 +64,10 @@ static void accept_link(struct sim_link *link, struct fq_now now) {
         .is_local = link->origin.is_local
     };
     const char *refusal = "";
-    enter(link);
-    link->connection = fq_core_accept(link->network->core, &info, now, &refusal);
-    go_out(link);
+    struct sim_network *network = link->network;
+    network->on_product(network->context, true);
+    link->connection = fq_core_accept(network->core, &info, now, &refusal);
+    network->on_product(network->context, false);
     if (link->connection == NULL) {
         sim_world_count(link->network->world, "connection refused", 1);
         int rc = fq_buf_append_str(&link->down.bytes, fq_str_of(refusal));
@@ -98,9 +86,10 @@ static bool feed(struct sim_link *link, struct fq_now now) {
         return true;
     if (!fq_connection_wants_read(link->connection))
         return false;
-    enter(link);
+    struct sim_network *network = link->network;
+    network->on_product(network->context, true);
     int rc = fq_connection_feed(link->connection, fq_buf_str(&link->up.bytes).ptr, len, now);
-    go_out(link);
+    network->on_product(network->context, false);
     fq_buf_consume(&link->up.bytes, len);
     link->arrived -= len;
     sim_link_move_up(link);
