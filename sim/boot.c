@@ -121,7 +121,7 @@ enum sim_boot sim_server_boot(sim_server *server) {
     bool is_verdict = rc != FQ_EIO && rc != FQ_EFULL && rc != FQ_ENOMEM;
     if (is_verdict || is_rotten) { // the others are errors of the moment
         sim_world_count(server->world, "start refused", 1);
-        look_for_changes(server, is_rotten, before);
+        look_for_changes(server, is_rotten && is_verdict, before);
         sim_model_refused(server->model, rc, error, is_rotten);
         sim_machine_unrot(server);
     }
