@@ -64,7 +64,7 @@ void sim_disk_poke(sim_disk *sim, const char *path, uint64_t offset, const void 
 void sim_disk_remove(sim_disk *sim, const char *path);
 /** Writes that changed bytes which were durable and not zero: an append-only log has none. */
 uint64_t sim_disk_rewrites(const sim_disk *sim);
-/** Of all that programs see: names and bytes, without those below `except`. */
+/** Of all that programs see: names and bytes, without those below `except` and leftovers (.tmp). */
 uint64_t sim_disk_hash(const sim_disk *sim, const char *except);
 /** Bytes in all files. */
 uint64_t sim_disk_used(const sim_disk *sim);

@@ -153,7 +153,8 @@ uint64_t sim_disk_hash(const sim_disk *sim, const char *except) {
     uint64_t hash = 0;
     for (int i = 0; i < FILES_MAX; i++) {
         const struct sim_entry *entry = &sim->seen[i];
-        if (entry->file < 0 || strncmp(entry->path, except, strlen(except)) == 0)
+        if (entry->file < 0 || strncmp(entry->path, except, strlen(except)) == 0 ||
+            strstr(entry->path, ".tmp") != NULL)
             continue;
         const struct sim_file *file = &sim->files[entry->file];
         hash += fq_hash_bytes(file->seen, file->seen_size,
