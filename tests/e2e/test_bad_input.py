@@ -133,6 +133,16 @@ class BadInput(unittest.TestCase):
             grown = self.server.resident_bytes() - before
             self.assertLess(grown, 150 << 20, f"a deaf client made the server grow by {grown >> 20} MiB")
 
+    def test_a_silent_peer_is_probed_soon(self) -> None:
+        """Three probes, five seconds apart, follow the first one: a peer that vanished is noticed within half a minute."""
+        with self.server.connect() as link:
+            ours = f":{self.server.port:04X}", f":{link.sock.getsockname()[1]:04X}"
+            rows = [line.split() for line in open("/proc/net/tcp")]
+            timer = next(row[5] for row in rows if row[1].endswith(ours[0]) and row[2].endswith(ours[1]))
+        kind, ticks = timer.split(":")
+        self.assertEqual(kind, "02", "no keepalive timer")
+        self.assertLessEqual(int(ticks, 16) / os.sysconf("SC_CLK_TCK"), 10.5)
+
     def test_who_is_cut_is_gone_at_once(self) -> None:
         with Server("--data-dir", "none", "--max-client-memory", "1MiB") as server, server.connect() as link, \
                 socket.create_connection(("127.0.0.1", server.port)) as deaf:
