@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    LOOKS_A_LIST = 16,
+    LOOKS_A_LIST = 128,
     LOOK_US = 50 * FQ_US_PER_MS,
     ACT_US = 20 * FQ_US_PER_MS,
     WAVE_US = 2 * FQ_US_PER_S, // how long a level is wanted
@@ -64,6 +64,8 @@ static void look_around(sim_admin *admin, struct sim_dice *dice) {
             SIM_WORD(5, "COUNT"), SIM_WORD(2, "20"));
         break;
     case 4:
+        if (!sim_dice_rare(dice, 4)) // it looks at every task
+            break;
         ASK(admin, SIM_LIST, none, TAG_OTHER, SIM_WORD(7, "FQ.LIST"), SIM_WORD(6, "STATUS"),
             SIM_WORD(7, "pending"), SIM_WORD(5, "COUNT"), SIM_WORD(2, "20"));
         break;
