@@ -64,6 +64,7 @@ void sim_model_recovered(sim_model *model, const fq_engine *engine, const fq_jou
     model->stats.recoveries++;
     uint64_t last_seq = fq_journal_last_seq(journal);
     check_prefix(model, last_seq);
+    model->power_cut = false;
     CHECK(model, S22, last_seq <= model->seq, "%" PRIu64 " records came back of %" PRIu64 " events", last_seq,
           model->seq);
     if (sim_world_failed(model->world))

@@ -87,7 +87,7 @@ void sim_model_booted(sim_model *model, fq_core *core) {
 
 void sim_model_crashed(sim_model *model, bool power_cut) {
     model->core = NULL;
-    model->power_cut = power_cut;
+    model->power_cut = model->power_cut || power_cut; // until what it left has been seen
     model->leaving = -1;
     model->turn_events = 0;
     model->crashed_us = sim_world_time(model->world);
