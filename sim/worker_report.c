@@ -33,14 +33,21 @@ static void put_times(sim_worker *worker, struct sim_request *request, struct si
     sim_request_number(request, sim_dice_bits(dice, 16));
 }
 
+// What a task gives is the same however often it is said; `lie` changes it.
+static fq_str result_of(const sim_worker *worker, uint64_t token, uint32_t lie) {
+    uint64_t mixed = (token + lie) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t most = worker->cast->options->payload_max;
+    size_t len = (size_t)(mixed >> 40) % RESULT_MAX;
+    if (most > RESULT_MAX && (mixed >> 33 & 127) == 0)
+        len = (size_t)(mixed >> 16) % (size_t)most;
+    return sim_cast_piece(worker->cast, (unsigned)(mixed >> 56), len);
+}
+
 static void complete(sim_worker *worker, const fq_uuid *id, uint64_t token, bool is_current, uint32_t tag,
                      struct sim_dice *dice) {
     struct sim_request request;
-    size_t len = sim_dice_below(dice, RESULT_MAX);
-    uint64_t most = worker->cast->options->payload_max;
-    if (most > RESULT_MAX && sim_dice_rare(dice, 7))
-        len = sim_dice_below(dice, 65536) * (size_t)most / 65536;
-    fq_str result = sim_cast_piece(worker->cast, sim_dice_bits(dice, 7), len);
+    bool lies = (tag & SIM_TAG_KIND) == SIM_TAG_LIE;
+    fq_str result = result_of(worker, token, lies ? sim_dice_bits(dice, 8) : 0);
     sim_request_begin(&request, &worker->wire.output);
     sim_request_word(&request, SIM_WORD(11, "FQ.COMPLETE"));
     sim_request_id(&request, id);
