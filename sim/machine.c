@@ -24,6 +24,7 @@ static int judge_call(void *context, enum sim_call kind) {
         strikes(server, SIM_STREAM_DISK, server->options->sync_error_rate)) {
         sim_world_count(server->world, "sync failed", 1);
         sim_world_say(server->world, "a sync fails");
+        server->cache_lies = true;
         return below(server, SIM_STREAM_DISK, 2) == 0 ? -EIO : -ENOSPC;
     }
     if (kind == SIM_WRITE && strikes(server, SIM_STREAM_DISK, server->options->write_error_rate)) {

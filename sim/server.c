@@ -62,6 +62,7 @@ static void leave_disk(sim_server *server, enum sim_death kind) {
         if (garbage)
             sim_world_count(server->world, "power cut with garbage", 1);
         sim_disk_restart(server->disk, garbage);
+        server->cache_lies = false;
     } else {
         sim_disk_revive(server->disk);
     }

@@ -77,6 +77,8 @@ struct sim_server {
     uint64_t boot_deaths;      // starts in a row that died
     struct sim_rot rots[SIM_ROTS_MAX];
     size_t rot_count;
+    bool
+        cache_lies; // a sync failed since the power was last off: what programs read need not be on the medium
     uint64_t tenant_bytes; // of the disk, taken by somebody else
     /** Makes one in so many of the server's allocations fail, 0 = none; NULL = cannot be done in this program. */
     void (*set_memory)(sim_world *world, uint64_t one_in);

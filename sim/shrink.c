@@ -45,7 +45,8 @@ static bool still_fails(struct shrinking *s, const struct sim_pins *pins, uint64
     label_of(outcome.failure, label);
     if (outcome.failure[0] == '\0' || strcmp(label, s->label) != 0)
         return false;
-    s->operations = outcome.operations < operations ? outcome.operations : operations;
+    // One more than were asked: faults must not end before it breaks.
+    s->operations = outcome.operations < operations ? outcome.operations + 1 : operations;
     return true;
 }
 
