@@ -26,6 +26,7 @@ FIGURES_IN_A_CELL = 6
 # suite: what it is, its short slice (None: there is none), the whole, and the files that it leaves beside its own
 SUITES = {
     "sim": ("Simulation: the whole system under one seed", "make sim SECONDS=20", "make sim", ["sim-long"]),
+    "sim_small": ("Small worlds: every script, a crash at every call", "make sim-small DEPTH=3", "make sim-small", []),
     "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 5", "make mutants", []),
     "faults": ("Fault matrix on real processes", "tests/faults/run.py --ci", "make faults", []),
     "sweep": ("Sweeps: the n-th call fails", "tests/sweep/run.sh {build} queue", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
