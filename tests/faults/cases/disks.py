@@ -58,7 +58,7 @@ def figures_of(found: dict) -> list[Figure]:
 @case(5, "fsync failure, injected", needs=("shim",), ci=True, limit_s=1800,
       expected="exit 74 at once, no false acknowledgement, the truth comes from the disk")
 def failing_sync(run: Run) -> list[Figure]:
-    return figures_of(failures(run.dice(5), PHASES, run.scale(40, 3), fault_board.KINDS["sync"],
+    return figures_of(failures(run.dice(5), PHASES, run.scale(40, 2), fault_board.KINDS["sync"],
                                [{"action": fault_board.FAIL, "error": errno.EIO}]))
 
 
@@ -66,7 +66,7 @@ def failing_sync(run: Run) -> list[Figure]:
       expected="exit 74, or survived where nothing rests on the file yet")
 def failing_writes(run: Run) -> list[Figure]:
     kinds = sum(fault_board.KINDS[kind] for kind in ("pwrite", "create", "rename", "mkdir"))
-    return figures_of(failures(run.dice(6), PHASES, run.scale(30, 2), kinds,
+    return figures_of(failures(run.dice(6), PHASES, run.scale(30, 1), kinds,
                                [{"action": fault_board.FAIL, "error": errno.ENOSPC}, {"action": fault_board.SHORT_WRITE, "repeat": 16}]))
 
 
