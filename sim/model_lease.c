@@ -77,8 +77,9 @@ void model_on_extended(sim_model *model, struct model_event *event) {
     int64_t until = event->after != NULL ? event->after->lease_until_boot_us : 0;
     model_notice_stop(model, event->now.boot_us);
     CHECK(model, S6,
-          body->state == FQ_TASK_STARTED && task->reports.token == body->token &&
-              ((task->reports.flags & ASKED_BEAT) != 0 || is_held_after_stop(model, event, until)),
+          body->state == FQ_TASK_STARTED &&
+              ((task->reports.token == body->token && (task->reports.flags & ASKED_BEAT) != 0) ||
+               is_held_after_stop(model, event, until)),
           "the lease of task %s is extended without a heartbeat of its holder", model_id(task));
     int64_t most = event->now.boot_us + model_lease_us(model);
     if (body->timeout_ms != 0 && body->running) {
