@@ -53,7 +53,7 @@ static fq_str some_name(sim_cast *cast, struct sim_dice *dice) {
 static void look_around(sim_admin *admin, struct sim_dice *dice) {
     fq_str none = nothing;
     unsigned what = sim_dice_bits(dice, 3);
-    if ((what == 4 || what == 5) && !sim_dice_rare(dice, 3))
+    if ((what == 4 || what == 5) && !sim_dice_rare(dice, 5))
         what = 7; // lists are dear
     switch (what) {
     case 0: ASK(admin, SIM_STATS, none, TAG_OTHER, SIM_WORD(9, "FQ.QUEUES")); break;

@@ -50,7 +50,7 @@ static void draw_journal(struct sim_options *options, sim_world *world) {
     options->batch_bytes_max = log_between(world, 1 << 12, 1 << 19);
     options->compact_bytes = below(world, 4) == 0 ? 0 : log_between(world, 1 << 17, 1 << 22);
     options->disk_bytes = below(world, 4) == 0 ? log_between(world, 1 << 23, 1 << 25) : 0;
-    options->turn_us = log_between(world, 1, 512);
+    options->turn_us = log_between(world, 8, 512);
     options->relaxed = below(world, 8) == 0;
 }
 
