@@ -145,7 +145,7 @@ void check_task_map(sim_model *model, const struct fq_resp_node *nodes, uint32_t
     if (moment != NULL) {
         model_observed(model, moment->seq, "the state of a task");
         if (task->body.state != MODEL_GONE && moment->number > since)
-            CHECK(model, S8, shown.attempt < 0 || shown.attempt <= moment->attempt + 1,
+            CHECK(model, S8, shown.attempt <= (int64_t)model_most_attempts(task),
                   "task %s is shown with attempt %lld", model_id(task), (long long)shown.attempt);
     }
     if (state == FQ_TASK_SUCCESS)

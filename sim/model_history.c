@@ -84,8 +84,16 @@ bool model_was(struct model_task *task, unsigned state, uint64_t since, const st
             return first != NULL;
         }
     }
-    *ret_moment = first;
+    *ret_moment = task->past_lost ? NULL : first; // it may rest on a moment that is forgotten
     return first != NULL || task->past_lost || state == MODEL_NONE;
+}
+
+unsigned model_most_attempts(struct model_task *task) {
+    unsigned most = task->body.attempt;
+    const struct moment *moment;
+    for (unsigned back = 0; (moment = past(task, back)) != NULL; back++)
+        most = moment->attempt > most ? moment->attempt : most;
+    return most;
 }
 
 void model_undo_trim(sim_model *model, uint64_t seq) {

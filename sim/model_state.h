@@ -219,6 +219,8 @@ struct moment *model_past_find(struct model_task *task, uint64_t types, uint64_t
 struct moment *model_past_first(struct model_task *task, uint64_t types, uint64_t since);
 /** Whether the task was in `state` at some moment since `since`; *ret_moment the event that led there, NULL if unknown. */
 bool model_was(struct model_task *task, unsigned state, uint64_t since, const struct moment **ret_moment);
+/** The highest attempt that it is remembered to have had. */
+unsigned model_most_attempts(struct model_task *task);
 static inline uint64_t model_bit(enum fq_event_type type) {
     return UINT64_C(1) << type;
 }
