@@ -16,6 +16,8 @@ test_otel_trace_threads  threads that race on purpose; ThreadSanitizer judges th
 test_metrics_threads     as above
 test_ring                as above
 test_journal_posix       as above: the journal's own thread
+test_otel_batch          its forked child ends at once, with all that it has of its parent
+test_process             as above, where there is nothing to execute
 test_runner              executes runner processes, which have tests of their own
 test_engine_walk         random walks of many steps, an hour here; AddressSanitizer walks them
 test_engine_due          as above
@@ -25,7 +27,8 @@ test_journal_damage      as above, with each byte of a journal
 # What may stay open at the end: the three standard descriptors, and those inherited from whoever started this.
 judge() {
     local name=$1
-    valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
+    # What a forked child leaves of its parent's threads is the system's to take back.
+    valgrind --quiet --child-silent-after-fork=yes --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
         --errors-for-leak-kinds=definite,indirect --track-fds=yes --log-file="$logs/$name.valgrind" \
         "$build/tests/$name" >"$logs/$name.out" 2>&1
     local code=$?
