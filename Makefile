@@ -97,6 +97,11 @@ sim-small: fq-sim ## every small world: scripts of up to DEPTH=5 commands, a cra
 	@mkdir -p build/evidence
 	@$(SIM) --small $(or $(DEPTH),5) --evidence build/evidence/sim_small.json
 
+.PHONY: mutants
+mutants: fq-sim ## break copies of the product on purpose; the simulator has to find each bug (MUTANTS="--seconds 60 no_sync")
+	@mkdir -p build/evidence
+	@tools/mutants.py --build $(DIR) -j $(JOBS) $(MUTANTS)
+
 sim-long: ## the simulator until it is stopped, in an optimised build, with its figures every minute
 	@$(MAKE) --no-print-directory fq-sim BUILD=release
 	@mkdir -p build/evidence

@@ -124,7 +124,7 @@ static void change(sim_admin *admin, struct sim_dice *dice) {
             ASK(admin, SIM_RESUME, name, TAG_OTHER, SIM_WORD(9, "FQ.RESUME"));
     } else if (kind < 29) {
         change_dead(admin, dice);
-    } else if (kind == 29 && sim_dice_rare(dice, 3)) {
+    } else if (kind == 29 && sim_dice_rare(dice, 1)) {
         sim_server_drain(cast->server);
     } else if (cast->options->credentials) {
         sim_server_reload_users(cast->server, sim_dice_below(dice, SIM_USER_SETS));

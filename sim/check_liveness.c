@@ -32,6 +32,18 @@ static void check_states(sim_model *model, const struct fq_engine_stats *stats) 
           "%" PRIu64 " tasks are said to take %" PRIu64 " bytes", live, stats->task_bytes);
 }
 
+static void check_pauses(sim_model *model, const fq_engine *engine, struct fq_now now) {
+    CHECK(model, S19, fq_engine_all_paused(engine) == model->all_paused,
+          "the whole queue is paused or it is not");
+    for (unsigned i = 0; i < SIM_NAMES_MAX; i++) {
+        struct fq_name_view view;
+        int64_t name = fq_engine_name_id(engine, sim_name(i));
+        if (name >= 0 && fq_engine_name(engine, (uint32_t)name, now, &view) == 0)
+            CHECK(model, S19, view.paused == (model->all_paused || (model->paused >> i & 1) != 0),
+                  "name %u is paused or it is not, other than asked", i);
+    }
+}
+
 void check_counts(sim_model *model, const fq_engine *engine, struct fq_now now) {
     struct fq_engine_stats stats;
     fq_engine_stats(engine, now, &stats);
@@ -51,6 +63,7 @@ void check_counts(sim_model *model, const fq_engine *engine, struct fq_now now) 
         CHECK(model, S27, pairs[i][0] == pairs[i][1], "counter %zu is %" PRIu64 ", the events are %" PRIu64,
               i, pairs[i][0], pairs[i][1]);
     check_states(model, &stats);
+    check_pauses(model, engine, now);
 }
 
 // --- time -----------------------------------------------------------------------------------------------------------------
@@ -74,7 +87,9 @@ void sim_model_healed(sim_model *model) {
 }
 
 static void check_waiting_fetches(sim_model *model, struct fq_now now) {
-    int64_t long_ago = sim_world_time(model->world) - 5 * (int64_t)FQ_US_PER_S;
+    int64_t long_ago = sim_world_time(model->world) - FQ_US_PER_S;
+    if (model->resumed_us > long_ago)
+        return;
     for (const struct asked *asked = model->under_way; asked != NULL; asked = asked->next) {
         if (asked->at_us > long_ago)
             break;
@@ -86,7 +101,7 @@ static void check_waiting_fetches(sim_model *model, struct fq_now now) {
                              ? asked->names & (worker->registered != 0 ? worker->registered : ~0u)
                              : worker->registered;
         const struct model_task *best = model_task_best(model, names, now.wall_us);
-        int64_t since_wall = now.wall_us - 2 * (int64_t)FQ_US_PER_S;
+        int64_t since_wall = now.wall_us - FQ_US_PER_S;
         CHECK(model, L1, best == NULL || best->body.eligible_wall > since_wall,
               "task %s waits while worker %s has been asking for it", model_id(best), worker->id);
     }
@@ -94,9 +109,10 @@ static void check_waiting_fetches(sim_model *model, struct fq_now now) {
 
 void check_liveness(sim_model *model, struct fq_now now) {
     int64_t healed_for = sim_world_time(model->world) - model->healed_us;
+    if (healed_for > 5 * (int64_t)FQ_US_PER_S)
+        check_waiting_fetches(model, now);
     if (healed_for < 30 * (int64_t)FQ_US_PER_S)
         return;
-    check_waiting_fetches(model, now);
     const struct asked *oldest = model->under_way;
     while (oldest != NULL && oldest->waits)
         oldest = oldest->next;
@@ -132,7 +148,7 @@ static void check_journal_size(sim_model *model, fq_core *core) {
     uint64_t bound = model->options->compact_bytes;
     if (bound < 2 * stats.snapshot_bytes)
         bound = 2 * stats.snapshot_bytes;
-    bound = 4 * bound + 8 * model->options->segment_bytes;
+    bound = 8 * bound + 16 * model->options->segment_bytes; // each boot begins a segment, which counts whole
     CHECK(model, S35, stats.bytes_since_snapshot <= bound,
           "the journal has %" PRIu64 " bytes since its snapshot, the bound is %" PRIu64,
           stats.bytes_since_snapshot, bound);

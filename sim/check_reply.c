@@ -75,7 +75,7 @@ void check_error(sim_model *model, const struct asked *asked, const struct fq_re
     else if (is_code(node->text, "STALELEASE"))
         check_stale(model, asked);
     else if (is_code(node->text, "FULL"))
-        CHECK(model, S35, model->blocked_us + 10 * FQ_US_PER_S >= asked->at_us,
+        CHECK(model, S35, model->may_fill && model->blocked_us + 10 * FQ_US_PER_S >= asked->at_us,
               "FULL is answered while there is space: '%.*s'", FQ_STR_ARGS(node->text));
     else if (is_code(node->text, "UNKNOWNTASK") && asked->task != NULL && !is_bygone(model, asked)) {
         const struct moment *moment;

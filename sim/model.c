@@ -14,6 +14,8 @@ sim_model *sim_model_new(sim_world *world, const struct sim_options *options) {
     model->options = options;
     model->observed_as = "";
     model->leaving = -1;
+    model->may_fill = options->disk_bytes != 0 || options->write_error_rate != 0 ||
+                      options->sync_error_rate != 0 || options->memory_rate != 0;
     model->hashes = calloc(MODEL_HASHES, sizeof *model->hashes);
     model->hash_seqs = calloc(MODEL_HASHES, sizeof *model->hash_seqs);
     if (model->hashes == NULL || model->hash_seqs == NULL)
@@ -81,7 +83,8 @@ void sim_model_booted(sim_model *model, fq_core *core) {
     if (!model->healed || model->crashed_us == 0)
         return;
     const int64_t most_us = 120 * (int64_t)FQ_US_PER_S;
-    CHECK(model, L5, sim_world_time(model->world) - model->crashed_us < most_us,
+    int64_t since_us = model->crashed_us > model->healed_us ? model->crashed_us : model->healed_us;
+    CHECK(model, L5, sim_world_time(model->world) - since_us < most_us,
           "the server was not ready for 120 s after a crash");
 }
 

@@ -132,6 +132,8 @@ static void on_paused(sim_model *model, const struct model_event *event) {
     fq_str text = event->event->name;
     uint8_t name = text.len == 0 ? MODEL_NAMES_MAX : model_name(model, text);
     model->pause_moment[name] = model->moment;
+    if (!paused)
+        model->resumed_us = sim_world_time(model->world);
     if (text.len > 0) {
         uint64_t bit = UINT64_C(1) << name;
         model->paused = paused ? model->paused | bit : model->paused & ~bit;

@@ -168,7 +168,8 @@ struct sim_model {
     int64_t turned_boot, held_until; // its boot clock at the last turn; leases go on until then after a stop
     uint32_t boot;
     bool power_cut, lossy, healed;
-    int64_t healed_us, crashed_us, blocked_us, turned_us;
+    bool may_fill; // the disk has an end, or what is prepared on it may fail
+    int64_t resumed_us, healed_us, crashed_us, blocked_us, turned_us;
     uint64_t turn_count, turn_events, whole_at;
     uint64_t checked[SIM_INVARIANT_COUNT];
     struct sim_model_stats stats;

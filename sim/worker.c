@@ -337,7 +337,9 @@ static void draw_style(sim_worker *worker) {
     style->names = sim_dice_bits(&dice, 32) & all;
     if (worker->number == 0 || style->names == 0 || sim_dice_rare(&dice, 1))
         style->names = all;
-    style->some_names = style->names & sim_dice_bits(&dice, 32);
+    // Some ask for more than they register: they must not get it.
+    bool asks_more = sim_dice_rare(&dice, 2);
+    style->some_names = (asks_more ? all : style->names) & sim_dice_bits(&dice, 32);
     if (style->some_names == 0)
         style->some_names = style->names;
 }

@@ -149,7 +149,7 @@ static void report(sim_worker *worker, struct sim_lease *lease, int64_t now_us, 
     uint32_t tag = tag_of(worker, lease, SIM_TAG_REPORT);
     enum sim_fate fate = lease->fate;
     if (lease->is_cancelled && sim_dice_rare(dice, 1))
-        fate = SIM_FATE_FAIL_FOR_GOOD;
+        fate = sim_dice_rare(dice, 2) ? SIM_FATE_RELEASE : SIM_FATE_FAIL_FOR_GOOD;
     lease->is_reported = true;
     bool current = is_current(worker, lease);
     lease->is_unsure = true;

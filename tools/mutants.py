@@ -93,7 +93,7 @@ def simulate(program, options, pins):
         return done.returncode, broken[1], int(seed[1]) if seed else None, broken[2]
     if done.returncode < 0 or done.returncode > 2:
         return done.returncode, "CRASH", None, done.stderr[-300:]
-    return done.returncode, "", None, done.stdout[-1000:] + done.stderr[-300:]
+    return done.returncode, "", None, ""
 
 
 def hunt(mutant, build, options):
@@ -114,7 +114,7 @@ def hunt(mutant, build, options):
         row["seconds"] = round(time.monotonic() - began, 1)
     row["text"] = text
     if invariant:
-        row["value"], row["ok"] = invariant, True
+        row["value"], row["ok"] = invariant, invariant != "HANG"
         row["seeds"] = seed - options.first + 1 if seed is not None else 1
     return row
 
