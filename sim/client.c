@@ -8,9 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    ORDERS = 64,              // remembered
-    CONFLICTING = 1 << 8,     // flag of a tag: submitted with another body
-    WAITING_RESULTS = 1 << 9, // flag: counts as waiting
+    ORDERS = 64,          // remembered
+    CONFLICTING = 1 << 8, // flag of a tag: submitted with another body
     IDLE_US = 10000,
     WINDING_US = 2000000,
     WAIT_MS_MAX = 4000,
@@ -24,7 +23,7 @@ struct sim_client {
     uint32_t next_order;
     uint32_t lost; // orders in SIM_ORDER_LOST
     bool is_timed; // a turn is on its way
-    bool is_leaving, is_eager;
+    bool is_leaving;
     uint64_t generation;
 };
 
@@ -77,7 +76,7 @@ static void ask_about(sim_client *client, const char *command, enum sim_verb ver
     struct sim_exchange *asked = sim_cast_exchange(client->cast, verb);
     asked->id = order->id;
     asked->waits = wait_ms > 0;
-    sim_wire_ask(&client->wire, (uint32_t)(order - client->orders) | (wait_ms > 0 ? WAITING_RESULTS : 0));
+    sim_wire_ask(&client->wire, (uint32_t)(order - client->orders));
 }
 
 static void watch(sim_client *client, struct sim_dice *dice) {

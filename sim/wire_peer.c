@@ -11,6 +11,7 @@ enum {
     LOOK_US = 5 * FQ_US_PER_S, // how often silence is looked for
     RETRY_FIRST_US = 5 * FQ_US_PER_MS,
     DEAF_MAX_US = 2 * FQ_US_PER_S,
+    RETRY_SHIFT_MAX = 8, // times that the wait is doubled
     LOGIN_TAG = UINT32_MAX,
 };
 
@@ -84,7 +85,7 @@ static void connect_now(void *context, uint64_t generation) {
 
 static void connect_later(struct sim_wire *wire) {
     sim_cast *cast = wire->cast;
-    unsigned shift = wire->failures < 8 ? wire->failures : 8;
+    unsigned shift = wire->failures < RETRY_SHIFT_MAX ? wire->failures : RETRY_SHIFT_MAX;
     int64_t wait_us = 1 + sim_cast_below(cast, (int64_t)RETRY_FIRST_US << shift);
     wire->failures++;
     sim_world_at(cast->world, sim_world_time(cast->world) + wait_us, connect_now, wire, wire->generation);
@@ -203,7 +204,7 @@ static void go_deaf(struct sim_wire *wire) {
 
 static void logged_in(struct sim_wire *wire, const struct fq_resp_node *nodes) {
     if (sim_reply_failed(nodes)) { // the user may be in the next file of users
-        wire->failures = 8;
+        wire->failures = RETRY_SHIFT_MAX;
         sim_wire_break(wire);
         return;
     }

@@ -136,11 +136,6 @@ static bool lie(sim_worker *worker, struct sim_lease *lease, int64_t now_us, str
 }
 
 // --- reports --------------------------------------------------------------------------------------------------------------
-static bool is_current(const sim_worker *worker, const struct sim_lease *lease) {
-    (void)worker;
-    return !lease->is_unsure;
-}
-
 static void report(sim_worker *worker, struct sim_lease *lease, int64_t now_us, struct sim_dice *dice) {
     sim_cast *cast = worker->cast;
     bool lies = sim_cast_chance(cast, cast->options->lie_rate);
@@ -151,7 +146,7 @@ static void report(sim_worker *worker, struct sim_lease *lease, int64_t now_us, 
     if (lease->is_cancelled && sim_dice_rare(dice, 1))
         fate = sim_dice_rare(dice, 2) ? SIM_FATE_RELEASE : SIM_FATE_FAIL_FOR_GOOD;
     lease->is_reported = true;
-    bool current = is_current(worker, lease);
+    bool current = !lease->is_unsure;
     lease->is_unsure = true;
     if (fate == SIM_FATE_RELEASE)
         release(worker, &lease->id, lease->token, current, tag);
