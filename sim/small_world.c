@@ -18,7 +18,10 @@ enum {
     LEASES = 8,
 };
 
-const char sim_small_letters[] = "sufgcdxrkt";
+// s, u: submit the first task, the second with a key; o: the first under another body; k: cancel it. f, g: one worker fetches
+// one, the other two. c, d: they complete their oldest lease; x: the first fails it; h: it beats; r: the other releases.
+// t: more than a lease passes.
+const char sim_small_letters[] = "sufgcdxrkoht";
 
 struct small_peer {
     struct small *small;
@@ -90,6 +93,18 @@ static void report(struct small *small, size_t who, const char *command) {
         SAY(small, who, name, id_text(&id, text), token);
 }
 
+static void beat(struct small *small) {
+    const struct small_peer *peer = &small->peers[FIRST];
+    char text[FQ_UUID_TEXT], digits[24];
+    if (peer->lease_count == 0) {
+        SAY(small, FIRST, FQ_STR("FQ.HEARTBEAT"));
+        return;
+    }
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)peer->leases[0].token);
+    SAY(small, FIRST, FQ_STR("FQ.HEARTBEAT"), id_text(&peer->leases[0].id, text),
+        (fq_str){digits, (size_t)len}, FQ_STR("running"));
+}
+
 static void command(struct small *small, char letter) {
     char text[FQ_UUID_TEXT];
     switch (letter) {
@@ -102,6 +117,11 @@ static void command(struct small *small, char letter) {
             id_text(&small->ids[1], text), FQ_STR("PRIORITY"), FQ_STR("high"), FQ_STR("UNIQUE"),
             FQ_STR("key"));
         break;
+    case 'o':
+        SAY(small, CLIENT, FQ_STR("FQ.SUBMIT"), sim_name(0), FQ_STR("other"), FQ_STR("ID"),
+            id_text(&small->ids[0], text));
+        break;
+    case 'h': beat(small); break;
     case 'f': fetch(small, FIRST, FQ_STR("1")); break;
     case 'g': fetch(small, SECOND, FQ_STR("2")); break;
     case 'c': report(small, FIRST, "FQ.COMPLETE"); break;
