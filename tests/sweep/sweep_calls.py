@@ -5,7 +5,8 @@ of C tasks, and the OTLP exporter, each through a fixed script. Each n once, and
 until the script passes untouched.
 
 What may come of it: the program goes on, answers with an error, refuses to start, or ends with one of its exit codes (74 for
-the disk). What must not: a crash, a hang, or an acknowledged task that a server started afterwards does not know.
+the disk). What must not: a crash, a hang, or an acknowledged task that a server started afterwards does not know. libuv ends
+the process by itself where it cannot poll, or cannot start its threads; such ends are counted apart.
 
     sweep_calls.py BUILD [--only server,client] [--kinds pwrite,recv] [--points 6] [--sample]
 
@@ -328,7 +329,7 @@ class Sweep:
         rows += [{"name": "runs with a failing system call", "value": sum(row["runs"] for row in self.figures.values()), "unit": "runs",
                   "expected": "> 0", "ok": True},
                  {"name": "crashes, hangs, improper exits, tasks lost", "value": len(self.faults), "unit": "", "expected": "0", "ok": not self.faults},
-                 {"name": "ended by libuv, which does not go on without epoll and its pipes, or by the test's own program", "value": aborts, "unit": "runs", "expected": "", "ok": True}]
+                 {"name": "ended by libuv, which does not go on without epoll, its pipes and its threads, or by the test's own program", "value": aborts, "unit": "runs", "expected": "", "ok": True}]
         folder = ROOT / "build/evidence"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "sweep_calls.json").write_text(json.dumps({"suite": "sweep_calls", "commit": commit.stdout.strip(), "rows": rows}, indent=1) + "\n")
