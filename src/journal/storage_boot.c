@@ -293,11 +293,7 @@ static int choose_snapshot(struct fq_files *files, char *error) {
             return result;
         }
     }
-    char from[FQ_SNAPSHOT_PATH_MAX], to[64];
-    fq_snapshot_path(manifest->snapshot, false, from);
-    snprintf(to, sizeof to, "quarantine/%016" PRIx64 ".fqs", manifest->snapshot);
-    if (!files->examines)
-        files->disk->ops->rename(files->disk, from, to);
+    files->damaged_snapshot = manifest->snapshot;
     files->stats.previous_snapshot_used = true;
     manifest->snapshot = manifest->previous_snapshot;
     return 0;
@@ -492,6 +488,17 @@ static int begin_log(struct fq_files *files, const struct fq_storage_batch *firs
     return 0;
 }
 
+// Only a start that went well moves anything: one that is refused leaves all as it was, for who comes to look.
+static void put_damage_aside(struct fq_files *files) {
+    if (files->damaged_snapshot == 0)
+        return;
+    char from[FQ_SNAPSHOT_PATH_MAX], to[64];
+    fq_snapshot_path(files->damaged_snapshot, false, from);
+    snprintf(to, sizeof to, "quarantine/%016" PRIx64 ".fqs", files->damaged_snapshot);
+    files->disk->ops->rename(files->disk, from, to);
+    files->damaged_snapshot = 0;
+}
+
 int fq_files_start(fq_storage *storage, const struct fq_storage_batch *first, uint32_t boot_epoch) {
     struct fq_files *files = (struct fq_files *)storage;
     struct fq_tail_options options = {files->options.segment_bytes, files->options.first_segment_bytes,
@@ -512,6 +519,7 @@ int fq_files_start(fq_storage *storage, const struct fq_storage_batch *first, ui
     result = store_manifest(files, storage->error);
     if (result < 0)
         return result;
+    put_damage_aside(files);
     storage->boot_epoch = boot_epoch;
     files->tail.rotations = 0;
     files->started = true;

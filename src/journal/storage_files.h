@@ -36,6 +36,7 @@ struct fq_files {
     struct fq_storage_posix_options options;
     struct fq_recovery recovery;
     struct fq_storage_snapshot snapshot; // batch_seq 0 = none
+    uint64_t damaged_snapshot;           // newest one, not used; put aside once the log is writable. 0 = none
     struct fq_storage_stats stats;
     bool reserve_ready; // at boot
     bool examines;      // reader: judge as a boot would, and change nothing

@@ -428,6 +428,22 @@ static void two_damaged_snapshots_are_refused(void **state) {
     rig_done(&rig);
 }
 
+// The snapshot's damage leads back to the log, whose damage ends the start: both stay where they are.
+static void refused_start_moves_nothing(void **state) {
+    (void)state;
+    struct rig rig;
+    compacted_journal(&rig, 1);
+    char newest[32];
+    snapshot_path(&rig, newest);
+    rig_kill(&rig);
+    sim_disk_flip(rig.sim, newest, 5000, 4);
+    sim_disk_flip(rig.sim, SEGMENT_1, FIRST_BATCH + 20, 4);
+    uint64_t before = sim_disk_hash(rig.sim, "quarantine");
+    assert_int_equal(rig_boot(&rig), FQ_ECORRUPT);
+    assert_true(sim_disk_hash(rig.sim, "quarantine") == before);
+    rig_done(&rig);
+}
+
 // ---- every byte ----
 
 // What is allowed after damage by one byte or a cut: a prefix, or a refusal that names a file.
@@ -572,6 +588,7 @@ int main(void) {
         cmocka_unit_test(snapshot_replaces_the_log),
         cmocka_unit_test(damaged_snapshot_falls_back_to_the_one_before),
         cmocka_unit_test(two_damaged_snapshots_are_refused),
+        cmocka_unit_test(refused_start_moves_nothing),
         cmocka_unit_test(every_flipped_byte),
         cmocka_unit_test(every_cut),
         cmocka_unit_test(random_noise),
