@@ -88,13 +88,13 @@ void sim_model_healed(sim_model *model) {
 
 static void check_waiting_fetches(sim_model *model, struct fq_now now) {
     int64_t long_ago = sim_world_time(model->world) - FQ_US_PER_S;
-    if (model->resumed_us > long_ago)
+    if (model->resumed_us > long_ago || model->awake_us > long_ago)
         return;
     for (const struct asked *asked = model->under_way; asked != NULL; asked = asked->next) {
         if (asked->at_us > long_ago)
             break;
         if (asked->verb != SIM_FETCH || !asked->waits || asked->worker <= 0 || asked->must_fail ||
-            asked->boot != model->boot)
+            asked->boot != model->boot || asked->at_us < model->healed_us) // its connection may be dead
             continue;
         const struct model_worker *worker = &model->workers[asked->worker];
         uint64_t names = asked->names != 0

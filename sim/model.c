@@ -121,7 +121,10 @@ void sim_model_turned(sim_model *model, fq_core *core, struct fq_now now) {
     if (sim_world_failed(model->world))
         return;
     model->core = core;
-    model->turned_us = sim_world_time(model->world);
+    int64_t time_us = sim_world_time(model->world);
+    if (time_us - model->turned_us > FQ_US_PER_S / 2) // it stood still, or there was nothing to do
+        model->awake_us = time_us;
+    model->turned_us = time_us;
     model_notice_stop(model, now.boot_us);
     model->turned_boot = now.boot_us;
     if (model->leaving >= 0)

@@ -169,7 +169,7 @@ struct sim_model {
     uint32_t boot;
     bool power_cut, lossy, healed;
     bool may_fill; // the disk has an end, or what is prepared on it may fail
-    int64_t resumed_us, healed_us, crashed_us, blocked_us, turned_us;
+    int64_t awake_us, resumed_us, healed_us, crashed_us, blocked_us, turned_us;
     uint64_t turn_count, turn_events, whole_at;
     uint64_t checked[SIM_INVARIANT_COUNT];
     struct sim_model_stats stats;
