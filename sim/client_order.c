@@ -35,7 +35,7 @@ static void draw_times(struct sim_order *order, sim_cast *cast, struct sim_dice 
     if (sim_dice_rare(dice, 5))
         order->expires_ms = 1 + sim_dice_below(dice, 5000);
     if (sim_dice_rare(dice, 5))
-        order->timeout_ms = 20 + sim_dice_below(dice, 60000);
+        order->timeout_ms = 20 + sim_dice_below(dice, sim_dice_rare(dice, 1) ? 500 : 60000);
     if (order->has_id && sim_dice_rare(dice, 5))
         order->result_ttl_ms = sim_dice_below(dice, 2) * sim_dice_below(dice, 10000);
 }

@@ -32,7 +32,7 @@ static int64_t draw_run(sim_worker *worker, struct sim_dice *dice, const struct 
     if (lease->fate == SIM_FATE_DEATH || lease->fate == SIM_FATE_CRASH)
         return LONG_RUN_US + (int64_t)sim_dice_bits(dice, 16);
     if (sim_dice_rare(dice, 7) && !worker->cast->is_winding) // longer than one lease
-        return (int64_t)worker->cast->options->lease_us * sim_dice_below(dice, 3000) / 1000;
+        return (int64_t)worker->cast->options->lease_us * sim_dice_below(dice, 6000) / 1000;
     return usual_us;
 }
 

@@ -148,7 +148,7 @@ def read_arguments():
     parser.add_argument("--build", default="build/dev", help="build directory with fq-sim")
     parser.add_argument("--first", type=int, default=1, help="first seed")
     parser.add_argument("--seeds", type=int, default=400, help="seeds tried at most for each")
-    parser.add_argument("--ops", type=int, default=4000, help="operations of a seed")
+    parser.add_argument("--ops", type=int, default=3000, help="operations of a seed")
     parser.add_argument("--seconds", type=int, default=20, help="time for each at most")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--evidence", default="build/evidence/mutants.json")
