@@ -118,6 +118,8 @@ enum sim_boot sim_server_boot(sim_server *server) {
         return SIM_BOOT_DIED;
     sim_world_say(server->world, "refused to start: %s (%s)", error, fq_strerror(rc));
     server->stats.refusals++;
+    if (server->cache_lies) // a sync that failed takes what a kill had left to the kernel
+        sim_model_crashed(server->model, true);
     bool is_verdict = rc != FQ_EIO && rc != FQ_EFULL && rc != FQ_ENOMEM;
     if (is_verdict || is_rotten) { // the others are errors of the moment
         sim_world_count(server->world, "start refused", 1);
