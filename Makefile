@@ -127,6 +127,7 @@ docs: build ## print docs/cli.md, configuration.md, errors.md, api-*.md and otel
 	@cmake --build $(DIR) --target docs
 	@tools/print_errors.py > docs/errors.md
 	@tools/conformance.py print > docs/otel-conformance.md
+	@tools/print_invariants.py $(DIR)/sim/fq-sim write
 	@tools/print_api.py c > docs/api-c.md
 	@tools/print_api.py python > docs/api-python.md
 

@@ -6,6 +6,7 @@
 #include "fastqueue/version.h"
 #include "sim/allocation.h"
 #include "sim/campaign.h"
+#include "sim/invariant.h"
 #include "sim/shrink.h"
 #include "sim/small.h"
 
@@ -35,11 +36,12 @@ static const char usage[] =
     "  --evidence FILE    write the figures there\n"
     "  --small DEPTH      all small worlds: scripts of so many commands, a crash at every call to the disk\n"
     "  --small-world W    one of them, as a failure names it\n"
+    "  --invariants       what is checked, as a table\n"
     "  --options          list the options and what the seed draws\n";
 
 struct arguments {
     uint64_t seed, first, last, operations;
-    bool has_seed, has_range, is_verbose, shrinks, reports, lists;
+    bool has_seed, has_range, is_verbose, shrinks, reports, lists, lists_invariants;
     int64_t seconds;
     unsigned jobs;
     struct sim_pins pins;
@@ -243,6 +245,15 @@ static void list_option(void *context, const char *name, uint64_t value) {
             printf("%-20s %14" PRIu64 "  %s\n", name, value, rows[i].help);
 }
 
+static int list_invariants(void) {
+    puts("| | what holds | how it is checked |\n|---|---|---|");
+    for (size_t i = 0; i < SIM_INVARIANT_COUNT; i++) {
+        const struct sim_invariant_row *row = &sim_invariant_rows[i];
+        printf("| %s | %s | %s |\n", row->label, row->sentence, row->how);
+    }
+    return 0;
+}
+
 static int list_options(const struct arguments *arguments) {
     struct sim_plan plan = plan_of(arguments);
     struct sim_options options;
@@ -318,6 +329,7 @@ enum {
     REPORTS,
     EVIDENCE,
     LIST,
+    INVARIANTS,
     SMALL,
     SMALL_WORLD
 };
@@ -337,6 +349,7 @@ static bool take(int option, const char *text, struct arguments *arguments) {
     case REPORTS: return arguments->reports = true;
     case EVIDENCE: arguments->evidence = text; return true;
     case LIST: return arguments->lists = true;
+    case INVARIANTS: return arguments->lists_invariants = true;
     case SMALL: return parse_number(text, &arguments->small_depth) && arguments->small_depth > 0;
     case SMALL_WORLD: arguments->small_world = text; return true;
     case SECONDS:
@@ -369,6 +382,7 @@ static bool parse(int argc, char **argv, struct arguments *arguments) {
         {"reports",     no_argument,       NULL, REPORTS    },
         {"evidence",    required_argument, NULL, EVIDENCE   },
         {"options",     no_argument,       NULL, LIST       },
+        {"invariants",  no_argument,       NULL, INVARIANTS },
         {"small",       required_argument, NULL, SMALL      },
         {"small-world", required_argument, NULL, SMALL_WORLD},
         {NULL,          0,                 NULL, 0          },
@@ -394,6 +408,8 @@ int main(int argc, char **argv) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
+    if (arguments.lists_invariants)
+        return list_invariants();
     if (arguments.lists)
         return list_options(&arguments);
     if (arguments.small_depth > 0 || arguments.small_world != NULL)

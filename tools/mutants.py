@@ -123,7 +123,7 @@ def unmutated(program, options):
     """The product as it is passes the same seeds, as far as the mutants needed them."""
     code, invariant, seed, text = simulate(program, options, [])
     clean = code == 0 and not invariant
-    return {"name": "none", "value": "passes" if clean else invariant or f"exit {code}", "unit": "invariant",
+    return {"name": "none", "value": "passes" if clean else invariant or f"exit {code}", "unit": "",
             "expected": "passes", "ok": clean, "seeds": options.seeds, "seconds": options.seconds,
             "why": "the program as it is", "text": "" if clean else f"seed {seed}: {text}"}
 
@@ -139,7 +139,9 @@ def write_evidence(path, rows):
              "ok": len(caught) == len(rows) - 1},
             {"name": "seeds to find, median", "value": seeds[len(seeds) // 2] if seeds else 0, "unit": "seeds",
              "expected": "", "ok": True}]
-    path.write_text(json.dumps({"suite": "mutants", "commit": commit, "rows": head + rows}, indent=1) + "\n")
+    told = [dict(row, name=f"{row['name']}: {row['why']}", unit=f"after {row['seeds']} seeds") if row["name"] != "none"
+            else row for row in rows]
+    path.write_text(json.dumps({"suite": "mutants", "commit": commit, "rows": head + told}, indent=1) + "\n")
 
 
 def read_arguments():
