@@ -102,6 +102,7 @@ static void flip_one(sim_server *server) {
     snprintf(rot->path, sizeof rot->path, "%s", choice.path);
     sim_disk_peek(server->disk, rot->path, rot->offset, &rot->was, 1);
     sim_disk_flip(server->disk, rot->path, rot->offset, rot->mask);
+    server->has_rotted = true;
     sim_world_count(server->world, "bit rotted", 1);
     sim_world_say(server->world, "a bit rots in %s at %llu", rot->path, (unsigned long long)rot->offset);
 }

@@ -77,6 +77,7 @@ struct sim_server {
     uint64_t boot_deaths;      // starts in a row that died
     struct sim_rot rots[SIM_ROTS_MAX];
     size_t rot_count;
+    bool has_rotted; // ever: what is written over may be such a bit
     bool
         cache_lies; // a sync failed since the power was last off: what programs read need not be on the medium
     uint64_t tenant_bytes; // of the disk, taken by somebody else
