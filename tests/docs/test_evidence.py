@@ -64,7 +64,7 @@ class Evidence(unittest.TestCase):
     def test_a_page_that_tells_of_a_failure_is_refused(self) -> None:
         page = self.folder / "page.md"
         marks = "".join(f"<!-- evidence:{name} -->\n<!-- /evidence -->\n" for name in
-                        ("sim", "mutants", "faults", "sweep", "damage", "crash_states", "fuzz", "coverage", "checks"))
+                        ("sim", "sim_small", "mutants", "faults", "sweep", "damage", "crash_states", "fuzz", "coverage", "checks"))
         page.write_text(marks)
         self.assertEqual(self.run_tool("--check", str(page)).returncode, 0)
         self.leave("sim", row("lost", 1, ok=False))
