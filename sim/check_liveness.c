@@ -102,7 +102,8 @@ static void check_waiting_fetches(sim_model *model, struct fq_now now) {
                              : worker->registered;
         const struct model_task *best = model_task_best(model, names, now.wall_us);
         int64_t since_wall = now.wall_us - FQ_US_PER_S;
-        CHECK(model, L1, best == NULL || best->body.eligible_wall > since_wall,
+        CHECK(model, L1,
+              best == NULL || best->body.eligible_wall > since_wall || best->body.returned_wall > since_wall,
               "task %s waits while worker %s has been asking for it", model_id(best), worker->id);
     }
 }

@@ -16,8 +16,8 @@ void check_tasks(sim_model *model, const fq_engine *engine) {
             int rc = fq_engine_task(engine, &task->id, &view);
             CHECK(model, S22,
                   rc == 0 && view.state == task->body.state && view.attempt == task->body.attempt &&
-                      view.crashes == task->body.crashes && view.token == task->body.token &&
-                      view.cancel_requested == task->body.cancelling,
+                      view.crashes == task->body.crashes && view.losses == task->body.losses &&
+                      view.token == task->body.token && view.cancel_requested == task->body.cancelling,
                   "task %s is not as its events left it", model_id(task));
         }
     }
@@ -28,7 +28,7 @@ void check_tasks(sim_model *model, const fq_engine *engine) {
             int rc = fq_engine_task(engine, &task->id, &view);
             CHECK(model, S22,
                   rc == 0 && view.state == FQ_TASK_PENDING && view.attempt == task->body.attempt &&
-                      view.payload.len == task->body.payload_len,
+                      view.losses == task->body.losses && view.payload.len == task->body.payload_len,
                   "waiting task %s is not as its events left it", model_id(task));
         }
     }

@@ -14,6 +14,7 @@ sim_model *sim_model_new(sim_world *world, const struct sim_options *options) {
     model->options = options;
     model->observed_as = "";
     model->leaving = -1;
+    model->uncounted = false;
     model->may_fill = options->disk_bytes != 0 || options->write_error_rate != 0 ||
                       options->sync_error_rate != 0 || options->memory_rate != 0;
     model->hashes = calloc(MODEL_HASHES, sizeof *model->hashes);
@@ -92,6 +93,7 @@ void sim_model_crashed(sim_model *model, bool power_cut) {
     model->core = NULL;
     model->power_cut = model->power_cut || power_cut; // until what it left has been seen
     model->leaving = -1;
+    model->uncounted = false;
     model->turn_events = 0;
     model->crashed_us = sim_world_time(model->world);
     for (uint32_t i = 0; i < model->worker_count; i++)

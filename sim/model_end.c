@@ -33,7 +33,9 @@ static void on_failed(sim_model *model, struct model_event *event) {
     uint32_t failures = body->attempt > body->crashes ? body->attempt - body->crashes : 1;
     CHECK(model, S14, !body->cancelling, "cancelled task %s fails", model_id(event->task));
     if (lost)
-        CHECK(model, S9, body->crashes + 1u >= CRASH_MAX && (body->running || (flags & ASKED_CRASH) != 0),
+        CHECK(model, S9,
+              body->crashes + 1u >= CRASH_MAX &&
+                  (body->running || (flags & ASKED_CRASH) != 0 || model_doubt_is_over(model, event)),
               "task %s fails by crash %u, running %d", model_id(event->task), body->crashes + 1u,
               body->running);
     else

@@ -112,6 +112,7 @@ static void on_requeued(sim_model *model, struct model_event *event) {
     body->state = FQ_TASK_PENDING;
     body->attempt = 0;
     body->crashes = 0;
+    body->losses = 0;
     body->cancelling = false;
     body->running = false;
     body->order = ++model->order;
@@ -224,6 +225,8 @@ static void compare_after(sim_model *model, const struct model_event *event) {
     CHECK(model, S8, view->attempt == body->attempt && view->crashes == body->crashes,
           "task %s has attempt %u and %u crashes behind event %d, not %u and %u", model_id(event->task),
           view->attempt, view->crashes, event->type, body->attempt, body->crashes);
+    CHECK(model, S8, view->losses == body->losses, "task %s has %u losses behind event %d, not %u",
+          model_id(event->task), view->losses, event->type, body->losses);
     CHECK(model, S6, view->token == body->token, "task %s is held under another token behind event %d",
           model_id(event->task), event->type);
     CHECK(model, S14, view->cancel_requested == body->cancelling,

@@ -152,6 +152,45 @@ static void on_retried(sim_model *model, struct model_event *event) {
     check_backoff(model, event, failures);
 }
 
+static bool is_over(const struct model_event *event) {
+    return event->task->body.lease_until <= event->now.boot_us;
+}
+
+bool model_doubt_is_over(const sim_model *model, const struct model_event *event) {
+    const struct task_body *body = &event->task->body;
+    return !body->running && body->losses >= model->options->loss_max && (is_over(event) || body->worker > 0);
+}
+
+// Whether somebody may have said that the task comes back: who gave it back or told of a crash knew that it had not begun.
+static bool may_be_told(const sim_model *model, const struct model_event *event) {
+    const struct model_task *task = event->task;
+    bool given_back =
+        task->reports.token == task->body.token && (task->reports.flags & (ASKED_RELEASE | ASKED_CRASH)) != 0;
+    return given_back || (task->body.worker > 0 && model->workers[task->body.worker].leaves_asked);
+}
+
+// A worker that vanished or fell silent may have begun: that is counted, up to a bound, and nothing else is.
+static void check_returned(sim_model *model, struct model_event *event) {
+    struct task_body *body = &event->task->body;
+    bool over = is_over(event), told = may_be_told(model, event), lost = event->event->ended.lost;
+    if ((event->task->reports.flags & ASKED_RELEASE) == 0 && over)
+        CHECK(model, S8, !body->running, "running task %s comes back from a lost worker without a charge",
+              model_id(event->task));
+    if (lost)
+        CHECK(model, S8,
+              !body->running && (over || body->worker > 0) && body->losses < model->options->loss_max,
+              "task %s is lost with a worker and not charged, running %d, behind %u losses",
+              model_id(event->task), body->running, body->losses);
+    else
+        CHECK(model, S8, told || !over, "task %s comes back from a silent worker and is not counted as lost",
+              model_id(event->task));
+    model_lease_end(model, event, ASKED_RELEASE | ASKED_CRASH);
+    if (lost && !over)
+        model->leaving = body->worker; // nothing but its leave explains that
+    model->uncounted = model->uncounted || (!lost && !over && !told);
+    body->losses += lost;
+}
+
 void model_on_back(sim_model *model, struct model_event *event) {
     struct task_body *body = &event->task->body;
     if (event->type == FQ_EVENT_RETRIED) {
@@ -162,13 +201,15 @@ void model_on_back(sim_model *model, struct model_event *event) {
     CHECK(model, S14, !body->cancelling, "cancelled task %s goes back to its queue", model_id(event->task));
     bool asked_crash = (event->task->reports.flags & ASKED_CRASH) != 0;
     if (crashed)
-        CHECK(model, S8, (body->running || asked_crash) && body->crashes + 1u < CRASH_MAX,
+        CHECK(model, S8,
+              (body->running || asked_crash || model_doubt_is_over(model, event)) &&
+                  body->crashes + 1u < CRASH_MAX,
               "task %s is charged crash %u, running %d", model_id(event->task), body->crashes + 1u,
               body->running);
-    else if ((event->task->reports.flags & ASKED_RELEASE) == 0 && body->lease_until <= event->now.boot_us)
-        CHECK(model, S8, !body->running, "running task %s comes back from a lost worker without a charge",
-              model_id(event->task));
-    model_lease_end(model, event, crashed ? ASKED_CRASH : ASKED_RELEASE | ASKED_CRASH);
+    if (crashed)
+        model_lease_end(model, event, ASKED_CRASH);
+    else
+        check_returned(model, event);
     body->state = FQ_TASK_PENDING;
     body->running = false;
     if (crashed) {
@@ -177,5 +218,6 @@ void model_on_back(sim_model *model, struct model_event *event) {
         body->eligible_wall = event->at_us;
     } else {
         body->attempt--;
+        body->returned_wall = event->at_us;
     }
 }

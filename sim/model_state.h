@@ -51,13 +51,13 @@ struct moment { // one event of a task's past
 
 // What events change and a rollback restores.
 struct task_body {
-    uint8_t state, final_state, name, priority, crashes;
+    uint8_t state, final_state, name, priority, crashes, losses;
     bool running, cancelling, by_wall;
     uint32_t attempt, retries;
     int32_t worker;
     uint64_t order, token, submit_seq;
     int64_t due_boot, due_wall, delay_us; // SCHEDULED; due_boot: also when a final one may be forgotten
-    int64_t eligible_wall, granted_wall, completed_wall, running_boot;
+    int64_t eligible_wall, returned_wall, granted_wall, completed_wall, running_boot;
     int64_t lease_until, expires_wall, timeout_ms, backoff_ms, ttl_ms;
     uint64_t unique, body, payload_hash, result_hash;
     uint32_t payload_len, result_len;
@@ -163,6 +163,7 @@ struct sim_model {
     uint32_t worker_count, worker_room, worker_index_size;
     uint32_t *worker_index;
     int32_t leaving; // leases of this worker ended for no other reason; its leave must follow
+    bool uncounted;  // and one of them was given back without being counted as lost
     bool requeue_all, purge_all;
     // life of the server
     int64_t turned_boot, held_until; // its boot clock at the last turn; leases go on until then after a stop
@@ -251,6 +252,8 @@ void model_on_gone(sim_model *model, struct model_event *event);
 /** A lease ended: there must be a reason. `flags`: requests that are one. */
 void model_lease_end(sim_model *model, struct model_event *event, unsigned flags);
 int64_t model_lease_us(const sim_model *model);
+/** A lease that ended without a known start is charged as a crash: whether the task has lost too many workers so. */
+bool model_doubt_is_over(const sim_model *model, const struct model_event *event);
 
 // --- model_worker.c -------------------------------------------------------------------------------------------------------
 int32_t model_worker(sim_model *model, fq_str id);

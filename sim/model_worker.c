@@ -108,6 +108,9 @@ void model_on_registered(sim_model *model, struct model_event *event) {
 }
 
 void model_on_worker_left(sim_model *model, struct model_event *event) {
+    CHECK(model, S8, !model->uncounted, "what worker %s held when it vanished is not counted as lost",
+          model->leaving > 0 ? model->workers[model->leaving].id : "");
+    model->uncounted = false;
     model->leaving = -1;
     // Whose leave it is shows in the registry: whoever is no longer there has left.
     for (uint32_t i = 1; i < model->worker_count; i++) {

@@ -87,6 +87,7 @@ static void draw_task_faults(struct sim_options *options, sim_world *world) {
     options->failure_rate = rate(world, 4, 1000);
     options->lie_rate = rate(world, 10, 1000);
     options->admin_rate = rate(world, 200, 20000);
+    options->loss_max = below(world, 6);
 }
 
 void sim_options_draw(struct sim_options *ret_options, sim_world *world) {

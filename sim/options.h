@@ -53,7 +53,8 @@
     X(admin_rate, uint64_t, "pause, purge, requeue, drain, new users, per operation")                        \
     X(crash_call, uint64_t, "server dies at this call to the disk of the run; 0 = never")                    \
     X(crash_power, uint64_t, "… by a power cut")                                                             \
-    X(backup_rate, uint64_t, "backup is taken and restored aside, per second")
+    X(backup_rate, uint64_t, "backup is taken and restored aside, per second")                               \
+    X(loss_max, uint64_t, "workers that a task may lose before it was known to run, uncharged")
 
 struct sim_options {
 #define X(field, type, help) type field;

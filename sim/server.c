@@ -269,6 +269,7 @@ static void configure(sim_server *server) {
     const struct sim_options *options = server->options;
     struct fq_server_options *config = &server->config;
     fq_server_options_init(config);
+    config->engine.loss_max = (uint32_t)options->loss_max;
     config->engine.lease_ms = (int64_t)options->lease_us / FQ_US_PER_MS;
     config->engine.restart_grace_ms = config->engine.lease_ms / 2;
     config->engine.default_result_ttl_ms = (int64_t)options->result_ttl_us / FQ_US_PER_MS;

@@ -251,6 +251,7 @@ static struct sim_options options_of(const struct sim_small_world *plan) {
                                 .pipeline = 8,
                                 .payload_max = 64,
                                 .lease_us = LEASE_US,
+                                .loss_max = 1,
                                 .result_ttl_us = UINT64_C(3600) * FQ_US_PER_S,
                                 .segment_bytes = 1 << 16,
                                 .batch_bytes_max = 1 << 12,

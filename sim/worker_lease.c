@@ -29,6 +29,8 @@ static enum sim_fate draw_fate(sim_worker *worker, struct sim_dice *dice, bool i
 
 static int64_t draw_run(sim_worker *worker, struct sim_dice *dice, const struct sim_lease *lease,
                         int64_t usual_us) {
+    if (lease->fate == SIM_FATE_DEATH && lease->strikes)
+        return 0;
     if (lease->fate == SIM_FATE_DEATH || lease->fate == SIM_FATE_CRASH)
         return LONG_RUN_US + (int64_t)sim_dice_bits(dice, 16);
     if (sim_dice_rare(dice, 7) && !worker->cast->is_winding) // longer than one lease
@@ -52,6 +54,7 @@ static void take_one(sim_worker *worker, struct sim_dice *dice, const struct fq_
     if (is_poison)
         sim_world_count(worker->cast->world, "poison task granted", 1);
     lease.fate = draw_fate(worker, dice, is_poison);
+    lease.strikes = is_poison && sim_dice_rare(dice, 1);
     *place = lease;
     worker->lease_count++;
 }

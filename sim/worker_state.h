@@ -24,6 +24,7 @@ struct sim_lease {
     enum sim_fate fate;
     uint16_t serial; // tells the leases of a place apart
     bool runs, is_reported, is_cancelled;
+    bool strikes;   // a poison that kills before a heartbeat can say that it runs
     bool is_told;   // a heartbeat said that it runs
     bool is_secret; // no heartbeats, and reported beyond the lease
     bool is_unsure; // it may have ended without the worker knowing

@@ -139,6 +139,7 @@ static void fill_engine(const struct fq_options *options, struct fq_engine_confi
     engine->name_count_max = (uint32_t)NUMBER(MAX_NAMES);
     engine->worker_count_max = (uint32_t)NUMBER(MAX_WORKERS);
     engine->crash_max = (uint32_t)NUMBER(MAX_CRASHES);
+    engine->loss_max = (uint32_t)NUMBER(MAX_LOSSES);
     engine->attempt_max = (uint32_t)NUMBER(MAX_RETRIES);
     engine->backoff_base_ms = NUMBER(SERVER_BACKOFF);
     engine->backoff_max_ms = NUMBER(BACKOFF_MAX);

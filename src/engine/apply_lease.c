@@ -98,6 +98,8 @@ void fq_apply_returned(fq_engine *engine, fq_decision *decision, struct fq_event
     } else {
         task->attempt--;
         task->granted_us = 0;
+        if (event->ended.lost && task->losses < UINT8_MAX)
+            task->losses++;
         engine->totals.returned++;
     }
     fq_task_attach(engine, task, event->now_us);

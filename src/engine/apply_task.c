@@ -85,6 +85,7 @@ void fq_apply_image(fq_engine *engine, fq_decision *decision, struct fq_event *e
     task->attempt = image->attempt;
     task->retries = image->retries;
     task->crashes = image->crashes;
+    task->losses = image->losses;
     task->state = image->state;
     task->priority = image->priority;
     task->flags = image->flags;
@@ -124,6 +125,7 @@ void fq_apply_requeued(fq_engine *engine, fq_decision *decision, struct fq_event
     task->worker = NULL;
     task->attempt = 0;
     task->crashes = 0;
+    task->losses = 0;
     task->granted_us = 0;
     task->started_us = 0;
     task->moment = 0;

@@ -39,8 +39,10 @@ struct fq_attempt_end {
     // Of the task's definition, where the submit named none; 0 = nothing.
     uint32_t declared_retries;
     int64_t declared_backoff_ms;
+    bool vanished; // the whole worker: it can no longer say what had started
 };
-/** The holder is gone. Charged as a crash if the task is known to have started, else the task goes back uncharged. */
+/** The holder is gone. Charged as a crash if the task is known to have started. Else the task goes back uncharged; if the
+ *  worker has vanished, that is counted as a loss, and charged once there were loss_max of them. */
 FQ_MUST_USE int fq_lease_lost(const fq_engine *engine, fq_decision *decision, struct fq_now now,
                               struct fq_task *task, const struct fq_attempt_end *end);
 /** The holder gives the task back, nothing charged. */

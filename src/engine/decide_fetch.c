@@ -62,10 +62,15 @@ static int choose(const fq_engine *engine, const struct fq_command *command, str
             if (task == last) // a name given twice
                 continue;
             last = task;
+            bool alone = task->losses != 0; // should it be what ended its worker, no others go with it
+            if (alone && token > engine->token)
+                return 0;
             int granted = grant(engine, decision, now, task, command->fetch.worker, &token);
             if (granted < 0)
                 return granted;
             left -= (uint32_t)granted;
+            if (alone && granted > 0)
+                return 0;
         }
         if (rc < 0)
             return rc;

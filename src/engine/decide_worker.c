@@ -131,7 +131,7 @@ int fq_decide_worker_gone(const fq_engine *engine, const struct fq_command *comm
         snprintf(message, sizeof message, "worker %.*s lost its connection", (int)worker->id_len, worker->id);
     struct fq_attempt_end end = {
         .message = {message, (size_t)len},
-          .run_us = -1
+          .run_us = -1, .vanished = true
     };
     for (fq_list_link *link = worker->leases.next; link != &worker->leases; link = link->next) {
         int rc = fq_lease_lost(engine, decision, now, FQ_TASK_OF(link), &end);

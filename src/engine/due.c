@@ -38,7 +38,7 @@ static int lease_expired(struct due *due, struct fq_task *task) {
                        (int)task->worker->id_len, task->worker->id, (long long)due->engine->config.lease_ms);
     struct fq_attempt_end end = {
         .message = {message, (size_t)len},
-          .run_us = -1
+          .run_us = -1, .vanished = true
     };
     return fq_lease_lost(due->engine, due->decision, due->now, task, &end);
 }

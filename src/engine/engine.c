@@ -20,6 +20,7 @@ void fq_engine_config_init(struct fq_engine_config *config) {
         .name_count_max = 100000,
         .worker_count_max = 10000,
         .crash_max = 5,
+        .loss_max = 5,
         .attempt_max = 1000,
         .backoff_base_ms = 1000,
         .backoff_max_ms = 3600000,
@@ -36,6 +37,8 @@ fq_engine *fq_engine_new(const struct fq_engine_config *config) {
     engine->config = *config;
     if (engine->config.crash_max > UINT8_MAX)
         engine->config.crash_max = UINT8_MAX;
+    if (engine->config.loss_max > UINT8_MAX)
+        engine->config.loss_max = UINT8_MAX;
     if (engine->config.attempt_max > UINT16_MAX / 2)
         engine->config.attempt_max = UINT16_MAX / 2;
     fq_table_init(&engine->tasks, &fq_task_table_ops, engine);

@@ -41,13 +41,14 @@ struct fq_engine_config {
     uint32_t name_count_max;       // 100,000
     uint32_t worker_count_max;     // 10,000
     uint32_t crash_max;            // 5: then FAILURE WorkerLost
-    uint32_t attempt_max;          // bound on RETRIES: 1,000
-    int64_t backoff_base_ms;       // 1,000; doubles per failure, jitter +-20 %
-    int64_t backoff_max_ms;        // 3,600,000
-    uint64_t ledger_count_min;     // finished ids remembered at least: 2,000,000
-    int64_t ledger_age_min_ms;     // … and at least so long: 600,000
-    uint64_t dead_count_max;       // oldest dead tasks are dropped above: 1,000,000
-    uint64_t seed;                 // of the hash tables
+    uint32_t loss_max;         // 5: workers lost before a start was known, until each further one is a crash
+    uint32_t attempt_max;      // bound on RETRIES: 1,000
+    int64_t backoff_base_ms;   // 1,000; doubles per failure, jitter +-20 %
+    int64_t backoff_max_ms;    // 3,600,000
+    uint64_t ledger_count_min; // finished ids remembered at least: 2,000,000
+    int64_t ledger_age_min_ms; // … and at least so long: 600,000
+    uint64_t dead_count_max;   // oldest dead tasks are dropped above: 1,000,000
+    uint64_t seed;             // of the hash tables
 };
 
 void fq_engine_config_init(struct fq_engine_config *config);

@@ -14,10 +14,11 @@ enum fq_event_type {
     FQ_EVENT_GRANTED = 3,
     FQ_EVENT_STARTED = 4,
     FQ_EVENT_COMPLETED = 5,
-    FQ_EVENT_FAILED = 6,   // final
-    FQ_EVENT_RETRIED = 7,  // failed attempt, due again later
-    FQ_EVENT_RETURNED = 8, // lease ended without charge: release, drain, unstarted and worker lost
-    FQ_EVENT_CRASHED = 9,  // lease ended with a crash charged, task eligible again
+    FQ_EVENT_FAILED = 6,  // final
+    FQ_EVENT_RETRIED = 7, // failed attempt, due again later
+    FQ_EVENT_RETURNED =
+        8, // lease ended without charge: release, drain, worker lost and no start known (counted)
+    FQ_EVENT_CRASHED = 9, // lease ended with a crash charged, task eligible again
     FQ_EVENT_CANCELLED = 10,
     FQ_EVENT_CANCEL_REQUESTED = 11,
     FQ_EVENT_EXPIRED = 12,

@@ -2,7 +2,7 @@
 // The journal form of events. All numbers are little-endian; a text is its length (u32) and its bytes; fields are one
 // text in the form of fields.h. Every record begins with
 //
-//   u8 type   u8 version (1)
+//   u8 type   u8 version
 //
 // A reader refuses versions and types above those it knows. To change a layout: give the type a new version, keep reading
 // the old one, write the new one only when no older program has to read the journal.
@@ -14,6 +14,7 @@
 //   STARTED 4            i64 at, id[16], i64 started
 //   COMPLETED 5, FAILED 6, RETRIED 7, RETURNED 8, CRASHED 9, CANCELLED 10, EXPIRED 12
 //                        i64 at, id[16], i64 started, i64 due, u8 crashed, text fields
+//                        RETURNED, version 2: the worker was lost before a start was known
 //   CANCEL_REQUESTED 11, RESULT_EVICTED 13, PURGED 14, REQUEUED 15, FORGOTTEN 16
 //                        i64 at, id[16]
 //   PAUSED 17, RESUMED 18
@@ -25,17 +26,18 @@
 //   SNAPSHOT 23          i64 at, u64 token, u64 order, i64 last at, u32 epoch, u8 all paused, 10 x u64 totals
 //   TASK 24              i64 at, id[16], u64 body hash, u64 order, i64 moment, submitted, eligible, granted, started,
 //                        u16 attempt, u16 retries, u8 crashes, state, priority, flags,
-//                        text name, worker, payload, fields
+//                        text name, worker, payload, fields; version 2: u8 losses, not 0
 //   NAME 25              i64 at, u8 paused, u64 submitted, completed, failed, text name
 //   LEDGER_TRIMMED 26    i64 at, u64 count
 //
-// Times are microseconds of the wall clock.
+// Version 1 where nothing else is said; version 2 is written only where version 1 cannot say it. Times are microseconds of
+// the wall clock.
 #include "base/le.h"
 #include "engine/fields.h"
 #include "engine/state.h"
 #include "fastqueue/error.h"
 
-enum { VERSION = 1, TEXT_MAX = 0x7fffffff, NAME_MAX_BYTES = 4096 };
+enum { TEXT_MAX = 0x7fffffff, NAME_MAX_BYTES = 4096 };
 
 // One walk over an event's layout does all three: measure, write, read. A cursor that has failed stays failed; only READ
 // changes the event.
@@ -45,8 +47,20 @@ struct cursor {
     const char *in;
     size_t left; // READ
     size_t size; // MEASURE
+    uint8_t version;
     bool failed;
 };
+
+static uint8_t newest_version(enum fq_event_type type) {
+    return type == FQ_EVENT_RETURNED || type == FQ_EVENT_TASK ? 2 : 1;
+}
+
+// The oldest version that can say what the event says.
+static uint8_t version_of(const struct fq_event *event) {
+    bool newer = (event->type == FQ_EVENT_RETURNED && event->ended.lost) ||
+                 (event->type == FQ_EVENT_TASK && event->image.losses != 0);
+    return newer ? 2 : 1;
+}
 
 // Bytes of the next fixed field: READ. NULL when the record is too short.
 static const char *take(struct cursor *cursor, size_t len) {
@@ -174,6 +188,8 @@ static void walk_ended(struct cursor *cursor, struct fq_event *event) {
     walk_i64(cursor, &event->ended.started_us);
     walk_i64(cursor, &event->ended.due_us);
     walk_bool(cursor, &event->ended.crashed);
+    if (cursor->mode == READ)
+        event->ended.lost = cursor->version >= 2;
     walk_text(cursor, &event->ended.fields);
 }
 
@@ -210,6 +226,8 @@ static void walk_image(struct cursor *cursor, struct fq_event *event) {
     walk_text(cursor, &image->worker);
     walk_text(cursor, &image->payload);
     walk_text(cursor, &image->fields);
+    if (cursor->version >= 2)
+        walk_u8(cursor, &image->losses);
 }
 
 static void walk_ledger(struct cursor *cursor, struct fq_event *event) {
@@ -273,7 +291,7 @@ static struct fq_event *unchanged(const struct fq_event *event) {
 }
 
 size_t fq_event_encoded_size(const struct fq_event *event) {
-    struct cursor cursor = {.mode = MEASURE, .size = 2};
+    struct cursor cursor = {.mode = MEASURE, .size = 2, .version = version_of(event)};
     walk(&cursor, unchanged(event));
     return cursor.size;
 }
@@ -284,9 +302,9 @@ int fq_event_encode(const struct fq_event *event, fq_buf *out) {
     int rc = fq_buf_reserve(out, size);
     if (rc < 0)
         return rc;
-    struct cursor cursor = {.mode = WRITE, .out = fq_buf_tail(out)};
+    struct cursor cursor = {.mode = WRITE, .out = fq_buf_tail(out), .version = version_of(event)};
     *cursor.out++ = (char)event->type;
-    *cursor.out++ = VERSION;
+    *cursor.out++ = (char)cursor.version;
     walk(&cursor, unchanged(event));
     FQ_ASSERT(cursor.out == fq_buf_tail(out) + size);
     fq_buf_commit(out, size);
@@ -368,16 +386,18 @@ int fq_event_decode(fq_str record, struct fq_event *ret_event) {
     unsigned version = (unsigned char)record.ptr[1];
     if (type == FQ_EVENT_NONE || !fq_event_is_durable((enum fq_event_type)type))
         return FQ_ECORRUPT;
-    if (type >= FQ_EVENT_DURABLE_COUNT || version > VERSION)
+    if (type >= FQ_EVENT_DURABLE_COUNT || version > newest_version((enum fq_event_type)type))
         return FQ_EVERSION;
     if (version == 0)
         return FQ_ECORRUPT;
     struct fq_event event;
     memset(&event, 0, sizeof event);
     event.type = (enum fq_event_type)type;
-    struct cursor cursor = {.mode = READ, .in = record.ptr + 2, .left = record.len - 2};
+    struct cursor cursor = {
+        .mode = READ, .in = record.ptr + 2, .left = record.len - 2, .version = (uint8_t)version};
     walk(&cursor, &event);
-    if (cursor.failed || cursor.left != 0 || event.at_us < 0 || !is_sane(&event))
+    if (cursor.failed || cursor.left != 0 || event.at_us < 0 || version_of(&event) != version ||
+        !is_sane(&event))
         return FQ_ECORRUPT;
     event.now_us = event.at_us;
     *ret_event = event;

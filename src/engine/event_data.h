@@ -27,6 +27,7 @@ struct fq_ended {
     int64_t started_us; // 0 = not known
     int64_t due_us;     // RETRIED
     bool crashed;       // FAILED: by the last crash allowed
+    bool lost;          // RETURNED: the worker was lost before a start was known
     fq_str fields;      // result or error
 };
 
@@ -44,7 +45,7 @@ struct fq_task_image {
     uint64_t body_hash, order;
     int64_t moment, submitted_us, eligible_us, granted_us, started_us;
     uint16_t attempt, retries;
-    uint8_t crashes, state, priority, flags;
+    uint8_t crashes, losses, state, priority, flags;
 };
 
 // Head of a snapshot: FQ_EVENT_SNAPSHOT.

@@ -123,6 +123,8 @@ static void tell_ended(const struct viewer *viewer, const struct fq_ended *ended
     tell_time(viewer, "due", ended->due_us);
     if (ended->crashed)
         tell_flag(viewer, "crashed", true);
+    if (ended->lost)
+        tell_flag(viewer, "lost", true);
     tell_fields(viewer, ended->fields);
 }
 
@@ -133,6 +135,8 @@ static void tell_task(const struct viewer *viewer, const struct fq_task_image *i
     tell_number(viewer, "attempt", image->attempt);
     tell_number(viewer, "retries", image->retries);
     tell_number(viewer, "crashes", image->crashes);
+    if (image->losses != 0)
+        tell_number(viewer, "losses", image->losses);
     if (image->worker.len > 0)
         tell_text(viewer, "worker", image->worker);
     if (image->state == FQ_TASK_STARTED)

@@ -51,12 +51,32 @@ int fq_lease_returned(const fq_engine *engine, fq_decision *decision, struct fq_
     return add_end(engine, decision, now, task, FQ_EVENT_RETURNED, &end);
 }
 
+// WorkerLost of a task that nobody ever saw start.
+static int put_losses(fq_decision *decision, const struct fq_task *task, const struct fq_attempt_end *end) {
+    char message[2 * FQ_NAME_MAX + 128];
+    int len = snprintf(message, sizeof message,
+                       "%.*s; no start of the task was known; workers lost with it: %u uncharged, "
+                       "%u charged as crashes",
+                       (int)(end->message.len < 2 * FQ_NAME_MAX ? end->message.len : 2 * FQ_NAME_MAX),
+                       end->message.ptr, task->losses, task->crashes + 1u);
+    struct fq_attempt_end told = {
+        .message = {message, (size_t)len},
+          .run_us = -1
+    };
+    return put_error(decision, &told, FQ_STR("WorkerLost"));
+}
+
 int fq_lease_lost(const fq_engine *engine, fq_decision *decision, struct fq_now now, struct fq_task *task,
                   const struct fq_attempt_end *end) {
     if ((task->flags & FQ_FLAG_CANCEL_REQUESTED) != 0)
         return add_cancelled(engine, decision, now, task, end);
-    if (task->started_us == 0 && end->started_us == 0)
-        return add_end(engine, decision, now, task, FQ_EVENT_RETURNED, end);
+    bool is_known = task->started_us != 0 || end->started_us != 0;
+    if (!is_known && (!end->vanished || task->losses < engine->config.loss_max)) {
+        int rc = add_end(engine, decision, now, task, FQ_EVENT_RETURNED, end);
+        if (rc == 0)
+            decision->events[decision->event_count - 1].ended.lost = end->vanished;
+        return rc;
+    }
     if (task->crashes + 1u < engine->config.crash_max) {
         int rc = add_end(engine, decision, now, task, FQ_EVENT_CRASHED, end);
         return rc < 0 ? rc : put_context(decision, end);
@@ -65,7 +85,7 @@ int fq_lease_lost(const fq_engine *engine, fq_decision *decision, struct fq_now 
     if (rc < 0)
         return rc;
     decision->events[decision->event_count - 1].ended.crashed = true;
-    return put_error(decision, end, FQ_STR("WorkerLost"));
+    return is_known ? put_error(decision, end, FQ_STR("WorkerLost")) : put_losses(decision, task, end);
 }
 
 int fq_lease_failed(const fq_engine *engine, fq_decision *decision, struct fq_now now, struct fq_task *task,

@@ -90,6 +90,7 @@ static int put_task(const fq_engine *engine, const struct fq_task *task, fq_buf 
                                          .attempt = task->attempt,
                                          .retries = task->retries,
                                          .crashes = task->crashes,
+                                         .losses = task->losses,
                                          .state = task->state,
                                          .priority = task->priority,
                                          .flags = task->flags};

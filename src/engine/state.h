@@ -25,7 +25,7 @@ enum fq_task_flag {
 enum fq_task_place { FQ_PLACE_NONE, FQ_PLACE_LINE, FQ_PLACE_BACK };
 
 // One task, one allocation: the record, then the payload, then the fields (fields.h). The part from `payload_len` on is durable
-// and what the state hash covers; what is before it is rebuilt by replay.
+// and what the state hash covers, and so are the losses; what else is before it is rebuilt by replay.
 struct fq_task {
     struct fq_name *name;
     struct fq_worker *worker; // last one that it was granted to; NULL = none
@@ -34,7 +34,8 @@ struct fq_task {
         struct fq_treap_node tree_node; // PENDING, came back behind its turn
     };
     uint32_t boot_place, wall_place; // in the timer heaps; boot_place: also in that of ages
-    uint32_t place;                  // enum fq_task_place
+    uint8_t place;                   // enum fq_task_place
+    uint8_t losses;                  // leases whose worker was lost before a start was known, not charged
     uint32_t started_boot_ms;        // STARTED and running: since when, boot time, low 32 bits
 
     uint32_t payload_len, field_len;

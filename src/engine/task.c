@@ -218,6 +218,8 @@ uint64_t fq_task_hash(const struct fq_task *task) {
     uint64_t hash = fq_hash_bytes((const char *)task + begin, end - begin, seed);
     if (fq_task_state_is_final(fq_task_state_of(task)))
         hash ^= fq_hash_bytes(task->tail, (size_t)task->payload_len + task->field_len, seed);
+    if (task->losses != 0) // without any it is the hash of journals from before they were counted
+        hash ^= fq_hash_mix(seed ^ task->losses);
     return hash;
 }
 

@@ -59,6 +59,7 @@ struct fq_task_view {
     uint32_t attempt; // charged attempts, the running one included
     uint32_t retries; // further attempts allowed after the first failure
     uint32_t crashes;
+    uint32_t losses;      // workers lost before a start was known, not charged
     int64_t submitted_us; // wall
     int64_t eligible_us;  // wall; the moment from which waiting is counted
     int64_t granted_us;   // wall; 0 = never

@@ -66,6 +66,7 @@ void fq_task_show(const fq_engine *engine, const struct fq_task *task, struct fq
         .attempt = task->attempt,
         .retries = task->retries,
         .crashes = task->crashes,
+        .losses = task->losses,
         .submitted_us = task->submitted_us,
         .eligible_us = task->eligible_us,
         .granted_us = task->granted_us,

@@ -234,6 +234,7 @@ int fq_command_config(struct fq_call *call) {
         {"max-tasks",          (int64_t)engine->task_count_max,     NULL                                      },
         {"max-task-bytes",     (int64_t)engine->task_bytes_max,     NULL                                      },
         {"max-crashes",        engine->crash_max,                   NULL                                      },
+        {"max-losses",         engine->loss_max,                    NULL                                      },
         {"max-retries",        engine->attempt_max,                 NULL                                      },
     };
     enum { SETTINGS = sizeof settings / sizeof settings[0] };

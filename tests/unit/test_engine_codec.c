@@ -231,6 +231,87 @@ static void newer_records_are_told_apart_from_damage(void **state) {
     fq_engine_free(engine);
 }
 
+static uint32_t losses_of(const fq_engine *engine, const fq_uuid *id) {
+    struct fq_task_view view;
+    assert_int_equal(fq_engine_task(engine, id, &view), 0);
+    return view.losses;
+}
+
+// A lease of the task that ends by a RETURNED of `version`.
+static int lose(fq_engine *engine, const fq_uuid *id, uint64_t token, char version) {
+    struct record record = granted(id, token);
+    assert_int_equal(replay(engine, &record), 0);
+    record = ended(FQ_EVENT_RETURNED, id);
+    record.bytes[1] = version;
+    return replay(engine, &record);
+}
+
+static void a_lost_worker_is_told_by_version_2(void **state) {
+    (void)state;
+    fq_uuid id = engine_rig_id(1);
+    fq_engine *engine = engine_in(FQ_TASK_PENDING, &id);
+    uint64_t before = fq_engine_hash(engine);
+    assert_int_equal(lose(engine, &id, 1, 1), 0);
+    assert_int_equal(losses_of(engine, &id), 0); // as journals of old have it
+    uint64_t uncounted = fq_engine_hash(engine);
+    assert_int_equal(lose(engine, &id, 2, 2), 0);
+    assert_int_equal(losses_of(engine, &id), 1);
+    assert_true(fq_engine_hash(engine) != uncounted && uncounted != before);
+    assert_int_equal(lose(engine, &id, 3, 3), FQ_EVERSION);
+    struct record record = ended(FQ_EVENT_CRASHED, &id);
+    record.bytes[1] = 2;
+    assert_int_equal(replay(engine, &record), FQ_EVERSION);
+    fq_engine_free(engine);
+}
+
+// The record of the engine's one task in its snapshot; `ret_copy` gets an engine that knows what comes before it.
+static struct record image_of(const fq_engine *engine, fq_engine **ret_copy) {
+    struct record image = {.len = 0};
+    fq_snapshot_cursor *cursor = fq_snapshot_open(engine);
+    fq_buf out = {0};
+    *ret_copy = new_engine();
+    while (fq_snapshot_next(cursor, &out) == 1) {
+        image.len = 0;
+        put(&image, out.data + out.begin, fq_buf_len(&out));
+        if (image.bytes[0] == FQ_EVENT_TASK)
+            break;
+        assert_int_equal(replay(*ret_copy, &image), 0);
+        fq_buf_clear(&out);
+    }
+    fq_snapshot_close(cursor);
+    fq_buf_done(&out);
+    return image;
+}
+
+static void losses_are_kept_in_snapshots_by_version_2(void **state) {
+    (void)state;
+    fq_uuid id = engine_rig_id(1);
+    fq_engine *engine = engine_in(FQ_TASK_PENDING, &id);
+    fq_engine *copy;
+    struct record image = image_of(engine, &copy);
+    assert_int_equal(image.bytes[1], 1); // as ever while there are none
+    assert_int_equal(replay(copy, &image), 0);
+    fq_engine_free(copy);
+    for (uint64_t token = 1; token <= 260; token++)
+        assert_int_equal(lose(engine, &id, token, 2), 0);
+    assert_int_equal(losses_of(engine, &id), 255); // no further
+    image = image_of(engine, &copy);
+    assert_int_equal(image.bytes[1], 2);
+    assert_int_equal(replay(copy, &image), 0);
+    assert_int_equal(losses_of(copy, &id), 255);
+    fq_engine_free(copy);
+    image = image_of(engine, &copy);
+    image.bytes[1] = 1;
+    assert_int_equal(replay(copy, &image), FQ_ECORRUPT);
+    image.bytes[1] = 3;
+    assert_int_equal(replay(copy, &image), FQ_EVERSION);
+    image.bytes[1] = 2;
+    image.bytes[image.len - 1] = 0; // version 1 says that
+    assert_int_equal(replay(copy, &image), FQ_ECORRUPT);
+    fq_engine_free(copy);
+    fq_engine_free(engine);
+}
+
 // A journal with every kind of record in it.
 static void make_journal(struct engine_rig *rig) {
     engine_rig_open(rig, NULL);
@@ -281,6 +362,7 @@ static void make_journal(struct engine_rig *rig) {
         }
         assert_int_equal(engine_rig_run(rig, i == 5 ? &heartbeat : &command), 0);
     }
+    engine_rig_pass(rig, 30 * FQ_US_PER_S); // the last lease ends before a start was known
     struct fq_command pause = {.type = FQ_COMMAND_PAUSE};
     pause.pause.name = FQ_STR("mail");
     assert_int_equal(engine_rig_run(rig, &pause), 0);
@@ -372,6 +454,8 @@ int main(void) {
         cmocka_unit_test(the_matrix_of_states_and_events),
         cmocka_unit_test(records_of_another_history_are_refused),
         cmocka_unit_test(newer_records_are_told_apart_from_damage),
+        cmocka_unit_test(a_lost_worker_is_told_by_version_2),
+        cmocka_unit_test(losses_are_kept_in_snapshots_by_version_2),
         cmocka_unit_test(damage_is_never_more_than_an_error),
         cmocka_unit_test(a_prefix_and_the_rest_are_the_whole),
         cmocka_unit_test(the_hash_sees_every_durable_change),

@@ -317,6 +317,7 @@ static void do_task(struct stage *stage) {
     say(stage, fq_task_state_name(view.state));
     expect_number(stage, "attempt", view.attempt);
     expect_number(stage, "crashes", view.crashes);
+    expect_number(stage, "losses", view.losses);
     expect_number(stage, "running", view.state == FQ_TASK_STARTED && view.started_us != 0);
     expect_number(stage, "cancelling", view.cancel_requested);
     expect_number(stage, "payload", (int64_t)view.payload.len);
@@ -413,6 +414,7 @@ static void do_config(struct stage *stage) {
     config.worker_count_max = (uint32_t)number(stage, "workers", config.worker_count_max);
     config.dead_count_max = (uint64_t)number(stage, "dead", (int64_t)config.dead_count_max);
     config.crash_max = (uint32_t)number(stage, "crashes", config.crash_max);
+    config.loss_max = (uint32_t)number(stage, "losses", config.loss_max);
     engine_rig_close(&stage->rig);
     engine_rig_open(&stage->rig, &config);
 }

@@ -28,7 +28,7 @@ struct model_task {
     int64_t expires_wall;       // 0 = none
     int64_t lease_until, finished_boot;
     bool running, cancelling;
-    uint32_t attempt, crashes, retries;
+    uint32_t attempt, crashes, losses, retries;
     char unique[8];
 };
 
@@ -42,7 +42,7 @@ struct model {
     uint32_t registered[WORKERS]; // bits of names, 0 = not registered
     // What the command at work may lead to.
     uint32_t offered; // FETCH: bits of names
-    bool by_time;
+    bool by_time, by_vanishing;
     int64_t retry_base_ms;
 };
 
@@ -117,10 +117,17 @@ static void on_lease_end(struct model *model, struct model_task *task, enum fq_e
     case FQ_EVENT_RETURNED:
         assert_false(task->cancelling);
         task->attempt--;
+        if (model->by_time || model->by_vanishing) {
+            assert_true(!task->running && task->losses < model->rig.config.loss_max);
+            task->losses++;
+        }
+        assert_int_equal(view->losses, task->losses);
         to_pending(model, task, false);
         break;
     case FQ_EVENT_CRASHED:
-        assert_true(task->running && !task->cancelling);
+        assert_false(task->cancelling);
+        assert_true(task->running ||
+                    ((model->by_time || model->by_vanishing) && task->losses == model->rig.config.loss_max));
         task->crashes++;
         to_pending(model, task, true);
         break;
@@ -189,6 +196,7 @@ static void on_task_event(struct model *model, const struct fq_event *event) {
         assert_int_equal(task->state, FQ_TASK_FAILURE);
         task->attempt = 0;
         task->crashes = 0;
+        task->losses = 0;
         to_pending(model, task, true);
         break;
     default: on_lease_end(model, task, type, &view); break;
@@ -237,6 +245,7 @@ static void all_is_as_modelled(const struct model *model) {
         counts[task->state]++;
         assert_int_equal(view.attempt, task->attempt);
         assert_int_equal(view.crashes, task->crashes);
+        assert_int_equal(view.losses, task->losses);
         assert_true(view.token == task->token);
     }
     struct fq_engine_stats stats;
@@ -316,10 +325,17 @@ static void step_fetch(struct model *model) {
         model->offered = model->offered != 0 ? model->offered & asked : asked;
     }
     assert_int_equal(engine_rig_run(&model->rig, &command), 0);
-    size_t granted = 0;
-    for (size_t i = 0; i < fq_decision_effect_count(model->rig.decision); i++)
-        granted += fq_decision_effect(model->rig.decision, i)->type == FQ_EFFECT_GRANTED;
-    assert_true(granted == command.fetch.count || best(model, model->offered) == SIZE_MAX);
+    size_t granted = 0, lost = 0, next = best(model, model->offered);
+    for (size_t i = 0; i < fq_decision_effect_count(model->rig.decision); i++) {
+        const struct fq_effect *effect = fq_decision_effect(model->rig.decision, i);
+        if (effect->type != FQ_EFFECT_GRANTED)
+            continue;
+        granted++;
+        lost += model->tasks[index_of(model, &effect->id)].losses != 0;
+    }
+    assert_true(lost == 0 || granted == 1); // what was lost before goes alone
+    assert_true(granted == command.fetch.count || next == SIZE_MAX || lost != 0 ||
+                (granted > 0 && model->tasks[next].losses != 0));
     model->offered = 0;
 }
 
@@ -454,7 +470,9 @@ static void step_worker(struct model *model) {
     command.type = below(model, 2) == 0 ? FQ_COMMAND_UNREGISTER : FQ_COMMAND_WORKER_GONE;
     command.worker.worker = fq_str_of(worker_ids[worker]);
     command.worker.instance = FQ_STR("i");
+    model->by_vanishing = command.type == FQ_COMMAND_WORKER_GONE;
     assert_int_equal(engine_rig_run(&model->rig, &command), 0);
+    model->by_vanishing = false;
     model->registered[worker] = 0;
 }
 
@@ -504,6 +522,7 @@ static void walk(uint64_t seed) {
     config.default_result_ttl_ms = 60000;
     config.result_count_max = 60;
     config.dead_count_max = 50;
+    config.loss_max = (uint32_t)(seed % 3);
     config.seed = seed;
     engine_rig_open(&model.rig, &config);
     model.rig.check_each = false;

@@ -79,6 +79,7 @@ static void test_format_1(void **state) {
     uint64_t seen[FQ_EVENT_DURABLE_COUNT] = {0};
     read_golden("complete", seen);
     read_golden("compacted", seen);
+    read_golden("losses", seen);
     for (int type = 1; type < FQ_EVENT_DURABLE_COUNT; type++)
         if (seen[type] == 0)
             fail_msg("no golden journal has an event %s", fq_event_type_name((enum fq_event_type)type));

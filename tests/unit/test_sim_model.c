@@ -34,6 +34,7 @@ static int set_up(void **state) {
     rig.options = (struct sim_options){.lease_us = LEASE_MS * 1000,
                                        .result_ttl_us = 3600000000,
                                        .payload_max = 100,
+                                       .loss_max = 5,
                                        .segment_bytes = 1 << 20};
     rig.model = sim_model_new(rig.world, &rig.options);
     struct fq_engine_config config;
@@ -415,6 +416,56 @@ static void an_attempt_too_many(void **state) {
     expect_failure(rig, "S8");
 }
 
+static void forget_a_loss(struct fq_event *event, struct fq_task_view *after) {
+    event->ended.lost = event->type != FQ_EVENT_RETURNED && event->ended.lost;
+    after->losses = 0;
+}
+
+static void lose_a_worker(struct rig *rig, void (*bend)(struct fq_event *, struct fq_task_view *)) {
+    submit(rig, 1, FQ_PRIORITY_NORMAL);
+    fetch(rig, 1);
+    pass(rig, LEASE_MS * 1000);
+    rig->bend = bend;
+    do_what_is_due(rig);
+    expect_failure(rig, "S8");
+}
+
+static void a_loss_that_is_not_counted(void **state) {
+    lose_a_worker(*state, forget_a_loss);
+}
+
+static void invent_a_loss(struct fq_event *event, struct fq_task_view *after) {
+    if (event->type != FQ_EVENT_RETURNED)
+        return;
+    event->ended.lost = true;
+    after->losses++;
+}
+
+static void a_release_that_is_counted(void **state) {
+    struct rig *rig = *state;
+    submit(rig, 1, FQ_PRIORITY_NORMAL);
+    fetch(rig, 1);
+    struct fq_command command = {.type = FQ_COMMAND_RELEASE, .release.id = id_of(1)};
+    command.release.token = token_of(rig, 1);
+    rig->bend = invent_a_loss;
+    run(rig, &command);
+    submit(rig, 2, FQ_PRIORITY_NORMAL);
+    expect_failure(rig, "S36");
+}
+
+static void charge_at_once(struct fq_event *event, struct fq_task_view *after) {
+    if (event->type != FQ_EVENT_RETURNED)
+        return;
+    event->type = FQ_EVENT_CRASHED;
+    after->attempt = 1;
+    after->crashes = 1;
+    after->losses = 0;
+}
+
+static void a_first_loss_that_is_charged(void **state) {
+    lose_a_worker(*state, charge_at_once);
+}
+
 // --- ends --------------------------------------------------------------------------------------------------------------------
 static void a_result_that_nobody_sent(void **state) {
     struct rig *rig = *state;
@@ -530,6 +581,9 @@ int main(void) {
         CASE(a_grant_of_a_paused_name),
         CASE(a_grant_that_nobody_fetched),
         CASE(an_attempt_too_many),
+        CASE(a_loss_that_is_not_counted),
+        CASE(a_release_that_is_counted),
+        CASE(a_first_loss_that_is_charged),
         CASE(a_result_that_nobody_sent),
         CASE(a_completion_under_an_old_token),
         CASE(a_stale_report_that_is_acknowledged),

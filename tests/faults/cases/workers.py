@@ -189,25 +189,35 @@ def stubborn_tasks(run: Run) -> list[Figure]:
             zero("daemons left when the worker has ended", len(left)), zero("other tasks lost", lost)]
 
 
-@case(17, "A poison task that kills its whole worker each time", ci=True,
-      expected="given up after --max-crashes, the queue keeps moving")
+def strike(worker: Subworker, path: pathlib.Path, delay_ms: int, label: str) -> list[Figure]:
+    """A task that takes its whole worker away, with harmless ones behind it; the worker is started again each time."""
+    deaths = 0
+    task_id = worker.submit("fault.patricide", str(path), delay_ms)
+    behind = worker.submit_many([("add", (number, 1)) for number in range(40)])
+    end = time.monotonic() + 60
+    while (view := worker.view(task_id))["status"] not in ("success", "failure") and time.monotonic() < end:
+        if worker.process.poll() is not None:
+            deaths += 1
+            worker.start(wait=False)
+        time.sleep(0.01)
+    lost = sum(worker.wait(i).get("result") != str(number + 1) for number, i in enumerate(behind))
+    executions, charged = count_of(path), view.get("crashes")
+    return [Figure(f"executions before it is given up, {label}", executions, "",
+                   "3" if delay_ms else "at most 5 + 3", executions == 3 if delay_ms else 3 <= executions <= 8),
+            told(f"workers killed, {label}", deaths), holds(f"charged 3 crashes, {label}", charged == 3, str(view)),
+            holds(f"it ends as WorkerLost, {label}", view.get("error", {}).get("type") == "WorkerLost", str(view)),
+            zero(f"tasks behind it lost, {label}", lost)]
+
+
+@case(17, "A poison task that kills its whole worker each time, at once or a while after its start", ci=True,
+      expected="given up after --max-crashes; where no start was known, after --max-losses more; the queue keeps moving")
 def poison(run: Run) -> list[Figure]:
-    deaths = lost = 0
     with Server("--data-dir", "none", "--lease", "2s", "--max-crashes", "3") as server:
-        path = server.folder / "count"
         worker = Subworker(server, "--concurrency", "1", modules=MODULES)
         worker.start()
-        task_id = worker.submit("fault.patricide", str(path), 300)
-        end = time.monotonic() + 60
-        while (view := worker.view(task_id))["status"] not in ("success", "failure") and time.monotonic() < end:
-            if worker.process.poll() is not None:
-                deaths += 1
-                worker.start(wait=False)
-            time.sleep(0.01)
+        figures = strike(worker, server.folder / "later", 300, "strikes after 300 ms")
+        figures += strike(worker, server.folder / "at-once", 0, "strikes at once")
         lost = good_tasks_beside(worker)
         worker.link.close()
         worker.stop()
-        executions = count_of(path)
-    return [Figure("executions before it is given up", executions, "", "3", executions == 3), told("workers killed", deaths),
-            holds("it ends as WorkerLost", view.get("error", {}).get("type") == "WorkerLost", str(view)),
-            zero("other tasks lost", lost)]
+    return figures + [zero("other tasks lost", lost)]
