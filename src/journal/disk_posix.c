@@ -233,8 +233,12 @@ static int posix_lock(fq_disk *disk, const char *path, char *ret_owner, size_t o
     }
     // For people only; that the lock is held is what counts.
     int len = snprintf(text, sizeof text, "pid %ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
-        result = -errno;
+    result = ftruncate(fd, 0) != 0 ? -errno : 0;
+    if (result == 0) {
+        ssize_t put = pwrite(fd, text, (size_t)len, 0);
+        result = put < 0 ? -errno : put != len ? -ENOSPC : 0;
+    }
+    if (result < 0) {
         close(fd);
         return result;
     }

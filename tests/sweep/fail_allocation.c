@@ -8,7 +8,8 @@
 //   FQ_SWEEP_PROGRAM   the program meant (children that are other programs are left alone)
 //   FQ_SWEEP_AT        number of the allocation that fails, from 1; 0 = none
 //   FQ_SWEEP_STICKY    set: all after it fail too
-//   FQ_SWEEP_COUNT     file that gets the number of allocations counted, at exit
+//   FQ_SWEEP_COUNT     file that gets the number of allocations counted, at exit; then a line for each place that they were
+//                      made from: the number of the first one there, and the return addresses (relative, innermost first)
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -32,8 +34,15 @@ void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 void _fail(const char *file, int line) __attribute__((noreturn));
 
+enum { DEPTH = 4, PLACES = 1 << 15 }; // callers that tell one place from another; a power of two
+
 struct range {
     uint64_t start, end;
+};
+
+struct place {
+    unsigned long first; // 0: free
+    uint64_t callers[DEPTH];
 };
 
 static struct {
@@ -45,6 +54,9 @@ static struct {
     pid_t pid;
     const char *count_path;
     atomic_ulong seen;
+    struct place *places; // in a run that counts
+    size_t place_count;
+    atomic_flag is_noting;
 } sweep;
 
 static int take_base(struct dl_phdr_info *info, size_t size, void *context) {
@@ -94,6 +106,11 @@ __attribute__((constructor)) static void begin(void) {
     sweep.is_sticky = getenv("FQ_SWEEP_STICKY") != NULL;
     sweep.count_path = getenv("FQ_SWEEP_COUNT");
     sweep.pid = getpid();
+    if (sweep.count_path != NULL) {
+        void *room = mmap(NULL, PLACES * sizeof *sweep.places, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        sweep.places = room != MAP_FAILED ? room : NULL;
+    }
     sweep.is_on = true;
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
     sigaction(SIGSEGV, &action, NULL);
@@ -116,6 +133,15 @@ __attribute__((destructor)) static void end(void) {
     if (file == NULL)
         return;
     fprintf(file, "%lu\n", atomic_load(&sweep.seen));
+    for (size_t i = 0; sweep.places != NULL && i < PLACES; i++) {
+        const struct place *place = &sweep.places[i];
+        if (place->first == 0)
+            continue;
+        fprintf(file, "%lu", place->first);
+        for (size_t k = 0; k < DEPTH && place->callers[k] != 0; k++)
+            fprintf(file, " %llx", (unsigned long long)place->callers[k]);
+        fprintf(file, "\n");
+    }
     fclose(file);
 }
 
@@ -132,30 +158,72 @@ static bool is_ours(const void *caller) {
     return low < sweep.count && address >= sweep.ranges[low].start;
 }
 
-static bool fails(const void *caller) {
+// By the chain of frame pointers, as far as it can be read and stays in the product; where a build keeps none, the caller
+// alone is the place.
+static void take_callers(const void *caller, const void *frame, uint64_t callers[DEPTH]) {
+    callers[0] = (uintptr_t)caller - sweep.base;
+    struct {
+        const void *frame, *caller;
+    } link = {frame, caller};
+    for (size_t k = 1; k < DEPTH; k++) {
+        const void *at = link.frame;
+        struct iovec here = {&link, sizeof link}, there = {(void *)(uintptr_t)at, sizeof link};
+        if (process_vm_readv(sweep.pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof link || link.frame <= at)
+            return;
+        if (!is_ours(link.caller))
+            return;
+        callers[k] = (uintptr_t)link.caller - sweep.base;
+    }
+}
+
+static void note_place(unsigned long number, const void *caller, const void *frame) {
+    struct place place = {.first = number};
+    take_callers(caller, frame, place.callers);
+    uint64_t hash = 0;
+    for (size_t k = 0; k < DEPTH; k++)
+        hash = (hash ^ place.callers[k]) * 0x9e3779b97f4a7c15u;
+    while (atomic_flag_test_and_set(&sweep.is_noting))
+        ;
+    size_t at = hash >> 40 & (PLACES - 1);
+    while (sweep.places[at].first != 0 &&
+           memcmp(sweep.places[at].callers, place.callers, sizeof place.callers) != 0)
+        at = (at + 1) & (PLACES - 1);
+    if (sweep.places[at].first == 0 && sweep.place_count < PLACES / 2) {
+        sweep.places[at] = place;
+        sweep.place_count++;
+    }
+    atomic_flag_clear(&sweep.is_noting);
+}
+
+static bool fails(const void *caller, const void *frame) {
     if (!sweep.is_on || !is_ours(caller))
         return false;
     unsigned long number = atomic_fetch_add(&sweep.seen, 1) + 1;
+    if (sweep.places != NULL && getpid() == sweep.pid)
+        note_place(number, caller, frame);
     if (sweep.fail_at == 0 || number < sweep.fail_at || (number > sweep.fail_at && !sweep.is_sticky))
         return false;
     errno = ENOMEM;
     return true;
 }
 
+// The caller of the function that uses it, and that caller's frame.
+#define CALLER __builtin_return_address(0), *(void **)__builtin_frame_address(0)
+
 void *malloc(size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+    return fails(CALLER) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+    return fails(CALLER) ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(memory, size);
+    return fails(CALLER) ? NULL : __libc_realloc(memory, size);
 }
 
 int posix_memalign(void **ret_memory, size_t alignment, size_t size) {
-    if (fails(__builtin_return_address(0)))
+    if (fails(CALLER))
         return ENOMEM;
     void *memory = __libc_memalign(alignment, size);
     if (memory == NULL)
@@ -166,13 +234,13 @@ int posix_memalign(void **ret_memory, size_t alignment, size_t size) {
 
 char *strdup(const char *text) {
     size_t len = strlen(text) + 1;
-    char *copy = fails(__builtin_return_address(0)) ? NULL : __libc_malloc(len);
+    char *copy = fails(CALLER) ? NULL : __libc_malloc(len);
     return copy != NULL ? memcpy(copy, text, len) : NULL;
 }
 
 char *strndup(const char *text, size_t most) {
     size_t len = strnlen(text, most);
-    char *copy = fails(__builtin_return_address(0)) ? NULL : __libc_malloc(len + 1);
+    char *copy = fails(CALLER) ? NULL : __libc_malloc(len + 1);
     if (copy == NULL)
         return NULL;
     copy[len] = '\0';

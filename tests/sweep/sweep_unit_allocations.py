@@ -5,11 +5,14 @@
 A test may then fail, by its own assertion: what it asked for could not be had. What must not happen is a crash, a failed
 FQ_ASSERT or a hang. Allocations of the tests, of cmocka and of libraries are left alone.
 
-    sweep_unit_allocations.py BUILD [--points 40] [--only test_task] [--sticky]
+    sweep_unit_allocations.py BUILD [--points 40] [--only test_task,test_lease] [--sticky]
 
---points bounds how many n are tried of one program (spread evenly, with other ones at each --seed); 0 tries every one.
+A program may make the same allocation a hundred thousand times. So what is tried first is each place once: the function
+that allocates and those that called it, as far as frame pointers tell. A place that has failed in one program is not tried
+again in the next. --points bounds how many n are tried of one program (other ones at each --seed); 0 tries every single n.
 """
 import argparse
+import bisect
 import concurrent.futures
 import json
 import os
@@ -20,10 +23,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TIMEOUT_S, UNDISTURBED_TIMEOUT_S = 60, 600
+TIMEOUT_S = 60
 PRODUCT_FAULT, GAVE_UP = 98, 99  # fail_allocation.c
+HANGS = -1000
 # Programs that make their own allocations fail, or whose subject is the allocator.
 OWN_SWEEP = {"test_core_memory", "test_otel_span_memory"}
 FAULT = re.compile(r"Segmentation fault|assertion failed|Aborted|free\(\)|corrupted|double free|stack smashing", re.I)
@@ -47,21 +52,38 @@ def own_functions(build: pathlib.Path, name: str) -> set[str]:
     return names
 
 
-def write_ranges(program: pathlib.Path, names: set[str], path: pathlib.Path) -> None:
-    listing = subprocess.run(["nm", "-S", "--defined-only", program], stdout=subprocess.PIPE, text=True, check=True)
-    pairs = set()
-    for match in re.finditer(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\S+)$", listing.stdout, re.M):
-        if match.group(3) in names:
-            start = int(match.group(1), 16)
-            pairs.add((start, start + int(match.group(2), 16) + 1))  # a call may be a function's last instruction
-    path.write_bytes(b"".join(struct.pack("<QQ", *pair) for pair in sorted(pairs)))
+class Symbols:
+    """The product's functions in one program: (start, end, name), by address."""
+
+    def __init__(self, program: pathlib.Path, names: set[str]):
+        listing = subprocess.run(["nm", "-S", "--defined-only", program], stdout=subprocess.PIPE, text=True, check=True)
+        found = set()
+        for match in re.finditer(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\S+)$", listing.stdout, re.M):
+            if match.group(3) in names:
+                start = int(match.group(1), 16)
+                found.add((start, start + int(match.group(2), 16) + 1, match.group(3)))  # a call may be a function's last instruction
+        self.rows = sorted(found)
+        self.starts = [row[0] for row in self.rows]
+
+    def write_ranges(self, path: pathlib.Path) -> None:
+        path.write_bytes(b"".join(struct.pack("<QQ", *pair) for pair in sorted({row[:2] for row in self.rows})))
+
+    def name(self, address: int) -> str:
+        """The same place has the same name in every program that it is linked into."""
+        at = bisect.bisect_right(self.starts, address) - 1
+        start, end, name = self.rows[at] if at >= 0 else (0, 0, "")
+        return f"{name}+{address - start}" if start <= address < end else hex(address)
 
 
 class Program:
-    def __init__(self, path: pathlib.Path, shim: pathlib.Path, names: set[str], work: pathlib.Path):
+    def __init__(self, path: pathlib.Path, shim: pathlib.Path, names: set[str], work: pathlib.Path, longest: float):
+        self.longest = longest
         self.path, self.name, self.work = path, path.name, work
         ranges = work / f"{self.name}.ranges"
-        write_ranges(path, names, ranges)
+        self.symbols = Symbols(path, names)
+        self.symbols.write_ranges(ranges)
+        self.seconds, self.total = 0.0, 0
+        self.places: dict[tuple[str, ...], int] = {}
         self.environment = dict(os.environ, LD_PRELOAD=str(shim), FQ_SWEEP_PROGRAM=str(path.resolve()), FQ_SWEEP_RANGES=str(ranges))
 
     def run(self, at: int, sticky: bool) -> tuple[int, str]:
@@ -74,39 +96,55 @@ class Program:
         environment["TMPDIR"] = folder
         try:
             done = subprocess.run([self.path], env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=TIMEOUT_S if at else UNDISTURBED_TIMEOUT_S, errors="replace", check=False, text=True)
+                                  stderr=subprocess.STDOUT, timeout=TIMEOUT_S if at else self.longest, errors="replace", check=False, text=True)
         except subprocess.TimeoutExpired:
-            return -1, "no end within a minute"
+            return HANGS, "no end in time"
         return done.returncode, done.stdout
 
-    def allocations(self) -> int:
+    def count(self) -> "Program":
+        """Runs it undisturbed: how many allocations there are, and of each place the number of the first."""
+        began = time.monotonic()
         code, output = self.run(0, False)
+        if code == HANGS:
+            print(f"sweep: {self.name} is left out: it runs for longer than {self.longest:.0f} s", flush=True)
+            return self
         if code != 0:
             sys.exit(f"sweep: {self.name} fails without any injected failure:\n{output[-2000:]}")
-        return int((self.work / f"{self.name}.count").read_text())
+        self.seconds = time.monotonic() - began
+        total, *places = (self.work / f"{self.name}.count").read_text().splitlines()
+        self.total = int(total)
+        self.places = {tuple(self.symbols.name(int(caller, 16)) for caller in callers): int(first)
+                       for first, *callers in (line.split() for line in places)}
+        return self
 
 
 def verdict(code: int, output: str) -> str:
     """Empty if that outcome is allowed: passed, or ended by the test's own assertion."""
     if code < 0:
-        return f"ended by signal {-code}" if code != -1 else "hangs"
+        return f"ended by signal {-code}" if code != HANGS else "hangs"
     if code == PRODUCT_FAULT or code not in (0, GAVE_UP) and FAULT.search(output):
         return f"exit {code}, says {(FAULT.search(output) or [output[-200:]])[0]!r}"
     return ""
 
 
-def points(total: int, most: int, seed: int) -> list[int]:
-    if most == 0 or total <= most:
+def points(total: int, places: dict[tuple[str, ...], int], seen: set, options: argparse.Namespace) -> list[int]:
+    """The allocations to fail; their places are then known as seen."""
+    if options.points == 0:
+        seen.update(places)
         return list(range(1, total + 1))
-    chance = random.Random(seed)
-    step = total / most
-    return sorted({min(total, 1 + int(i * step + chance.random() * step)) for i in range(most)})
+    fresh = sorted(place for place in places if place not in seen)
+    chosen = fresh if len(fresh) <= options.points else random.Random(options.seed).sample(fresh, options.points)
+    seen.update(chosen)
+    return sorted(places[place] for place in chosen)
 
 
-def keep_evidence(runs: int, gave_up: int, faults: list[str]) -> None:
+def keep_evidence(runs: int, places: tuple[int, int], gave_up: int, left_out: int, faults: list[str]) -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     rows = [{"name": "allocations failed under the unit tests", "value": runs, "unit": "runs", "expected": "", "ok": True},
-            {"name": "… of them felt by the test", "value": gave_up, "unit": "runs", "expected": "", "ok": True},
+            {"name": "… programs left out because they run for long", "value": left_out, "unit": "", "expected": "", "ok": True},
+            {"name": "… places of the product that allocate, known by their callers", "value": places[1], "unit": "", "expected": "", "ok": True},
+            {"name": "… of them failed", "value": places[0], "unit": "", "expected": "", "ok": True},
+            {"name": "… runs felt by the test", "value": gave_up, "unit": "runs", "expected": "", "ok": True},
             {"name": "… crashes, failed assertions of the product, hangs", "value": len(faults), "unit": "", "expected": "0", "ok": not faults}]
     folder = ROOT / "build/evidence"
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +156,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="unit tests with failing allocations")
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--points", type=int, default=40, help="most allocations to fail per program; 0 = all")
-    parser.add_argument("--only", help="one program, as test_task")
+    parser.add_argument("--longest", type=float, default=20, metavar="SECONDS", help="programs that run longer are left out, aloud")
+    parser.add_argument("--only", help="these programs, as test_task,test_lease")
     parser.add_argument("--sticky", action="store_true", help="all later ones fail too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -126,25 +165,29 @@ def main() -> None:
     build = options.build.resolve()
     shim = build / "tests/sweep/libfail_allocation.so"
     programs = sorted(path for path in (build / "tests").glob("test_*") if path.is_file() and os.access(path, os.X_OK) and path.suffix == "")
-    programs = [path for path in programs if path.name not in OWN_SWEEP and (options.only is None or path.name == options.only)]
+    programs = [path for path in programs if path.name not in OWN_SWEEP and (options.only is None or path.name in options.only.split(","))]
     if not programs:
         sys.exit(f"sweep: no unit tests in {build}/tests")
     product = product_functions(build)
-    runs, gave_up, faults = 0, 0, []
+    runs, gave_up, faults, seen, known = 0, 0, [], set(), set()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for path in programs:
-            program = Program(path, shim, product - own_functions(build, path.name), pathlib.Path(folder))
-            total = program.allocations()
-            chosen = points(total, options.points, options.seed)
+        tests = [Program(path, shim, product - own_functions(build, path.name), pathlib.Path(folder), options.longest) for path in programs]
+        # What is quick goes first: the long ones are then left with the few places that only they reach.
+        counted = sorted(pool.map(Program.count, tests), key=lambda program: program.seconds)
+        for program in counted:
+            known.update(program.places)
+            chosen = points(program.total, program.places, seen, options)
             for at, (code, output) in zip(chosen, pool.map(lambda n: program.run(n, options.sticky), chosen)):
                 runs += 1
                 gave_up += code == GAVE_UP
                 fault = verdict(code, output)
                 if fault:
-                    faults.append(f"{path.name}, allocation {at}: {fault}")
+                    faults.append(f"{program.name}, allocation {at}: {fault}")
                     print(f"sweep: {faults[-1]}\n{output[-1500:]}", flush=True)
-    keep_evidence(runs, gave_up, faults)
-    print(f"sweep: {len(programs)} programs, {runs} allocations failed, {gave_up} felt by the test, {len(faults)} faults")
+    left_out = sum(program.total == 0 and program.seconds == 0 for program in counted)
+    keep_evidence(runs, (len(seen), len(known)), gave_up, left_out, faults)
+    print(f"sweep: {len(programs) - left_out} programs, {left_out} left out, {runs} allocations failed at {len(seen)} of {len(known)} places, "
+          f"{gave_up} felt by the test, {len(faults)} faults")
     sys.exit(1 if faults else 0)
 
 
