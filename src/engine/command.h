@@ -71,6 +71,8 @@ struct fq_command {
             const fq_str *names; // none: those that the worker registered
             size_t name_count;
             uint32_t count; // at most this many tasks, >= 1
+            bool
+                follows; // goes on with an answer that has tasks: a task that goes alone waits for another one
         } fetch;
         struct {
             fq_uuid id;

@@ -63,7 +63,7 @@ static int choose(const fq_engine *engine, const struct fq_command *command, str
                 continue;
             last = task;
             bool alone = task->losses != 0; // should it be what ended its worker, no others go with it
-            if (alone && token > engine->token)
+            if (alone && (command->fetch.follows || token > engine->token))
                 return 0;
             int granted = grant(engine, decision, now, task, command->fetch.worker, &token);
             if (granted < 0)

@@ -89,6 +89,7 @@ int fq_fetch_grant(fq_core *core, fq_connection *connection, fq_str worker, cons
         uint64_t chunk = fitting > 0 ? fitting : 1; // one is tried even where the largest would not fit
         if (chunk > count - before)
             chunk = count - before;
+        command.fetch.follows = before > 0;
         int rc = grant_chunk(core, &command, (uint32_t)chunk, now);
         if (rc < 0)
             return before > 0 ? (int)before : rc;

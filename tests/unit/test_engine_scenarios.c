@@ -158,6 +158,7 @@ static void do_fetch(struct stage *stage) {
     if (stage->word_count > 2 && strchr(stage->words[2], '=') == NULL)
         command.fetch.name_count = split_names(stage->words[2], names);
     command.fetch.count = (uint32_t)number(stage, "count", 1);
+    command.fetch.follows = has_word(stage, "follows");
     if (!run(stage, &command))
         return;
     for (size_t i = 0; i < fq_decision_effect_count(stage->rig.decision); i++) {
