@@ -55,6 +55,8 @@ void fq_engine_apply(fq_engine *engine, fq_decision *decision, size_t index) {
         if (event->at_us > engine->last_at_us)
             engine->last_at_us = event->at_us;
     }
+    if (!fq_event_is_image(event->type))
+        engine->loading = false;
     function_of(event->type)(engine, decision, event);
 }
 

@@ -88,6 +88,7 @@ void fq_apply_snapshot(fq_engine *engine, fq_decision *decision, struct fq_event
     engine->epoch = head->epoch;
     engine->all_paused = head->all_paused;
     engine->totals = head->totals;
+    engine->loading = true;
 }
 
 void fq_apply_name(fq_engine *engine, fq_decision *decision, struct fq_event *event) {

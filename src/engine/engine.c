@@ -165,7 +165,7 @@ static bool fits(const fq_engine *engine, const struct fq_event *event) {
     case FQ_EVENT_SUBMITTED:
         return is_fresh(engine, &event->id) &&
                unique_is_free(engine, event->submitted.flags, event->submitted.fields);
-    case FQ_EVENT_TASK: return image_fits(engine, event);
+    case FQ_EVENT_TASK: return engine->loading && image_fits(engine, event);
     case FQ_EVENT_LEDGER: return is_fresh(engine, &event->id);
     case FQ_EVENT_LEDGER_TRIMMED: return event->trim_count <= fq_ledger_count(&engine->ledger);
     case FQ_EVENT_GRANTED:

@@ -48,6 +48,11 @@ static inline bool fq_event_is_durable(enum fq_event_type type) {
     return type < 200;
 }
 
+/** Part of a snapshot, written as a row: SNAPSHOT and what may follow it. */
+static inline bool fq_event_is_image(enum fq_event_type type) {
+    return type >= FQ_EVENT_LEDGER && type <= FQ_EVENT_NAME;
+}
+
 // The tagged union is private to engine/ (event_data.h); others see type, task id and encoded bytes.
 struct fq_event;
 

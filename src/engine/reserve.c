@@ -5,6 +5,7 @@
 #include "engine/name.h"
 #include "engine/offer.h"
 #include "engine/task.h"
+#include "engine/turns.h"
 #include "engine/worker.h"
 
 // What a decision's events need together.
@@ -167,9 +168,19 @@ static void place_fields(fq_decision *decision, struct fq_event *event) {
         event->ended.fields = fields;
 }
 
+// The first thing that happens to a snapshot's state shows that the state is complete, and may rely on all of it.
+static int check_loaded(const fq_engine *engine, const fq_decision *decision) {
+    bool is_complete =
+        engine->loading && decision->event_count > 0 && !fq_event_is_image(decision->events[0].type);
+    return is_complete ? fq_turns_check(engine) : 0;
+}
+
 int fq_reserve(const fq_engine *engine, fq_decision *decision) {
     struct fq_reservation *reservation = &decision->reservation;
     struct needs needs = {0};
+    int loaded = check_loaded(engine, decision);
+    if (loaded < 0)
+        return loaded;
     for (size_t i = 0; i < decision->event_count; i++) {
         struct fq_event *event = &decision->events[i];
         place_fields(decision, event);
