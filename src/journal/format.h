@@ -78,6 +78,8 @@ enum {
     FQ_SNAPSHOT_FOOTER = 128,
     FQ_MANIFEST_SIZE = 512,
 
+    FQ_EPOCH_MAX = (1 << 24) - 1, // boots; the top 24 bits of a fencing token
+
     FQ_RECORD_MAX = 256 << 20,
     FQ_BATCH_BODY_MAX = 512 << 20
 };

@@ -5,6 +5,7 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "journal/batch.h"
+#include "journal/format.h"
 #include "journal/replay.h"
 
 #include <inttypes.h>
@@ -153,11 +154,23 @@ static int seal_batch(fq_journal *journal, uint32_t record_count, uint32_t flags
     return 0;
 }
 
+// From the first number on again, a token of long ago would fence nothing off.
+static int refuse_to_wrap(fq_journal *journal, uint32_t epoch) {
+    snprintf(journal->storage->error, sizeof journal->storage->error,
+             "boot %" PRIu32 " was the last that a journal has a number for (%d); nothing was changed: list "
+             "its open tasks with 'fastqueue journal dump' and submit them to a new data directory",
+             epoch, FQ_EPOCH_MAX);
+    fail(journal, "making the journal writable");
+    return FQ_EINVALID;
+}
+
 int fq_journal_start(fq_journal *journal, struct fq_now now) {
     FQ_ASSERT(journal->state == JOURNAL_RECOVERED);
     uint32_t epoch = journal->chain.boot_epoch;
     if (journal->storage->boot_epoch > epoch)
         epoch = journal->storage->boot_epoch;
+    if (epoch >= FQ_EPOCH_MAX)
+        return refuse_to_wrap(journal, epoch);
     journal->chain.boot_epoch = epoch + 1;
     struct fq_storage_batch first;
     int result = make_header_room(&journal->open);

@@ -39,7 +39,8 @@ FQ_MUST_USE int fq_journal_open(fq_storage *storage, const struct fq_journal_con
  *  FQ_ECORRUPT, FQ_EVERSION, FQ_EIO or what on_record returned; fq_journal_error() says where and what to do. */
 FQ_MUST_USE int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_str record),
                                    void *context);
-/** After recover: bumps the boot epoch durably and makes the log writable. Blocks for a few disk writes. */
+/** After recover: bumps the boot epoch durably and makes the log writable. Blocks for a few disk writes. FQ_EINVALID: epochs
+ *  have 24 bits, and this was the last. */
 FQ_MUST_USE int fq_journal_start(fq_journal *journal, struct fq_now now);
 uint32_t fq_journal_boot_epoch(const fq_journal *journal);
 

@@ -136,6 +136,22 @@ static int check_sums(struct fq_journal_check *check, fq_disk *disk) {
     return result;
 }
 
+static int read_disk(struct fq_journal_check *check, fq_disk *disk, uint64_t until) {
+    fq_storage *storage;
+    check->result = check_sums(check, disk);
+    if (check->result < 0) {
+        disk->ops->close_disk(disk);
+        return 0;
+    }
+    check->result = fq_storage_files_open_examiner(disk, NULL, until, &storage, check->error);
+    if (check->result < 0)
+        return 0;
+    check->result = read_strictly(check, storage);
+    int result = check->result < 0 ? look_behind(check, disk) : 0;
+    storage->ops->close(storage); // and the disk
+    return result;
+}
+
 static int check_once(const char *path, uint64_t until, struct fq_journal_check *check) {
     forget(check);
     check->is_owned = fq_disk_posix_owner(path, check->owner, sizeof check->owner) == 1;
@@ -145,21 +161,14 @@ static int check_once(const char *path, uint64_t until, struct fq_journal_check 
         return result;
     if (fq_disk_posix_open(path, &disk) < 0)
         return FQ_EINVALID;
-    fq_storage *storage;
-    check->result = check_sums(check, disk);
-    if (check->result == 0) {
-        check->result = fq_storage_files_open_examiner(disk, NULL, until, &storage, check->error);
-        if (check->result < 0)
-            return 0;
-        check->result = read_strictly(check, storage);
-    } else {
-        disk->ops->close_disk(disk);
-        return 0;
-    }
-    if (check->result < 0)
-        result = look_behind(check, disk);
-    storage->ops->close(storage); // and the disk
-    return result;
+    return read_disk(check, disk, until);
+}
+
+static void note_state(struct fq_journal_check *check) {
+    if (check->replica.engine == NULL)
+        return;
+    fq_engine_stats(check->replica.engine, (struct fq_now){0}, &check->stats);
+    check->state_hash = fq_engine_hash(check->replica.engine);
 }
 
 static bool may_be_a_race(const struct fq_journal_check *check) {
@@ -184,10 +193,18 @@ int fq_journal_check(const char *path, uint64_t until, struct fq_journal_check *
         if (result < 0 || !may_be_a_race(check))
             break;
     }
-    if (check->replica.engine != NULL) {
-        fq_engine_stats(check->replica.engine, (struct fq_now){0}, &check->stats);
-        check->state_hash = fq_engine_hash(check->replica.engine);
-    }
+    note_state(check);
+    return result;
+}
+
+int fq_journal_check_disk(fq_disk *disk, uint64_t until, struct fq_journal_check *check) {
+    *check = (struct fq_journal_check){.path = "."};
+    int result = fq_replica_init(&check->replica);
+    if (result < 0)
+        disk->ops->close_disk(disk);
+    else
+        result = read_disk(check, disk, until);
+    note_state(check);
     return result;
 }
 

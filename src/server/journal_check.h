@@ -6,6 +6,7 @@
 
 #include "engine/event_view.h"
 #include "engine/view.h"
+#include "journal/disk.h"
 #include "journal/storage.h"
 #include "server/replica.h"
 #include "server/task_ids.h"
@@ -50,6 +51,8 @@ struct fq_journal_check {
  *  damage is believed. 0 with `check` filled, check->result has the verdict; FQ_EINVALID: there is no such directory;
  *  FQ_ENOMEM. Call fq_journal_check_done in every case. */
 FQ_MUST_USE int fq_journal_check(const char *path, uint64_t until, struct fq_journal_check *check);
+/** The same for a directory that nobody else has open. Takes the disk, also on failure. 0 or FQ_ENOMEM. */
+FQ_MUST_USE int fq_journal_check_disk(fq_disk *disk, uint64_t until, struct fq_journal_check *check);
 void fq_journal_check_done(struct fq_journal_check *check);
 /** FQ_EINVALID with `error` filled unless `path` is a directory. */
 int fq_journal_check_place(const char *path, char error[FQ_STORAGE_ERROR_MAX]);

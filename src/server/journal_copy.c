@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/journal_copy.h"
 
+#include "journal/format.h"
 #include "journal/founding.h"
 #include "server/data_dir.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { TRIES_MAX = 20, EPOCHS_AHEAD = 1 << 16 };
@@ -78,6 +80,19 @@ static int add(void *context, fq_str record) {
     return fq_founding_add(context, record);
 }
 
+// Boots of the original after the backup have at most EPOCHS_AHEAD numbers; the restored journal needs some as well.
+static int check_epochs(struct fq_journal_restore *restore) {
+    uint32_t epoch = restore->check.boot_epoch;
+    if (epoch <= FQ_EPOCH_MAX - 2 * EPOCHS_AHEAD)
+        return 0;
+    snprintf(restore->error, sizeof restore->error,
+             "the journal has seen boot %" PRIu32 " of at most %d, and a restore goes %d ahead; when nothing "
+             "holds a token of the original any more, take a copy of the backup, remove its file BACKUP and "
+             "start on that",
+             epoch, FQ_EPOCH_MAX, EPOCHS_AHEAD);
+    return FQ_EINVALID;
+}
+
 static int found(fq_disk *disk, struct fq_journal_restore *restore) {
     struct fq_journal_check *check = &restore->check;
     if (disk->ops->random(disk, restore->instance.bytes, sizeof restore->instance.bytes) < 0)
@@ -128,7 +143,9 @@ int fq_journal_restore(const char *source, const char *path, uint64_t until,
         return result;
     }
     fq_disk *disk;
-    result = open_empty(path, &disk, restore->error);
+    result = check_epochs(restore);
+    if (result == 0)
+        result = open_empty(path, &disk, restore->error);
     if (result < 0)
         return result;
     result = found(disk, restore);
@@ -137,6 +154,20 @@ int fq_journal_restore(const char *source, const char *path, uint64_t until,
         snprintf(restore->error, sizeof restore->error, "%.200s: cannot be written: %s", path,
                  fq_strerror(result));
     return result < 0 ? result : verify_result(path, restore);
+}
+
+int fq_journal_restore_disk(fq_disk *source, fq_disk *target, uint64_t until,
+                            struct fq_journal_restore *restore) {
+    *restore = (struct fq_journal_restore){0};
+    int result = fq_journal_check_disk(source, until, &restore->check);
+    if (result == 0)
+        result = restore->check.result;
+    if (result < 0) {
+        memcpy(restore->error, restore->check.error, sizeof restore->error);
+        return result;
+    }
+    result = check_epochs(restore);
+    return result == 0 ? found(target, restore) : result;
 }
 
 void fq_journal_restore_done(struct fq_journal_restore *restore) {

@@ -32,6 +32,10 @@ struct fq_journal_restore {
  *  token from before is good any more. Errors as above. Call fq_journal_restore_done in every case. */
 FQ_MUST_USE int fq_journal_restore(const char *source, const char *path, uint64_t until,
                                    struct fq_journal_restore *restore);
+/** The same between two disks, without reading the result back: `source`, which nobody else has open, is taken, also on failure;
+ *  `target` is empty and borrowed. */
+FQ_MUST_USE int fq_journal_restore_disk(fq_disk *source, fq_disk *target, uint64_t until,
+                                        struct fq_journal_restore *restore);
 void fq_journal_restore_done(struct fq_journal_restore *restore);
 
 #endif
