@@ -9,7 +9,7 @@
 //   snap/<16 hex>.fqs      snapshots, named by the last batch that they contain; `.tmp` while being written
 //   quarantine/            bytes that recovery cut off, files that a repair replaced; never deleted by the program
 //   BACKUP                 in a backup only: "fastqueue backup 1", then a line "crc size path" for each file; no boot takes it
-//   RESERVE                zeros, used as a segment when the disk is full
+//   RESERVE                zeros, used as a segment when the disk is full; made all zero again first where it is not
 //
 // SEGMENT: a file written full of zeros and synced before first use, of which the first 4,096 bytes are the header.
 //     0  4 magic "FQJ\1"        4  2 major             6  2 minor           8  8 compatible features

@@ -13,6 +13,7 @@
 // Facts that a job brings back from the executor.
 struct fq_files_view {
     uint64_t room_bytes, spare_bytes, reserve_bytes, free_bytes, total_bytes, segment_count;
+    uint64_t mended_pieces;
     bool wants_preparation;
     bool spare_fits, reserve_fits; // ready, and large enough for what waits
     uint64_t order;                // views may be delivered out of order: the highest is the newest

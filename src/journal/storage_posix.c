@@ -27,6 +27,7 @@ void fq_files_look(struct fq_files *files, struct fq_files_view *ret_view, bool 
         .free_bytes = files->facts.free_bytes,
         .total_bytes = files->facts.total_bytes,
         .segment_count = files->segment_count + tail->rotations,
+        .mended_pieces = tail->mended_pieces,
         .wants_preparation = fq_tail_wants_preparation(tail),
         .spare_fits = tail->spare.state == FQ_ZEROS_READY && tail->spare.size >= tail->needed,
         .reserve_fits = tail->reserve.state == FQ_ZEROS_READY && tail->reserve.size >= tail->needed,
@@ -133,6 +134,11 @@ static bool take_done(struct fq_files *files, struct fq_files_job *job) {
 }
 
 void fq_files_note_view(struct fq_files *files, const struct fq_files_view *view) {
+    if (view->mended_pieces > files->view.mended_pieces)
+        fq_log_write(
+            files->options.log, FQ_LOG_WARNING,
+            "journal event=reserve_mended cause=\"RESERVE was not all zero on the medium, or could not "
+            "be read\" action=\"written over; check the device\"");
     if (view->order >= files->view.order)
         files->view = *view;
     view = &files->view;

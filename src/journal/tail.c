@@ -200,6 +200,31 @@ static int write_seal(struct fq_tail *tail) {
     return result;
 }
 
+// A flipped bit in space that was never written would look like a torn batch one day. RESERVE may be years old: what of it is
+// not zero on the medium, or cannot be read, is written over; its blocks exist, so that takes no room.
+static int mend_reserve(struct fq_tail *tail, int handle) {
+    static const unsigned char blank[ZERO_WRITE];
+    _Alignas(FQ_BLOCK_MAX) unsigned char piece[ZERO_WRITE];
+    fq_disk *disk = tail->disk;
+    int around = disk->ops->open(disk, RESERVE, FQ_DISK_READ_AROUND_CACHE);
+    int result = around < 0 ? around : 0;
+    uint64_t mended = 0;
+    for (uint64_t at = 0; result == 0 && at < tail->reserve.size; at += ZERO_WRITE) {
+        uint64_t left = tail->reserve.size - at;
+        size_t len = left < ZERO_WRITE ? (size_t)left : ZERO_WRITE;
+        if (disk->ops->read(disk, around, piece, len, at) == (int64_t)len && memcmp(piece, blank, len) == 0)
+            continue;
+        result = write_all(tail, handle, blank, len, at);
+        mended++;
+    }
+    if (around >= 0)
+        disk->ops->close(disk, around);
+    if (result == 0 && mended > 0)
+        result = disk->ops->sync(disk, handle);
+    tail->mended_pieces += mended;
+    return result;
+}
+
 // Opens the file that becomes the next segment. 0, FQ_EAGAIN, or FQ_EIO.
 static int take_zeros(struct fq_tail *tail, bool use_reserve, const char **ret_path, uint64_t *ret_size,
                       int *ret_handle) {
@@ -218,6 +243,13 @@ static int take_zeros(struct fq_tail *tail, bool use_reserve, const char **ret_p
         *ret_handle = tail->disk->ops->open(tail->disk, *ret_path, FQ_DISK_WRITE);
         if (*ret_handle < 0)
             return final_error(tail, *ret_path, "cannot be opened", *ret_handle);
+    }
+    if (zeros == &tail->reserve) {
+        int result = mend_reserve(tail, *ret_handle);
+        if (result < 0) {
+            close_handle(tail, ret_handle);
+            return final_error(tail, RESERVE, "cannot be made zero again", result);
+        }
     }
     zeros->state = FQ_ZEROS_NONE;
     zeros->handle = -1;

@@ -36,6 +36,7 @@ struct fq_tail {
     uint64_t spare_max; // the disk had no room for a larger spare; 0 = no such limit
     uint64_t needed;    // a batch that fits no segment of ordinary size wants one of so many bytes
     uint64_t rotations;
+    uint64_t mended_pieces; // of RESERVE, that were not zero any more when it was needed
     char error[FQ_STORAGE_ERROR_MAX];
 };
 
