@@ -47,7 +47,7 @@ static int copy_journal(sim_server *server, sim_disk *copy, char *error) {
 static void on_backup(void *context, uint64_t life) {
     sim_server *server = context;
     char error[FQ_STORAGE_ERROR_MAX] = "";
-    if (life != server->life || server->core == NULL || server->rot_count > 0 || server->cache_lies)
+    if (life != server->life || server->core == NULL || server->rot_count > 0)
         return;
     uint64_t durable_seq = fq_journal_durable_seq(server->journal);
     sim_disk *copy = sim_disk_new(sim_world_random(server->world, SIM_STREAM_DISK));

@@ -92,14 +92,38 @@ static int write_file(struct backup *backup, const char *path, const unsigned ch
     return result < 0 ? write_error(backup, path, result) : 0;
 }
 
-static int load(struct backup *backup, const char *path, unsigned char **ret_image, uint64_t *ret_size) {
+// What the cache has beyond the medium is brought there first, so that what a server without syncs has answered is in the
+// copy as well; or it is not there to be had.
+static int sync_source(struct backup *backup, const char *path) {
     fq_disk *disk = backup->source;
     int handle = disk->ops->open(disk, path, FQ_DISK_READ);
     if (handle < 0)
         return read_error(backup, path, handle);
-    int64_t size = disk->ops->size(disk, handle);
-    unsigned char *image = size > 0 ? malloc((size_t)size) : NULL;
-    int64_t got = image != NULL ? disk->ops->read(disk, handle, image, (size_t)size, 0) : 0;
+    int result = disk->ops->sync(disk, handle);
+    disk->ops->close(disk, handle);
+    return result < 0 ? refuse(backup, FQ_EIO, "%s: cannot be synced before it is read: %s; check the device",
+                               path, strerror(-result))
+                      : 0;
+}
+
+static unsigned char *new_image(uint64_t size) {
+    void *image;
+    uint64_t room = (size + FQ_BLOCK_MAX - 1) / FQ_BLOCK_MAX * FQ_BLOCK_MAX;
+    return posix_memalign(&image, FQ_BLOCK_MAX, room) == 0 ? image : NULL;
+}
+
+// As the medium has it: after a sync that failed, the cache shows what never was durable, and calls it clean.
+static int load(struct backup *backup, const char *path, unsigned char **ret_image, uint64_t *ret_size) {
+    fq_disk *disk = backup->source;
+    int handle = disk->ops->open(disk, path, FQ_DISK_READ_AROUND_CACHE);
+    if (handle < 0)
+        return read_error(backup, path, handle);
+    int64_t size = disk->ops->size(disk, handle), got = 0;
+    unsigned char *image = size > 0 ? new_image((uint64_t)size) : NULL;
+    if (image != NULL) {
+        size_t room = ((size_t)size + FQ_BLOCK_MAX - 1) / FQ_BLOCK_MAX * FQ_BLOCK_MAX;
+        got = disk->ops->read(disk, handle, image, room, 0);
+    }
     disk->ops->close(disk, handle);
     if (size > 0 && got == size) {
         *ret_image = image;
@@ -211,7 +235,9 @@ static int take_segment(struct backup *backup, uint64_t first_batch_seq, bool is
                       path, backup->chain.next_batch_seq);
     unsigned char *image;
     uint64_t size, end = 0;
-    int result = load(backup, path, &image, &size);
+    int result = is_last ? sync_source(backup, path) : 0;
+    if (result == 0)
+        result = load(backup, path, &image, &size);
     if (result < 0)
         return result;
     if (size < FQ_SEGMENT_HEADER)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A copy of a journal, also of one that a running server writes: the snapshot in force, the segments behind it, the last of
+// A copy of a journal, also of one that a running server writes, as the medium has it: the snapshot in force, the segments behind it, the last of
 // them up to its last whole batch, a MANIFEST that asks for no more than that, and the file BACKUP with the checksum of
 // each, written last: a directory with a BACKUP file is complete.
 #ifndef FQ_JOURNAL_BACKUP_H

@@ -183,6 +183,56 @@ static void test_files_that_a_compaction_takes_away(void **state) {
     sim_disk_free(source);
 }
 
+// Once a sync has failed, programs read what the medium lacks: a backup must not take it for written.
+static void test_what_a_failed_sync_lost_is_left_out(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 5);
+    rig.config.idle_mark_us = 0;
+    assert_int_equal(rig_boot(&rig), 0);
+    rig_append(&rig, 300);
+    assert_true(rig_settle(&rig));
+    uint64_t durable = rig.durable;
+    sim_disk_fail(rig.sim, SIM_SYNC, 0, 1, EIO);
+    rig_append(&rig, 3000);
+    assert_false(rig_settle(&rig));
+    assert_true(fq_journal_failed(rig.journal));
+    struct fq_backup_report report;
+    sim_disk *target = sim_disk_new(1);
+    assert_int_equal(backup(rig.sim, target, &report, rig.error), 0);
+    rig_power_cut(&rig, false);
+    assert_int_equal(rig_boot(&rig), 0);
+    assert_true(rig.recovered >= durable);
+    assert_int_equal(report.last_record_seq, rig.recovered); // what the next start finds, no more
+    sim_disk_free(target);
+    rig_done(&rig);
+}
+
+// Answered, and not synced yet: it is in the copy.
+static void test_what_waits_for_a_sync_is_taken_along(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 6);
+    rig.config.durability = FQ_DURABILITY_RELAXED;
+    rig.config.relaxed_window_us = INT64_C(1) << 40;
+    assert_int_equal(rig_boot(&rig), 0);
+    for (int i = 0; i < 3; i++) {
+        rig_append(&rig, 300);
+        for (int turn = 0; turn < 4; turn++) {
+            rig_turn(&rig);
+            step_executor_run_one(rig.executor);
+        }
+        rig_turn(&rig);
+    }
+    assert_int_equal(rig.durable, rig.count);
+    struct fq_backup_report report;
+    sim_disk *target = sim_disk_new(1);
+    assert_int_equal(backup(rig.sim, target, &report, rig.error), 0);
+    assert_int_equal(report.last_record_seq, rig.count);
+    sim_disk_free(target);
+    rig_done(&rig);
+}
+
 static void test_damage_is_not_copied(void **state) {
     (void)state;
     for (size_t i = 0; i < subject.path_count; i++) {
@@ -380,6 +430,8 @@ int main(void) {
         cmocka_unit_test(test_every_changed_byte_of_a_backup_is_seen),
         cmocka_unit_test(test_a_list_that_is_none),
         cmocka_unit_test(test_files_that_a_compaction_takes_away),
+        cmocka_unit_test(test_what_a_failed_sync_lost_is_left_out),
+        cmocka_unit_test(test_what_waits_for_a_sync_is_taken_along),
         cmocka_unit_test(test_damage_is_not_copied),
         cmocka_unit_test(test_every_failing_call_is_told),
         cmocka_unit_test(test_a_founded_journal_lives_on),
