@@ -1,33 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
-// A backup of the journal while the server writes it, brought up aside to see what is in it.
+// A backup of the journal while the server writes it, restored and started aside to see what is in it.
 #include "journal/backup.h"
 
 #include "base/assert.h"
+#include "journal/format.h"
 #include "journal/storage_posix.h"
+#include "server/journal_copy.h"
 #include "sim/server_state.h"
 #include "sim/step_executor.h"
 
+#include <stdio.h>
+
 enum { TRIES = 3 };
 
-// Reads the copy as a start of the server would.
-static int come_up(sim_server *server, sim_disk *copy, uint64_t durable_seq, char *error) {
+static int start(sim_server *server, fq_engine *engine, fq_journal *journal) {
+    struct fq_now now = sim_world_server_now(server->world);
+    fq_decision *decision = fq_decision_new();
+    FQ_ASSERT(decision != NULL);
+    int rc = fq_journal_start(journal, now);
+    if (rc == 0)
+        rc = fq_engine_start(engine, fq_journal_boot_epoch(journal), now, decision);
+    for (size_t i = 0; rc == 0 && i < fq_decision_event_count(decision); i++)
+        fq_engine_apply(engine, decision, i);
+    fq_decision_free(decision);
+    return rc;
+}
+
+// The restored journal starts as a server would start it.
+static int come_up(sim_server *server, sim_disk *restored, struct sim_restored *facts, char *error) {
     struct fq_storage_posix_options options;
     struct fq_journal_config config;
     fq_storage_posix_options_init(&options);
+    options.first_segment_bytes = options.segment_bytes = FQ_SEGMENT_MIN;
+    options.reserve_bytes = 0;
     fq_journal_config_init(&config);
     fq_storage *storage;
     fq_journal *journal = NULL;
     fq_engine *engine = fq_engine_new(&server->config.engine);
     FQ_ASSERT(engine != NULL);
-    int rc = fq_storage_files_open(sim_disk_attach(copy), step_executor_new(), &options, &storage, error);
+    int rc = fq_storage_files_open(sim_disk_attach(restored), step_executor_new(), &options, &storage, error);
     if (rc == 0)
         rc = fq_journal_open(storage, &config, &journal);
     if (rc == 0)
         rc = fq_core_recover(engine, journal);
-    if (rc == 0)
-        sim_model_restored(server->model, engine, fq_journal_last_seq(journal), durable_seq);
+    if (rc == 0) {
+        facts->engine = engine;
+        facts->found_seq = fq_journal_last_seq(journal);
+        facts->found_hash = fq_engine_hash(engine);
+        rc = start(server, engine, journal);
+    }
+    if (rc == 0) {
+        facts->epoch = fq_journal_boot_epoch(journal);
+        sim_model_restored(server->model, facts, sim_world_server_now(server->world));
+    }
     fq_journal_close(journal);
     fq_engine_free(engine);
+    return rc;
+}
+
+// As `fastqueue journal restore`: another instance, no lease, a boot number far ahead.
+static int restore(sim_server *server, sim_disk *copy, uint64_t durable_seq, char *error) {
+    sim_disk *restored = sim_disk_new(sim_world_random(server->world, SIM_STREAM_DISK));
+    fq_disk *target = sim_disk_attach(restored);
+    struct fq_journal_restore result;
+    int rc = fq_journal_restore_disk(sim_disk_attach(copy), target, 0, &result);
+    target->ops->close_disk(target);
+    if (rc == 0) {
+        struct sim_restored facts = {.durable_seq = durable_seq,
+                                     .last_seq = result.check.last_record,
+                                     .hash = result.check.state_hash,
+                                     .restored_hash = result.state_hash,
+                                     .old_epoch = fq_journal_boot_epoch(server->journal),
+                                     .is_same_instance =
+                                         fq_uuid_equal(&result.instance, &result.check.instance)};
+        rc = come_up(server, restored, &facts, error);
+    } else {
+        snprintf(error, FQ_STORAGE_ERROR_MAX, "%s", result.error);
+    }
+    fq_journal_restore_done(&result);
+    sim_disk_free(restored);
     return rc;
 }
 
@@ -53,9 +104,7 @@ static void on_backup(void *context, uint64_t life) {
     sim_disk *copy = sim_disk_new(sim_world_random(server->world, SIM_STREAM_DISK));
     int rc = copy_journal(server, copy, error);
     if (rc == 0)
-        sim_disk_remove(copy, "BACKUP"); // a start refuses a directory that is marked as a backup
-    if (rc == 0)
-        rc = come_up(server, copy, durable_seq, error);
+        rc = restore(server, copy, durable_seq, error);
     sim_disk_free(copy);
     if (sim_server_died(server))
         return;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes back after a crash: a prefix of the events that holds all that peers have seen, and is it whole.
+#include "base/assert.h"
 #include "sim/model_state.h"
 
 #include <inttypes.h>
@@ -89,13 +90,39 @@ void sim_model_refused(sim_model *model, int error, const char *text, bool damag
     CHECK(model, S1, damaged, "the server refuses to start on an undamaged disk: %d, %s", error, text);
 }
 
-void sim_model_restored(sim_model *model, const fq_engine *engine, uint64_t last_seq, uint64_t durable_seq) {
-    CHECK(model, S39, last_seq >= durable_seq, "a backup taken at record %" PRIu64 " ends at %" PRIu64,
-          durable_seq, last_seq);
+// Whoever held a lease when the backup was taken holds none of the restored journal, and cannot report to it.
+static void check_leases_are_void(sim_model *model, const fq_engine *engine, struct fq_now now) {
+    fq_decision *decision = fq_decision_new();
+    FQ_ASSERT(decision != NULL);
+    for (const struct model_task *task = model->started.first; task != NULL; task = task->next) {
+        struct fq_task_view view;
+        bool is_known = fq_engine_task(engine, &task->id, &view) == 0;
+        CHECK(model, S39, !is_known || view.state != FQ_TASK_STARTED, "task %s is held in a restored journal",
+              model_id(task));
+        struct fq_command complete = {.type = FQ_COMMAND_COMPLETE};
+        complete.complete.id = task->id;
+        complete.complete.token = task->body.token;
+        CHECK(model, S39, fq_engine_decide(engine, &complete, now, decision) < 0,
+              "token %" PRIu64 " from before the restore completes task %s", task->body.token,
+              model_id(task));
+    }
+    fq_decision_free(decision);
+}
+
+void sim_model_restored(sim_model *model, const struct sim_restored *restored, struct fq_now now) {
+    uint64_t last_seq = restored->last_seq;
+    CHECK(model, S39, last_seq >= restored->durable_seq,
+          "a backup taken at record %" PRIu64 " ends at %" PRIu64, restored->durable_seq, last_seq);
     if (known_hash(model, last_seq))
-        CHECK(model, S39, model->hashes[last_seq % MODEL_HASHES] == fq_engine_hash(engine),
-              "the state restored to record %" PRIu64 " is not what it was", last_seq);
-    fq_engine_check(engine);
+        CHECK(model, S39, model->hashes[last_seq % MODEL_HASHES] == restored->hash,
+              "the state backed up at record %" PRIu64 " is not what it was", last_seq);
+    CHECK(model, S39, restored->found_seq == last_seq && restored->found_hash == restored->restored_hash,
+          "a start on the restored journal finds another state at record %" PRIu64, last_seq);
+    CHECK(model, S39, !restored->is_same_instance && restored->epoch > restored->old_epoch + (1u << 16) - 1,
+          "boot %u of a restored journal follows boot %u too closely, or is the same instance",
+          restored->epoch, restored->old_epoch);
+    check_leases_are_void(model, restored->engine, now);
+    fq_engine_check(restored->engine);
 }
 
 void sim_model_compacted(sim_model *model, uint64_t last_seq, uint64_t state_hash) {

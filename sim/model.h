@@ -43,8 +43,17 @@ void sim_model_turned(sim_model *model, fq_core *core, struct fq_now now);
 void sim_model_crashed(sim_model *model, bool power_cut);
 /** It refused to start; `damaged`: a synced byte had been changed before, which makes a refusal legal. */
 void sim_model_refused(sim_model *model, int error, const char *text, bool damaged);
-/** A backup came up aside as `engine`, taken when `durable_seq` records were durable. */
-void sim_model_restored(sim_model *model, const fq_engine *engine, uint64_t last_seq, uint64_t durable_seq);
+/** A backup that was taken when `durable_seq` records were durable, and what a restore made of it. */
+struct sim_restored {
+    uint64_t durable_seq;
+    uint64_t last_seq, hash;        // of the backup's state
+    uint64_t restored_hash;         // of what the restore wrote: leases are over
+    uint64_t found_seq, found_hash; // of what a start found of it
+    const fq_engine *engine;        // started
+    uint32_t old_epoch, epoch;      // of the running server, of that start
+    bool is_same_instance;
+};
+void sim_model_restored(sim_model *model, const struct sim_restored *restored, struct fq_now now);
 /** The compactor's process ended with a state whose hash it wrote into the snapshot. */
 void sim_model_compacted(sim_model *model, uint64_t last_seq, uint64_t state_hash);
 
