@@ -67,8 +67,10 @@ static void run_one(const struct sim_campaign *campaign, uint64_t seed, struct s
     plan.on_count = on_count;
     plan.context = totals;
     uint64_t begin_us = cpu_us();
+    double begin_s = clock_s();
     sim_run(&plan, &outcome);
     totals->cpu_us += cpu_us() - begin_us;
+    totals->clock_us += (uint64_t)((clock_s() - begin_s) * 1e6);
     sim_totals_add_run(totals, &outcome);
     totals->has_failed = outcome.failure[0] != '\0';
     memcpy(totals->failure, outcome.failure, sizeof totals->failure);
@@ -171,6 +173,7 @@ int sim_campaign_run(const struct sim_campaign *campaign, struct sim_totals *ret
     wait_for_all(&fitted, board, pids, &ends, ret_totals);
     sigprocmask(SIG_SETMASK, &before, NULL);
     sum_up(board, fitted.jobs, ret_totals);
+    ret_totals->is_whole = campaign->plan.pin_count == 0;
     munmap(board, sizeof *board);
     return 0;
 }

@@ -167,5 +167,6 @@ void sim_model_finish(sim_model *model, fq_core *core, struct fq_now now) {
     check_tasks(model, fq_core_engine(core));
     fq_engine_check(fq_core_engine(core));
     for (unsigned i = 0; i < SIM_INVARIANT_COUNT; i++)
-        sim_world_count(model->world, sim_invariant_rows[i].label, model->checked[i]);
+        if (sim_invariant_rows[i].in_model)
+            sim_world_count(model->world, sim_invariant_rows[i].label, model->checked[i]);
 }

@@ -31,7 +31,8 @@ struct sim_session_client {
     struct sim_session_peer peer;
     struct kept kept[ORDERS];
     uint32_t next;
-    size_t open; // answers and results that have not come
+    size_t open;  // answers and results that have not come
+    bool is_full; // no place was free, and no event has come since
     bool is_leaving;
 };
 
@@ -130,7 +131,7 @@ static void look(sim_session_client *client, struct sim_dice *dice) {
 }
 
 static void submit_some(sim_session_client *client, struct sim_dice *dice) {
-    for (uint32_t i = 0; i < ORDERS; i++) {
+    for (uint32_t i = 0; i < ORDERS && !client->is_full; i++) {
         struct kept *kept = &client->kept[client->next];
         client->next = (client->next + 1) % ORDERS;
         if (is_open(kept))
@@ -138,6 +139,7 @@ static void submit_some(sim_session_client *client, struct sim_dice *dice) {
         submit(client, kept, dice);
         return;
     }
+    client->is_full = true;
 }
 
 static void turn(void *context, uint64_t unused) {
@@ -202,6 +204,7 @@ static void on_event(void *context, const struct fq_session_event *event) {
     if (event->type == FQ_SESSION_READY || event->type == FQ_SESSION_CANCEL ||
         event->type == FQ_SESSION_DRAIN)
         return;
+    client->is_full = false;
     struct kept *kept = &client->kept[event->tag >> 4 & (ORDERS - 1)];
     enum kind kind = (enum kind)(event->tag & 15);
     if (kept->use != event->tag >> 32) {

@@ -19,7 +19,7 @@ static void record_op(sim_disk *sim, int kind, const char *from, const char *to,
     *op = (struct sim_dir_op){.kind = kind, .file = file};
     snprintf(op->from, sizeof op->from, "%s", from);
     snprintf(op->to, sizeof op->to, "%s", to);
-    sim_disk_apply(sim->seen, op);
+    sim_disk_apply(&sim->seen, op);
 }
 
 static bool lies_in(const char *path, const char *directory) {
@@ -75,12 +75,12 @@ static int sim_open(fq_disk *disk, const char *path, enum fq_disk_open mode) {
     enum outcome outcome = enter(disk, SIM_OPEN, &error);
     if (outcome == NOTHING_HAPPENS)
         return error;
-    struct sim_entry *entry = sim_disk_find(sim->seen, path);
+    struct sim_entry *entry = sim_disk_find(&sim->seen, path);
     if (mode == FQ_DISK_CREATE) {
         if (entry != NULL)
             return -EEXIST;
         record_op(sim, OP_LINK, path, "", sim_disk_new_file(sim));
-        entry = sim_disk_find(sim->seen, path);
+        entry = sim_disk_find(&sim->seen, path);
     } else if (entry == NULL) {
         return -ENOENT;
     }
@@ -198,7 +198,7 @@ static int sim_sync_directory(fq_disk *disk, const char *path) {
     for (size_t i = 0; i < sim->op_count; i++) {
         if (lies_in(sim->ops[i].from, path) ||
             (sim->ops[i].kind == OP_RENAME && lies_in(sim->ops[i].to, path)))
-            sim_disk_apply(sim->medium, &sim->ops[i]);
+            sim_disk_apply(&sim->medium, &sim->ops[i]);
         else
             sim->ops[kept++] = sim->ops[i];
     }
@@ -213,7 +213,7 @@ static int sim_rename(fq_disk *disk, const char *from, const char *to) {
     enum outcome outcome = enter(disk, SIM_RENAME, &error);
     if (outcome == NOTHING_HAPPENS)
         return error;
-    if (sim_disk_find(sim->seen, from) == NULL)
+    if (sim_disk_find(&sim->seen, from) == NULL)
         return -ENOENT;
     record_op(sim, OP_RENAME, from, to, -1);
     return leave(outcome, 0);
@@ -225,7 +225,7 @@ static int sim_remove(fq_disk *disk, const char *path) {
     enum outcome outcome = enter(disk, SIM_REMOVE, &error);
     if (outcome == NOTHING_HAPPENS)
         return error;
-    if (sim_disk_find(sim->seen, path) == NULL)
+    if (sim_disk_find(&sim->seen, path) == NULL)
         return -ENOENT;
     record_op(sim, OP_UNLINK, path, "", -1);
     return leave(outcome, 0);
@@ -252,13 +252,15 @@ static int sim_list(fq_disk *disk, const char *path, void (*on_name)(void *conte
     int error;
     if (enter(disk, SIM_REST, &error) == NOTHING_HAPPENS)
         return error;
-    for (int i = 0; i < FILES_MAX; i++)
-        if (sim->seen[i].file >= 0 && lies_in(sim->seen[i].path, path)) {
+    for (int i = 0; i < sim->seen.end; i++) {
+        const struct sim_entry *entry = &sim->seen.rows[i];
+        if (entry->file >= 0 && lies_in(entry->path, path)) {
             char name[PATH_MAX_LEN]; // the callback may remove the entry
-            const char *slash = strchr(sim->seen[i].path, '/');
-            snprintf(name, sizeof name, "%s", slash != NULL ? slash + 1 : sim->seen[i].path);
+            const char *slash = strchr(entry->path, '/');
+            snprintf(name, sizeof name, "%s", slash != NULL ? slash + 1 : entry->path);
             on_name(context, name);
         }
+    }
     return 0;
 }
 

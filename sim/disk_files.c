@@ -41,59 +41,77 @@ void sim_disk_free_file(struct sim_file *file) {
 }
 
 int sim_disk_new_file(sim_disk *sim) {
-    for (int i = 0; i < FILES_MAX; i++)
-        if (!sim->files[i].used) {
-            sim->files[i].used = true;
-            return i;
-        }
-    FQ_ASSERT(!"too many files");
-    return -1;
+    int at = 0;
+    while (at < sim->file_end && sim->files[at].used)
+        at++;
+    if (at == sim->file_room) {
+        sim->file_room = at == 0 ? FILES_FIRST : at * 2;
+        sim->files = realloc(sim->files, (size_t)sim->file_room * sizeof *sim->files);
+        FQ_ASSERT(sim->files != NULL);
+    }
+    if (at == sim->file_end)
+        sim->file_end++;
+    sim->files[at] = (struct sim_file){.used = true};
+    return at;
 }
 
-struct sim_entry *sim_disk_find(struct sim_entry *entries, const char *path) {
-    for (int i = 0; i < FILES_MAX; i++)
-        if (entries[i].file >= 0 && strcmp(entries[i].path, path) == 0)
-            return &entries[i];
+struct sim_entry *sim_disk_find(struct sim_table *table, const char *path) {
+    for (int i = 0; i < table->end; i++)
+        if (table->rows[i].file >= 0 && strcmp(table->rows[i].path, path) == 0)
+            return &table->rows[i];
     return NULL;
 }
 
-static void link_entry(struct sim_entry *entries, const char *path, int file) {
-    struct sim_entry *entry = sim_disk_find(entries, path);
-    for (int i = 0; entry == NULL && i < FILES_MAX; i++)
-        if (entries[i].file < 0)
-            entry = &entries[i];
-    FQ_ASSERT(entry != NULL);
+void sim_disk_reserve(struct sim_table *table, int count) {
+    if (count <= table->room)
+        return;
+    table->room = count < FILES_FIRST ? FILES_FIRST : count * 2;
+    table->rows = realloc(table->rows, (size_t)table->room * sizeof *table->rows);
+    FQ_ASSERT(table->rows != NULL);
+}
+
+static void link_entry(struct sim_table *table, const char *path, int file) {
+    struct sim_entry *entry = sim_disk_find(table, path);
+    for (int i = 0; entry == NULL && i < table->end; i++)
+        if (table->rows[i].file < 0)
+            entry = &table->rows[i];
+    if (entry == NULL) {
+        sim_disk_reserve(table, table->end + 1);
+        entry = &table->rows[table->end++];
+    }
     snprintf(entry->path, sizeof entry->path, "%s", path);
     entry->file = file;
 }
 
-void sim_disk_apply(struct sim_entry *entries, const struct sim_dir_op *op) {
-    struct sim_entry *from = sim_disk_find(entries, op->from);
+void sim_disk_apply(struct sim_table *table, const struct sim_dir_op *op) {
+    struct sim_entry *from = sim_disk_find(table, op->from);
     if (op->kind == OP_LINK) {
-        link_entry(entries, op->from, op->file);
+        link_entry(table, op->from, op->file);
     } else if (from != NULL) {
         int file = from->file;
         from->file = -1;
         if (op->kind == OP_RENAME)
-            link_entry(entries, op->to, file);
+            link_entry(table, op->to, file);
     }
 }
 
 void sim_disk_collect(sim_disk *sim) {
-    bool live[FILES_MAX] = {false};
-    for (int i = 0; i < FILES_MAX; i++) {
-        if (sim->seen[i].file >= 0)
-            live[sim->seen[i].file] = true;
-        if (sim->medium[i].file >= 0)
-            live[sim->medium[i].file] = true;
-    }
+    bool *live = calloc((size_t)sim->file_end + 1, sizeof *live);
+    FQ_ASSERT(live != NULL);
+    for (int i = 0; i < sim->seen.end; i++)
+        if (sim->seen.rows[i].file >= 0)
+            live[sim->seen.rows[i].file] = true;
+    for (int i = 0; i < sim->medium.end; i++)
+        if (sim->medium.rows[i].file >= 0)
+            live[sim->medium.rows[i].file] = true;
     for (size_t i = 0; i < sim->op_count; i++)
         if (sim->ops[i].kind == OP_LINK)
             live[sim->ops[i].file] = true;
     for (int i = 0; i < HANDLES_MAX; i++)
         if (sim->handles[i].file >= 0)
             live[sim->handles[i].file] = true;
-    for (int i = 0; i < FILES_MAX; i++)
+    for (int i = 0; i < sim->file_end; i++)
         if (sim->files[i].used && !live[i])
             sim_disk_free_file(&sim->files[i]);
+    free(live);
 }

@@ -8,20 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void copy_table(struct sim_table *to, const struct sim_table *from) {
+    sim_disk_reserve(to, from->end);
+    if (from->end > 0)
+        memcpy(to->rows, from->rows, (size_t)from->end * sizeof from->rows[0]);
+    to->end = from->end;
+}
+
 sim_disk *sim_disk_new(uint64_t seed) {
     sim_disk *sim = calloc(1, sizeof *sim);
     FQ_ASSERT(sim != NULL);
     fq_random_seed(&sim->random, seed);
-    for (int i = 0; i < FILES_MAX; i++)
-        sim->seen[i].file = sim->medium[i].file = -1;
     for (int i = 0; i < HANDLES_MAX; i++)
         sim->handles[i].file = -1;
     return sim;
 }
 
 void sim_disk_free(sim_disk *sim) {
-    for (int i = 0; i < FILES_MAX; i++)
+    for (int i = 0; i < sim->file_end; i++)
         sim_disk_free_file(&sim->files[i]);
+    free(sim->files);
+    free(sim->seen.rows);
+    free(sim->medium.rows);
     free(sim);
 }
 
@@ -30,9 +38,14 @@ sim_disk *sim_disk_clone(const sim_disk *sim) {
     FQ_ASSERT(copy != NULL);
     *copy = *sim;
     copy->locked = false;
+    copy->seen = copy->medium = (struct sim_table){0};
+    copy_table(&copy->seen, &sim->seen);
+    copy_table(&copy->medium, &sim->medium);
+    copy->files = calloc((size_t)sim->file_room + 1, sizeof *copy->files);
+    FQ_ASSERT(copy->files != NULL);
     for (int i = 0; i < HANDLES_MAX; i++)
         copy->handles[i].file = -1;
-    for (int i = 0; i < FILES_MAX; i++) {
+    for (int i = 0; i < sim->file_end; i++) {
         const struct sim_file *from = &sim->files[i];
         copy->files[i] = (struct sim_file){.used = from->used};
         if (from->room == 0)
@@ -101,13 +114,13 @@ void sim_disk_restart(sim_disk *sim, bool garbage) {
     uint64_t style = fq_random_below(&sim->random, 4); // 0 nothing, 1 all, else any subset
     for (size_t i = 0; i < sim->op_count; i++)
         if (style == 1 || (style > 1 && fq_random_below(&sim->random, 2) == 0))
-            sim_disk_apply(sim->medium, &sim->ops[i]);
+            sim_disk_apply(&sim->medium, &sim->ops[i]);
     sim->op_count = 0;
-    memcpy(sim->seen, sim->medium, sizeof sim->seen);
+    copy_table(&sim->seen, &sim->medium);
     for (int i = 0; i < HANDLES_MAX; i++)
         sim->handles[i].file = -1;
     sim_disk_collect(sim);
-    for (int i = 0; i < FILES_MAX; i++)
+    for (int i = 0; i < sim->file_end; i++)
         if (sim->files[i].used && sim->files[i].room > 0)
             cut_power(sim, &sim->files[i], style, garbage);
     sim_disk_revive(sim);
@@ -140,7 +153,7 @@ void sim_disk_set_volatile(sim_disk *sim, bool is_volatile) {
 }
 
 static struct sim_file *file_at(const sim_disk *sim, const char *path) {
-    struct sim_entry *entry = sim_disk_find(((sim_disk *)(uintptr_t)sim)->seen, path);
+    struct sim_entry *entry = sim_disk_find(&((sim_disk *)(uintptr_t)sim)->seen, path);
     FQ_ASSERT(entry != NULL);
     return &((sim_disk *)(uintptr_t)sim)->files[entry->file];
 }
@@ -151,8 +164,8 @@ uint64_t sim_disk_rewrites(const sim_disk *sim) {
 
 uint64_t sim_disk_hash(const sim_disk *sim, const char *except) {
     uint64_t hash = 0;
-    for (int i = 0; i < FILES_MAX; i++) {
-        const struct sim_entry *entry = &sim->seen[i];
+    for (int i = 0; i < sim->seen.end; i++) {
+        const struct sim_entry *entry = &sim->seen.rows[i];
         if (entry->file < 0 || strncmp(entry->path, except, strlen(except)) == 0 ||
             strstr(entry->path, ".tmp") != NULL)
             continue;
@@ -164,7 +177,7 @@ uint64_t sim_disk_hash(const sim_disk *sim, const char *except) {
 }
 
 bool sim_disk_exists(const sim_disk *sim, const char *path) {
-    return sim_disk_find(((sim_disk *)(uintptr_t)sim)->seen, path) != NULL;
+    return sim_disk_find(&((sim_disk *)(uintptr_t)sim)->seen, path) != NULL;
 }
 
 uint64_t sim_disk_size(const sim_disk *sim, const char *path) {
@@ -205,19 +218,20 @@ void sim_disk_poke(sim_disk *sim, const char *path, uint64_t offset, const void 
 void sim_disk_remove(sim_disk *sim, const char *path) {
     struct sim_dir_op op = {.kind = OP_UNLINK};
     snprintf(op.from, sizeof op.from, "%s", path);
-    sim_disk_apply(sim->seen, &op);
-    sim_disk_apply(sim->medium, &op);
+    sim_disk_apply(&sim->seen, &op);
+    sim_disk_apply(&sim->medium, &op);
 }
 
 void sim_disk_each(const sim_disk *sim, void (*on_path)(void *context, const char *path), void *context) {
-    for (int i = 0; i < FILES_MAX; i++)
-        if (sim->seen[i].file >= 0)
-            on_path(context, sim->seen[i].path);
+    for (int i = 0; i < sim->seen.end; i++)
+        if (sim->seen.rows[i].file >= 0)
+            on_path(context, sim->seen.rows[i].path);
 }
+
 uint64_t sim_disk_used(const sim_disk *sim) {
     uint64_t used = 0;
-    for (int i = 0; i < FILES_MAX; i++)
-        if (sim->seen[i].file >= 0)
-            used += sim->files[sim->seen[i].file].seen_size;
+    for (int i = 0; i < sim->seen.end; i++)
+        if (sim->seen.rows[i].file >= 0)
+            used += sim->files[sim->seen.rows[i].file].seen_size;
     return used;
 }

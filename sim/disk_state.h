@@ -9,7 +9,7 @@
 enum {
     SECTOR = 512,
     PATH_MAX_LEN = 64,
-    FILES_MAX = 256,
+    FILES_FIRST = 16, // room at the beginning
     HANDLES_MAX = 64,
     OPS_MAX = 256,
     DIRECTORIES_MAX = 8
@@ -33,6 +33,11 @@ struct sim_entry {
     int file; // -1 = free slot
 };
 
+struct sim_table { // the entries of all directories
+    struct sim_entry *rows;
+    int end, room;
+};
+
 // A change of directory entries that the medium does not know yet.
 struct sim_dir_op {
     enum { OP_LINK, OP_UNLINK, OP_RENAME } kind;
@@ -41,8 +46,9 @@ struct sim_dir_op {
 };
 
 struct sim_disk {
-    struct sim_file files[FILES_MAX];
-    struct sim_entry seen[FILES_MAX], medium[FILES_MAX];
+    struct sim_file *files;
+    int file_end, file_room;
+    struct sim_table seen, medium;
     struct sim_dir_op ops[OPS_MAX];
     size_t op_count;
     struct {
@@ -79,9 +85,11 @@ void sim_disk_note_dirty(struct sim_file *file, uint64_t offset, uint64_t end);
 void sim_disk_free_file(struct sim_file *file);
 /** A file that no entry names yet. */
 int sim_disk_new_file(sim_disk *sim);
-/** NULL if there is none. */
-struct sim_entry *sim_disk_find(struct sim_entry *entries, const char *path);
-void sim_disk_apply(struct sim_entry *entries, const struct sim_dir_op *op);
+/** Room for `count` rows; moves them. */
+void sim_disk_reserve(struct sim_table *table, int count);
+/** NULL if there is none. Holds until the next change. */
+struct sim_entry *sim_disk_find(struct sim_table *table, const char *path);
+void sim_disk_apply(struct sim_table *table, const struct sim_dir_op *op);
 /** Gives back the memory of files that no entry, change or handle refers to. */
 void sim_disk_collect(sim_disk *sim);
 

@@ -13,6 +13,7 @@ enum {
     CROWD = 400,
     CROWD_STAYS_US = 3 * FQ_US_PER_S,
     SILENT_US = 8 * FQ_US_PER_S,
+    UNREAD_US = 25 * FQ_US_PER_S, // longer than the server stands it
     FLOOD = 600,
     WATCHED = 400,
     OVERSIZED = (1 << 20) + 1, // more than a payload may have
@@ -202,6 +203,7 @@ static void flood(sim_hostile *hostile) {
     if ((roles & FQ_ROLE_ALL) == 0)
         return;
     sim_link_set_deaf(hostile->wire.link, true);
+    hostile->wire.patience_us = UNREAD_US;
     for (unsigned i = 0; i < FLOOD && sim_wire_room(&hostile->wire) > 0; i++) {
         fq_uuid id;
         put_words(hostile, i % 2 == 0 ? "INFO" : "COMMAND DOCS", &id);
@@ -327,6 +329,7 @@ static void on_up(void *context) {
     sim_hostile *hostile = context;
     sim_world *world = hostile->cast->world;
     hostile->has_erred = hostile->is_halfway = false;
+    hostile->wire.patience_us = SILENT_US;
     sim_world_at(world, sim_world_time(world), act, hostile, hostile->generation);
     sim_world_at(world, sim_world_time(world) + SILENT_US, give_up, hostile, hostile->generation);
 }

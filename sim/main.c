@@ -17,7 +17,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { EXIT_BROKEN = 1, EXIT_USAGE = 2, OPERATIONS = 20000, LINES = 200, SHRINK_S = 120, REPEAT = 16 };
+enum { EXIT_BROKEN = 1, EXIT_USAGE = 2, OPERATIONS = 30000, LINES = 200, SHRINK_S = 120, REPEAT = 16 };
 
 static const char usage[] =
     "usage: fq-sim [OPTION]...\n"
@@ -25,7 +25,7 @@ static const char usage[] =
     "  --seeds FROM..TO   run these; without either, fresh ones from the system's entropy\n"
     "  --seeds-file FILE  run the seeds of a file: lines `seed [operations] [name=value]... # why`\n"
     "  --seconds S        stop after so long; 0 = never\n"
-    "  --ops N            operations of each run's first phase (20000)\n"
+    "  --ops N            operations of each run's first phase (30000)\n"
     "  --jobs J           processes (1)\n"
     "  --set NAME=VALUE   pin an option of the run; --options lists them\n"
     "  --without FAULT    switch a fault off: kill, power, drift_ppm, …\n"

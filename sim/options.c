@@ -48,26 +48,27 @@ static void draw_peers(struct sim_options *options, sim_world *world) {
 static void draw_journal(struct sim_options *options, sim_world *world) {
     options->segment_bytes = log_between(world, 1 << 16, 1 << 20);
     options->batch_bytes_max = log_between(world, 1 << 12, 1 << 19);
-    options->compact_bytes = below(world, 4) == 0 ? 0 : log_between(world, 1 << 17, 1 << 22);
+    // Seldom so late that a run of the usual length ends before, never not at all: a long run's journal has a bound.
+    options->compact_bytes = below(world, 4) == 0 ? 1 << 24 : log_between(world, 1 << 18, 1 << 22);
     options->disk_bytes = below(world, 4) == 0 ? log_between(world, 1 << 23, 1 << 25) : 0;
     options->turn_us = log_between(world, 8, 512);
     options->relaxed = below(world, 8) == 0;
 }
 
 static void draw_machine_faults(struct sim_options *options, sim_world *world) {
-    options->kill_rate = rate(world, 200, 50000);
-    options->power_rate = rate(world, 200, 50000);
+    options->kill_rate = rate(world, 1000, 100000);
+    options->power_rate = rate(world, 1000, 100000);
     options->boot_crash_rate = rate(world, 2, 8);
     options->garbage_rate = rate(world, 1, 8);
-    options->sync_error_rate = rate(world, 200, 100000);
-    options->write_error_rate = rate(world, 200, 100000);
+    options->sync_error_rate = rate(world, 1000, 100000);
+    options->write_error_rate = rate(world, 1000, 100000);
     options->rot_rate = rate(world, 2, 16);
     options->slow_disk_rate = rate(world, 20, 10000);
     options->memory_rate = rate(world, 1000, 1000000);
     options->wall_jump_rate = rate(world, 1, 64);
     options->drift_ppm = below(world, 2) == 0 ? log_between(world, 1, 50000) : 0;
     options->server_pause_rate = rate(world, 2, 64);
-    options->backup_rate = rate(world, 2, 64);
+    options->backup_rate = rate(world, 32, 1024);
 }
 
 static void draw_network_faults(struct sim_options *options, sim_world *world) {

@@ -155,10 +155,13 @@ static void turn(sim_server *server) {
     }
     sim_network_flush(server->network, now);
     sim_compactor_step(server, now);
+    sim_world_count(server->world, "S25", 1);
     if (sim_disk_rewrites(server->disk) > 0 && !server->has_rotted)
         sim_world_fail(server->world, "S25", "bytes that were durable are written over");
     sim_model_turned(server->model, server->core, now);
     if (has_drained(server, now)) {
+        bool in_time = fq_core_is_drained(server->core, now);
+        sim_world_count(server->world, in_time ? "drain came to its end" : "drain ran out of time", 1);
         sim_server_die(server, SIM_DEATH_STOP);
         return;
     }

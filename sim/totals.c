@@ -72,15 +72,24 @@ static int by_name(const void *a, const void *b) {
     return strcmp(a, b); // the name comes first in its row
 }
 
+static double speed_by_clock(const struct sim_totals *totals) {
+    return totals->clock_us == 0 ? 0 : (double)totals->operations * 1e6 / (double)totals->clock_us;
+}
+
 static double hours(const struct sim_totals *totals) {
     return (double)totals->simulated_us / 3600e6;
 }
 
+static void print_missing(void *context, const char *name) {
+    fprintf(context, "  NEVER CAME UP: %s\n", name);
+}
+
 void sim_totals_print(const struct sim_totals *totals, FILE *out) {
     fprintf(out,
-            "%" PRIu64 " seeds, %" PRIu64 " operations (%.0f/s and core), %" PRIu64
+            "%" PRIu64 " seeds, %" PRIu64 " operations (%.0f/s and core, %.0f/s by the clock), %" PRIu64
             " events, %.1f simulated hours\n",
-            totals->seeds, totals->operations, sim_totals_speed(totals), totals->events, hours(totals));
+            totals->seeds, totals->operations, sim_totals_speed(totals), speed_by_clock(totals),
+            totals->events, hours(totals));
     fprintf(out,
             "%" PRIu64 " boots, %" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64
             " journal failures, %" PRIu64 " refusals, %" PRIu64 " compactions, %" PRIu64
@@ -93,6 +102,8 @@ void sim_totals_print(const struct sim_totals *totals, FILE *out) {
             " recoveries compared, %" PRIu64 " checks of invariants\n",
             totals->acknowledged, totals->executed, totals->executed_twice, totals->stale, totals->recoveries,
             totals->checks);
+    if (totals->is_whole && totals->seeds >= SIM_TOTALS_WHOLE_SEEDS)
+        sim_totals_missing(totals, print_missing, out);
     struct sim_totals *sorted = malloc(sizeof *sorted);
     if (sorted == NULL)
         return;
@@ -121,6 +132,12 @@ int sim_totals_write(const struct sim_totals *totals, const char *path, const ch
         totals->has_failed, totals->has_failed ? "false" : "true");
     write_row(out, "operations a second and core", (double)(uint64_t)sim_totals_speed(totals), "1/s",
               ">= 300000", sim_totals_speed(totals) >= 300000);
+    write_row(out, "operations a second of a process by the clock", (double)(uint64_t)speed_by_clock(totals),
+              "1/s", "", true);
+    if (totals->is_whole && totals->seeds >= SIM_TOTALS_WHOLE_SEEDS) {
+        size_t missing = sim_totals_missing(totals, NULL, NULL);
+        write_row(out, "faults and checks that never came up", (double)missing, "", "0", missing == 0);
+    }
     write_row(out, "simulated hours", (double)(uint64_t)(hours(totals) * 10) / 10, "h", "", true);
 #define X(field, what) write_row(out, what, (double)totals->field, "", "", true);
     SIM_TOTALS(X)

@@ -17,6 +17,7 @@ enum { SIM_TOTAL_NAMES = 256, SIM_TOTAL_NAME = 64 };
     X(events, "events")                                                                                      \
     X(simulated_us, "simulated microseconds")                                                                \
     X(cpu_us, "microseconds of processors")                                                                  \
+    X(clock_us, "microseconds of processes by the clock")                                                    \
     X(boots, "boots")                                                                                        \
     X(kills, "kills")                                                                                        \
     X(power_cuts, "power cuts")                                                                              \
@@ -43,16 +44,23 @@ struct sim_totals {
     size_t count_count;
     uint64_t seed; // under way; of the failure if there is one
     bool has_failed;
+    bool is_whole; // nothing was pinned: every fault may come up
     char failure[1024];
 };
+
+// From so many seeds on, every fault and every check has to have come up.
+enum { SIM_TOTALS_WHOLE_SEEDS = 300 };
 
 void sim_totals_add_run(struct sim_totals *totals, const struct sim_outcome *outcome);
 void sim_totals_count(struct sim_totals *totals, const char *name, uint64_t times);
 /** Adds `part` to `totals`; a failure of an earlier part stays. */
 void sim_totals_add(struct sim_totals *totals, const struct sim_totals *part);
 uint64_t sim_totals_times(const struct sim_totals *totals, const char *name);
-/** Operations a second and core. */
+/** Operations a second and core: of the processor's time, not of the clock's. */
 double sim_totals_speed(const struct sim_totals *totals);
+/** Calls `on_name` for each fault and each check of the model that never came up; returns how many. */
+size_t sim_totals_missing(const struct sim_totals *totals, void (*on_name)(void *context, const char *name),
+                          void *context);
 /** For people. */
 void sim_totals_print(const struct sim_totals *totals, FILE *out);
 /** As evidence: one JSON object. 0 or FQ_EIO. */

@@ -45,9 +45,12 @@ static void leave(struct sim_link *link, struct fq_now now) {
 }
 
 static void serve(struct sim_link *link, struct fq_now now) {
+    bool was_blocked = link->is_blocked;
     send_output(link);
     if (!fq_connection_should_close(link->connection))
         return;
+    if (was_blocked && fq_connection_is_cut(link->connection))
+        sim_world_count(link->network->world, "slow reader cut off", 1);
     if (fq_connection_output(link->connection).len == 0)
         close_connection(link, false, now);
     else if (link->end == SIM_END_OPEN)
