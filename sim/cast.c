@@ -7,6 +7,7 @@
 #include "sim/client_session.h"
 #include "sim/hostile.h"
 #include "sim/worker.h"
+#include "sim/worker_session.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -65,6 +66,8 @@ static void all_leave(sim_cast *cast) {
         sim_client_leave(cast->clients[i]);
     for (size_t i = 0; i < cast->worker_count; i++)
         sim_worker_leave(cast->workers[i]);
+    for (size_t i = 0; i < cast->session_worker_count; i++)
+        sim_session_worker_leave(cast->session_workers[i]);
     for (size_t i = 0; i < cast->admin_count; i++)
         sim_admin_leave(cast->admins[i]);
     for (size_t i = 0; i < cast->hostile_count; i++)
@@ -110,6 +113,7 @@ static void hire(sim_cast *cast) {
     cast->clients = room_for(options->clients, sizeof(sim_client *));
     cast->sessions = room_for(options->clients, sizeof(sim_session_client *));
     cast->workers = room_for(options->workers, sizeof(sim_worker *));
+    cast->session_workers = room_for(options->workers, sizeof(sim_session_worker *));
     cast->admins = room_for(options->admins + 1, sizeof(sim_admin *));
     cast->hostiles = room_for(options->hostiles, sizeof(sim_hostile *));
     cast->admins[cast->admin_count++] = sim_admin_new(cast, true);
@@ -117,8 +121,13 @@ static void hire(sim_cast *cast) {
         cast->hostiles[cast->hostile_count++] = sim_hostile_new(cast, (unsigned)i);
     for (uint64_t i = 0; i < options->admins; i++)
         cast->admins[cast->admin_count++] = sim_admin_new(cast, false);
-    for (uint64_t i = 0; i < options->workers; i++)
-        cast->workers[cast->worker_count++] = sim_worker_new(cast, (unsigned)i);
+    // The first works on every name, by hand; of the others every third speaks through the product's session.
+    for (uint64_t i = 0; i < options->workers; i++) {
+        if (i > 0 && sim_cast_below(cast, 3) == 0)
+            cast->session_workers[cast->session_worker_count++] = sim_session_worker_new(cast, (unsigned)i);
+        else
+            cast->workers[cast->worker_count++] = sim_worker_new(cast, (unsigned)i);
+    }
     // Every third client, and a lonely one now and then, speaks through the product's session.
     for (uint64_t i = 0; i < options->clients; i++) {
         if (sim_cast_below(cast, 3) == 0)
@@ -153,6 +162,9 @@ sim_cast *sim_cast_free(sim_cast *cast) {
         sim_client_free(cast->clients[i]);
     for (size_t i = 0; i < cast->worker_count; i++)
         sim_worker_free(cast->workers[i]);
+    for (size_t i = 0; i < cast->session_worker_count; i++)
+        sim_session_worker_free(cast->session_workers[i]);
+    free(cast->session_workers);
     for (size_t i = 0; i < cast->admin_count; i++)
         sim_admin_free(cast->admins[i]);
     for (size_t i = 0; i < cast->hostile_count; i++)

@@ -11,6 +11,7 @@ typedef struct sim_worker sim_worker;
 typedef struct sim_admin sim_admin;
 typedef struct sim_hostile sim_hostile;
 typedef struct sim_session_client sim_session_client;
+typedef struct sim_session_worker sim_session_worker;
 
 enum { SIM_KEY_TEXT = 8 };
 
@@ -38,6 +39,8 @@ struct sim_cast {
     size_t session_count;
     sim_worker **workers;
     size_t worker_count;
+    sim_session_worker **session_workers; // workers of the product's making
+    size_t session_worker_count;
     sim_admin **admins; // the first is the keeper
     size_t admin_count;
     sim_hostile **hostiles;

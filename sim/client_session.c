@@ -237,7 +237,7 @@ sim_session_client *sim_session_client_new(sim_cast *cast) {
     sim_session_client *client = calloc(1, sizeof *client);
     FQ_ASSERT(client != NULL);
     client->cast = cast;
-    sim_session_open(&client->peer, cast, on_event, client);
+    sim_session_open(&client->peer, cast, SIM_USER_CLIENT, on_event, client);
     turn(client, 0);
     return client;
 }

@@ -18,6 +18,8 @@ static void tell_request(struct sim_session_peer *peer, const struct fq_resp_req
     struct sim_exchange *asked = &cast->asked;
     asked->actor = peer->actor;
     asked->connection = peer->link_id;
+    if (peer->worker_id != NULL)
+        asked->work.worker = peer->worker_id;
     asked->roles = FQ_ROLE_ALL;
     if (cast->options->credentials)
         asked->roles = peer->is_logged_in ? peer->user->roles : 0;
@@ -190,12 +192,12 @@ static void on_closed(void *context, sim_link *link) {
 static const struct sim_peer_ops link_ops = {on_connected, on_bytes, on_closed};
 
 // --- life -----------------------------------------------------------------------------------------------------------------
-void sim_session_open(struct sim_session_peer *peer, sim_cast *cast,
+void sim_session_open(struct sim_session_peer *peer, sim_cast *cast, enum sim_user_name user,
                       void (*on_event)(void *context, const struct fq_session_event *event), void *context) {
     *peer = (struct sim_session_peer){.cast = cast,
                                       .on_event = on_event,
                                       .context = context,
-                                      .user = sim_user(SIM_USER_CLIENT),
+                                      .user = sim_user(user),
                                       .actor = ++cast->last_actor,
                                       .is_open = true,
                                       .tick_at_us = INT64_MAX};

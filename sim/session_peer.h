@@ -15,6 +15,7 @@ struct sim_session_peer {
     void (*on_event)(void *context, const struct fq_session_event *event);
     void *context;
     const struct sim_user *user;
+    const char *worker_id; // NULL = no worker
     uint32_t actor;
     fq_session *session;
     sim_link *link; // NULL = none
@@ -33,7 +34,7 @@ struct sim_session_peer {
 };
 
 /** `peer` must stay where it is. Connects at once and for ever until closed. */
-void sim_session_open(struct sim_session_peer *peer, sim_cast *cast,
+void sim_session_open(struct sim_session_peer *peer, sim_cast *cast, enum sim_user_name user,
                       void (*on_event)(void *context, const struct fq_session_event *event), void *context);
 /** Closes the connection for good. */
 void sim_session_close(struct sim_session_peer *peer);
