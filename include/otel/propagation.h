@@ -46,7 +46,8 @@ struct otel_propagator_ops {
 };
 /** One of the program's own; `self` is kept, not owned. NULL when out of memory. */
 OTEL_API otel_propagator *otel_propagator_new(const struct otel_propagator_ops *ops, void *self);
-/** In the order given, keeping references. Of parts that are the same one counts. NULL when out of memory. */
+/** In the order given, keeping references. Of parts that are the same one counts. NULL when out of memory, or when a part is NULL:
+ *  what could not be made or has no such name. */
 OTEL_API otel_propagator *otel_propagator_composite(const otel_propagator *const *parts, size_t count);
 /** Gives the caller's reference back; static ones are fine. Returns NULL. */
 OTEL_API otel_propagator *otel_propagator_free(otel_propagator *propagator);

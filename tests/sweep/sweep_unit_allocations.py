@@ -49,9 +49,9 @@ def product_functions(build: pathlib.Path) -> set[str]:
 
 
 def own_functions(build: pathlib.Path, name: str) -> set[str]:
-    """Of the test itself and of what tests share: their names may occur in the product too, as static functions."""
+    """Of the test itself, of what tests share and of the simulator: their names may occur in the product too, as static functions."""
     names = set()
-    objects = [*build.glob(f"tests/CMakeFiles/{name}.dir/unit/{name}.c.o"), *build.glob("tests/libfq_test_support.a")]
+    objects = [*build.glob(f"tests/CMakeFiles/{name}.dir/unit/{name}.c.o"), *build.glob("tests/libfq_test_support.a"), *build.glob("sim/libfq_*.a")]
     for file in objects:
         listing = subprocess.run(["nm", "--defined-only", file], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
         names.update(m.group(1) for m in re.finditer(r"^[0-9a-f]+ [tT] (\S+)$", listing.stdout, re.M))

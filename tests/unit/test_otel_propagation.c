@@ -262,6 +262,8 @@ static void test_global_propagator(void **state) {
     otel_propagator *own = otel_propagator_new(&ops, key);
     const otel_propagator *parts[] = {own, otel_propagator_by_name("baggage")};
     otel_propagator *both = otel_propagator_composite(parts, 2);
+    const otel_propagator *lacking[] = {own, otel_propagator_by_name("none-such")};
+    assert_null(otel_propagator_composite(lacking, 2));
     otel_propagator_free(own); // the composite one keeps it
     otel_propagator_set_global(both);
     text_carrier_add(&heard, "X-Tenant", "acme");

@@ -124,6 +124,10 @@ static bool has_part(const otel_propagator *whole, const otel_propagator *part) 
 }
 
 otel_propagator *otel_propagator_composite(const otel_propagator *const *parts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i] == NULL)
+            return NULL;
+    }
     otel_propagator *whole = otel_propagator_new(NULL, NULL);
     if (whole == NULL)
         return NULL;
