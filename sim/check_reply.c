@@ -56,6 +56,7 @@ static void check_conflict(sim_model *model, const struct asked *asked) {
 
 // A refusal of a token needs a moment at which it was not the current one.
 static void check_stale(sim_model *model, const struct asked *asked) {
+    model->stats.stale++;
     struct model_task *task = asked->task;
     if (task == NULL || task->body.token == 0 || task->body.token != asked->token)
         return;

@@ -555,8 +555,8 @@ static void a_compactor_with_another_state(void **state) {
 
 static void a_backup_that_is_too_old(void **state) {
     struct rig *rig = *state;
-    submit(rig, 1, FQ_PRIORITY_NORMAL);
-    sim_model_restored(rig->model, rig->engine, 1, 2);
+    const struct sim_restored old = {.engine = rig->engine, .last_seq = 1, .durable_seq = 2};
+    sim_model_restored(rig->model, &old, (struct fq_now){0});
     expect_failure(rig, "S39");
 }
 
