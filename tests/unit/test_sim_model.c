@@ -43,6 +43,7 @@ static int set_up(void **state) {
     rig.decision = fq_decision_new();
     rig.observer = sim_model_observer(rig.model);
     assert_non_null(rig.engine);
+    assert_non_null(rig.decision);
     *state = &rig;
     return 0;
 }
