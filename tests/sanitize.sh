@@ -9,7 +9,7 @@ cmake --preset "$preset" "${launcher[@]}" >/dev/null
 cmake --build "build/$preset" -j "$(nproc)"
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
 # Kills and long tasks prove nothing more under a sanitizer: fewer of them.
 export FASTQUEUE_KILLS=12 FASTQUEUE_STORM_SECONDS=5
 case "$preset" in
