@@ -193,8 +193,9 @@ static void take_counts(sim_admin *admin, const struct fq_resp_node *nodes) {
     uint32_t at = (uint32_t)(states - nodes);
     cast->level = count_of(nodes, at, FQ_STR("scheduled")) + count_of(nodes, at, FQ_STR("pending")) +
                   count_of(nodes, at, FQ_STR("started"));
-    if (cast->is_winding && cast->level == 0 && cast->submits_open == 0)
-        cast->is_quiet = true;
+    bool was_still = cast->is_still; // twice in a row: the first count may have been on its way for long
+    cast->is_still = cast->is_winding && cast->level == 0 && cast->submits_open == 0 && cast->lost == 0;
+    cast->is_quiet = was_still && cast->is_still;
 }
 
 // Tasks that a jump of the clock has put beyond reach are cancelled when everything has to end.

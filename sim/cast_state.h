@@ -26,6 +26,8 @@ struct sim_cast {
     uint32_t names; // task names in use
     bool is_winding;
     bool is_quiet;             // winding, and nothing is left: everybody leaves
+    bool is_still;             // so it looked the last time
+    size_t lost;               // submits that connections took with them and that are to be asked again
     bool has_left;             // everybody
     int64_t level;             // tasks believed to wait or run
     int64_t level_wanted;      // clients submit below it

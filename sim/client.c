@@ -27,13 +27,19 @@ struct sim_client {
     uint64_t generation;
 };
 
+static void forget_lost(sim_client *client) {
+    client->lost--;
+    client->cast->lost--;
+}
+
 // --- one request each -----------------------------------------------------------------------------------------------------
 static void submit(sim_client *client, uint32_t index, bool other_body) {
     struct sim_order *order = &client->orders[index];
     sim_order_write(order, client->cast, &client->wire.output, other_body);
     sim_order_describe(order, client->cast, other_body);
     if (!other_body) {
-        client->lost -= order->state == SIM_ORDER_LOST;
+        if (order->state == SIM_ORDER_LOST)
+            forget_lost(client);
         order->state = SIM_ORDER_ASKED;
         client->cast->submits_open++;
     }
@@ -51,7 +57,8 @@ static void submit_new(sim_client *client, struct sim_dice *dice) {
     }
     if (client->orders[index].state == SIM_ORDER_ASKED)
         return;
-    client->lost -= client->orders[index].state == SIM_ORDER_LOST;
+    if (client->orders[index].state == SIM_ORDER_LOST)
+        forget_lost(client);
     sim_order_draw(&client->orders[index], client->cast, dice);
     submit(client, index, false);
 }
@@ -140,7 +147,7 @@ static void repeat_lost(sim_client *client) {
             submit(client, i, false);
         } else { // the server made the id: who asks again would make a second task
             order->state = SIM_ORDER_DONE;
-            client->lost--;
+            forget_lost(client);
         }
     }
 }
@@ -239,6 +246,7 @@ static void on_lost(void *context, const struct sim_ask *ask) {
     if (order->state == SIM_ORDER_ASKED) {
         order->state = SIM_ORDER_LOST;
         client->lost++;
+        client->cast->lost++;
     }
 }
 

@@ -14,7 +14,7 @@ enum {
     CROWD_STAYS_US = 3 * FQ_US_PER_S,
     SILENT_US = 8 * FQ_US_PER_S,
     UNREAD_US = 25 * FQ_US_PER_S, // longer than the server stands it
-    FLOOD = 600,
+    FLOOD = 1000,
     WATCHED = 400,
     OVERSIZED = (1 << 20) + 1, // more than a payload may have
     DRIP_US = 50 * FQ_US_PER_MS,
@@ -281,7 +281,7 @@ static void act_once(sim_hostile *hostile) {
     case 9: watch_many(hostile); break;
     case 10: gather(hostile); break;
     default:
-        if (below(hostile, 4) == 0)
+        if (below(hostile, 2) == 0)
             flood(hostile);
         else
             fall_silent(hostile);

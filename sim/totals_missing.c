@@ -40,6 +40,7 @@ static const char *const wanted[] = {
     "power cut with garbage",
     "relaxed mode lost what was seen",
     "session gave up a connection",
+    "slow reader cut off",
     "start refused",
     "stopped",
     "swizzle",
