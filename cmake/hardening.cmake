@@ -20,9 +20,11 @@ foreach(flag
     target_compile_options(fq_hardening INTERFACE ${flag})
   endif()
 endforeach()
-# Checked variants of the C library's functions; they need optimisation.
-target_compile_options(fq_hardening INTERFACE
-  $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=3>)
+# Checked variants of the C library's functions; they need optimisation. Sanitizers watch the plain ones, and know more.
+if(NOT FQ_SANITIZE)
+  target_compile_options(fq_hardening INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=3>)
+endif()
 target_link_options(fq_hardening INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 # The C library's own start files may lack the marks of -fcf-protection; a shadow stack asks nothing of them, so it is claimed.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND FQ_HAS_fcf_protection_full)
