@@ -162,7 +162,7 @@ struct fq_engine {
     int64_t last_at_us;
     uint32_t epoch;
     bool started, all_paused, draining;
-    bool loading; // the images of a snapshot come in: nothing else has been applied yet
+    bool loading;                 // the images of a snapshot come in: nothing else has been applied yet
     int64_t clock_offset_us;      // wall - boot, as last seen
     int64_t leases_held_until_us; // boot time; before it no lease ends by time
 };
