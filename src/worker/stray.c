@@ -47,9 +47,11 @@ static bool comes_from(pid_t pid, pid_t runner) {
     char mark[48];
     size_t mark_len = strlen(FQ_STRAY_MARK), len;
     char *text = read_environment(pid, &len);
+    if (text == NULL)
+        return false;
     snprintf(mark, sizeof mark, FQ_STRAY_MARK "%d", (int)runner);
     bool found = false;
-    for (size_t at = 0; text != NULL && at < len && !found; at += strlen(text + at) + 1)
+    for (size_t at = 0; at < len && !found; at += strlen(text + at) + 1)
         found = runner != 0
                     ? strcmp(text + at, mark) == 0
                     : strncmp(text + at, FQ_STRAY_MARK, mark_len) == 0 && atoi(text + at + mark_len) != pid;
