@@ -5,6 +5,7 @@
 #include "engine/view.h"
 #include "journal/compaction.h"
 #include "journal/storage_posix.h"
+#include "server/compactor.h"
 #include "server/core.h"
 
 #include <stdio.h>
@@ -165,37 +166,16 @@ static void on_ready(void *context, int result, uint64_t batch_seq) {
     *(struct sealed *)context = (struct sealed){true, batch_seq};
 }
 
-static int into_engine(void *context, fq_str record) {
-    struct journal_image_boot *child = context;
-    int result = fq_engine_replay(child->engine, record, child->decision);
-    for (size_t i = 0; result == 0 && i < fq_decision_event_count(child->decision); i++)
-        fq_engine_apply(child->engine, child->decision, i);
-    return result;
-}
-
 static void compact(sim_disk *sim, struct journal_image_boot *boot) {
     struct sealed sealed = {0};
     fq_journal_compact_begin(boot->journal, on_ready, &sealed);
     FQ_ASSERT(journal_image_settle(boot) && sealed.ready);
-    struct journal_image_boot child = *boot;
-    struct fq_engine_config config;
-    fq_engine_config_init(&config);
-    child.engine = fq_engine_new(&config);
     fq_compaction *compaction;
+    struct fq_compactor_outcome outcome;
     char error[FQ_STORAGE_ERROR_MAX];
     FQ_ASSERT(fq_compaction_open_disk(sim_disk_attach(sim), sealed.batch_seq, &compaction, error) == 0);
-    FQ_ASSERT(fq_compaction_read(compaction, into_engine, &child) == 0);
-    fq_snapshot_cursor *cursor = fq_snapshot_open(child.engine);
-    fq_buf record = {0};
-    while (fq_snapshot_next(cursor, &record) == 1) {
-        FQ_ASSERT(fq_compaction_add(compaction, fq_buf_str(&record)) == 0);
-        fq_buf_clear(&record);
-    }
-    FQ_ASSERT(fq_compaction_finish(compaction, fq_engine_hash(child.engine)) == 0);
-    fq_buf_done(&record);
-    fq_snapshot_close(cursor);
+    FQ_ASSERT(fq_compactor_run(compaction, &outcome) == 0);
     fq_compaction_close(compaction);
-    fq_engine_free(child.engine);
     fq_journal_compact_end(boot->journal, true, sealed.batch_seq);
     FQ_ASSERT(journal_image_settle(boot));
 }

@@ -121,9 +121,6 @@ fq_uuid fq_decision_task_id(const fq_decision *decision) {
 bool fq_decision_is_repeat(const fq_decision *decision) {
     return decision->is_repeat;
 }
-bool fq_decision_is_stale(const fq_decision *decision) {
-    return decision->is_stale;
-}
 bool fq_decision_is_partial(const fq_decision *decision) {
     return decision->is_partial;
 }

@@ -7,7 +7,7 @@
 //
 // A caller does, for each command:   fq_engine_decide  ->  encode + journal each durable event  ->  fq_engine_apply each
 // and for time:                      while fq_engine_deadline() <= now: fq_engine_due, journal, apply.
-// Replay does:                       fq_event_decode -> fq_engine_reserve_for -> fq_engine_apply, effects thrown away.
+// Replay does:                       fq_engine_replay -> fq_engine_apply each, effects thrown away.
 //
 // The decision (events, nodes, table slots, timer slots, journal bytes) is owned by the caller and reused from call to
 // call; apply only consumes what it holds, so that nothing can fail once a decision is made. One decision at a time.
@@ -88,8 +88,6 @@ enum fq_verdict fq_decision_verdict(const fq_decision *decision, size_t index);
 /** DEAD_REQUEUE, DEAD_PURGE, CANCEL, PAUSE, UNREGISTER: how many tasks or names it touches. A DEAD_PURGE by name touches at
  *  most 4,096: decide it again until it touches none. */
 uint64_t fq_decision_touched(const fq_decision *decision);
-/** COMPLETE, FAIL, RELEASE, HEARTBEAT: a lease was no longer held under its token. Count it with fq_engine_note. */
-bool fq_decision_is_stale(const fq_decision *decision);
 /** FETCH: it stopped at 4,096 tasks, most of them expired, with more to choose from: decide it again. */
 bool fq_decision_is_partial(const fq_decision *decision);
 

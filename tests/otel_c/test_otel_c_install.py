@@ -35,7 +35,7 @@ class Alone(unittest.TestCase):
         call("cmake", "--build", build, "-j", "2")
         call("cmake", "--install", build)
         cls.pc = next(cls.prefix.rglob("otel-c.pc"))
-        cls.library = next(cls.prefix.rglob("libotel-c.so"))
+        cls.shared_object = next(cls.prefix.rglob("libotel-c.so"))
         cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.pc.parent)}
 
     @classmethod
@@ -43,7 +43,7 @@ class Alone(unittest.TestCase):
         shutil.rmtree(cls.folder)
 
     def run_example(self, program) -> None:
-        env = {"LD_LIBRARY_PATH": str(self.library.parent), "OTEL_TRACES_EXPORTER": "otlp/stdout",
+        env = {"LD_LIBRARY_PATH": str(self.shared_object.parent), "OTEL_TRACES_EXPORTER": "otlp/stdout",
                "OTEL_METRICS_EXPORTER": "otlp/stdout", "OTEL_LOGS_EXPORTER": "none"}
         done = subprocess.run([program], env=env, capture_output=True, text=True, timeout=60, check=True)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -74,7 +74,7 @@ class Alone(unittest.TestCase):
     def test_pkg_config_static(self):
         flags = call("pkg-config", "--cflags", "--libs", "--static", "otel-c", env=self.environment).split()
         program = self.folder / "static"
-        call("cc", EXAMPLE, "-o", program, *[str(self.library.with_suffix(".a")) if flag == "-lotel-c" else flag
+        call("cc", EXAMPLE, "-o", program, *[str(self.shared_object.with_suffix(".a")) if flag == "-lotel-c" else flag
                                              for flag in flags])
         self.assertNotIn("libotel-c", call("ldd", program))
         self.run_example(program)
@@ -107,7 +107,7 @@ class Alone(unittest.TestCase):
             text = re.sub(r"/\*.*?\*/", "", (ROOT / "include" / "otel" / name).read_text(), flags=re.DOTALL)
             promised |= set(re.findall(r"OTEL_API\s[^;{]*?\b(otel_\w+)\(", text))
         shown = {line.split()[2].split("@")[0] for line in
-                 call("nm", "-D", "--defined-only", self.library).splitlines() if line.split()[1] == "T"}
+                 call("nm", "-D", "--defined-only", self.shared_object).splitlines() if line.split()[1] == "T"}
         self.assertGreater(len(promised), 100)
         self.assertEqual(promised - shown, set(), "declared, not defined")
         self.assertEqual(shown - promised, set(), "shown, not declared")

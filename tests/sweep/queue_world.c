@@ -6,6 +6,7 @@
 #include "faulty_memory.h"
 #include "journal/compaction.h"
 #include "journal/storage_posix.h"
+#include "server/compactor.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -246,49 +247,15 @@ static void on_ready(void *context, int result, uint64_t batch_seq) {
     *(struct sealing *)context = (struct sealing){true, result, batch_seq};
 }
 
-struct child {
-    fq_engine *engine;
-    fq_decision *decision;
-};
-
-static int into_engine(void *context, fq_str record) {
-    struct child *child = context;
-    int result = fq_engine_replay(child->engine, record, child->decision);
-    for (size_t i = 0; result == 0 && i < fq_decision_event_count(child->decision); i++)
-        fq_engine_apply(child->engine, child->decision, i);
-    return result;
-}
-
-static int write_snapshot(fq_compaction *compaction, const fq_engine *engine) {
-    fq_snapshot_cursor *cursor = fq_snapshot_open(engine);
-    fq_buf record = {0};
-    int result = cursor == NULL ? FQ_ENOMEM : 0, more = 1;
-    while (result == 0 && (more = fq_snapshot_next(cursor, &record)) == 1) {
-        result = fq_compaction_add(compaction, fq_buf_str(&record));
-        fq_buf_clear(&record);
-    }
-    if (result == 0 && more < 0)
-        result = more;
-    fq_buf_done(&record);
-    fq_snapshot_close(cursor);
-    return result == 0 ? fq_compaction_finish(compaction, fq_engine_hash(engine)) : result;
-}
-
 // What the compactor's process does.
 static int compact_beside(struct queue_world *world, uint64_t until_batch) {
-    struct child child = {fq_engine_new(&world->options.engine), fq_decision_new()};
     fq_compaction *compaction = NULL;
+    struct fq_compactor_outcome outcome;
     char error[FQ_STORAGE_ERROR_MAX];
-    int result = child.engine == NULL || child.decision == NULL ? FQ_ENOMEM : 0;
+    int result = fq_compaction_open_disk(faulty_disk_attach(world->sim), until_batch, &compaction, error);
     if (result == 0)
-        result = fq_compaction_open_disk(faulty_disk_attach(world->sim), until_batch, &compaction, error);
-    if (result == 0)
-        result = fq_compaction_read(compaction, into_engine, &child);
-    if (result == 0)
-        result = write_snapshot(compaction, child.engine);
+        result = fq_compactor_run(compaction, &outcome);
     fq_compaction_close(compaction);
-    fq_decision_free(child.decision);
-    fq_engine_free(child.engine);
     return result;
 }
 

@@ -222,7 +222,7 @@ def by_library(server: Server, run: Run) -> list[Figure]:
             net.down.cut_after_bytes = dice.randrange(1, 180)  # in the greeting, or in the answer
             heal = threading.Timer(0.2, lambda: setattr(net.down, "cut_after_bytes", None))
             heal.start()
-            done = subprocess.run([str(PROGRAM), "submit", "by.library", "--non-blocking", "--retries", "0"], capture_output=True, text=True, timeout=60,
+            done = subprocess.run([str(PROGRAM), "submit", "by.client", "--non-blocking", "--retries", "0"], capture_output=True, text=True, timeout=60,
                                   env=Server._environment({"FASTQUEUE_CONTROL_PLANE_ADDRESS": f"tcp://127.0.0.1:{net.port}"}))
             heal.join()
             made.append(done.returncode)
