@@ -57,6 +57,15 @@ class Life:
     calls: list = dataclasses.field(default_factory=list)  # (kind, file), counted in the first life
     lost: list = dataclasses.field(default_factory=list)
 
+    def call(self, at: int) -> tuple[str, str]:
+        """Kind and file of the `at`-th call."""
+        return self.calls[at - 1] if 0 < at <= len(self.calls) else ("", "")
+
+    def may_survive(self, at: int) -> bool:
+        """Whether nothing rests on the file of the `at`-th call yet."""
+        kind, name = self.call(at)
+        return name.endswith(".tmp") or kind in ("unlink", "create", "mkdir", "rename")
+
 
 class Phase:
     """A stretch of the server's life that is swept: what precedes it, its options, its load."""
@@ -97,8 +106,10 @@ class Phase:
             except AssertionError:
                 if server.process.poll() is None:
                     raise
-            life.exit, life.ended_by = server.process.poll(), load.ended_by
-            life.hit, life.calls = board.get("hits") > 0, board.trace()
+            life.hit, life.calls, life.ended_by = board.get("hits") > 0, board.trace(), load.ended_by
+            if life.hit and not life.may_survive(at): # the call may have come behind the last reply: its thread needs its time
+                self._until_ended(server, 10)
+            life.exit = server.process.poll()
             server.kill()
             server.environment = {}
             try:
@@ -117,9 +128,14 @@ class Phase:
         """For the end of a server that has hung up, and for what its other thread is about to do."""
         began = time.monotonic()
         limit = 10 if load.ended_by and "Error" in load.ended_by else 0.02 if at else 0
-        while server.process.poll() is None and time.monotonic() - began < limit:
-            time.sleep(0.001)
+        Phase._until_ended(server, limit)
         life.exit_ms = (time.monotonic() - began) * 1000 if limit == 10 else 0.0
+
+    @staticmethod
+    def _until_ended(server: Server, limit_s: float) -> None:
+        began = time.monotonic()
+        while server.process.poll() is None and time.monotonic() - began < limit_s:
+            time.sleep(0.001)
 
 
 PHASES = (

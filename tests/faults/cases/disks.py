@@ -14,8 +14,7 @@ from storm import Storm
 
 def judge(life: Life, at: int, found: dict) -> None:
     """Counts one life in which the `at`-th call failed. A failure may be survived only where nothing rests on the file yet."""
-    kind, name = life.calls[at - 1] if at <= len(life.calls) else ("", "")
-    soft = name.endswith(".tmp") or kind in ("unlink", "create", "mkdir", "rename")
+    kind, name = life.call(at)
     found["hit"] += life.hit
     found["exit 74"] += life.exit == 74
     found["survived"] += life.hit and life.exit is None
@@ -25,7 +24,7 @@ def judge(life: Life, at: int, found: dict) -> None:
         found["wrong"].append(f"after {kind} {name}: refused to start: {life.refusal}")
     if life.exit not in (None, 74):
         found["wrong"].append(f"{kind} {name}: exit {life.exit}")
-    if life.hit and life.exit is None and not soft:
+    if life.hit and life.exit is None and not life.may_survive(at):
         found["wrong"].append(f"{kind} {name}: went on")
 
 

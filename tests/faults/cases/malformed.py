@@ -147,7 +147,7 @@ def cross_protocol(run: Run) -> list[Figure]:
     return figures
 
 
-@case(31, "What the time of a refused login tells", expected="no difference between a token that is nearly right and one that is not", ci=True)
+@case(31, "What the time of a refused login tells", expected="no difference between a token that is nearly right and one that is not")
 def timing(run: Run) -> list[Figure]:
     samples = run.scale(1_000_000, 100_000)
     program = BUILD / "tests" / "auth_timing"
