@@ -63,7 +63,8 @@ int main(int argc, char **argv) {
             return 2;
     for (size_t i = 0; i < samples; i++) {
         struct kind *kind = &kinds[fq_random_next(&random) % KINDS];
-        fq_str said = {token, kind->token.len}; // both from one place: the time of an address is not the question
+        fq_str said = {token,
+                       kind->token.len}; // both from one place: the time of an address is not the question
         unsigned roles = 0;
         memcpy(token, kind->token.ptr, kind->token.len);
         double began = now_ns();
