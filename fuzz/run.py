@@ -96,7 +96,7 @@ def command_of(args, name):
     crashes.mkdir(parents=True, exist_ok=True)
     kept = ROOT / "fuzz" / "corpus" / name
     words = ROOT / "fuzz" / "dict" / f"{name}.dict"
-    command = [str(args.programs / f"fuzz_{name}"), f"-max_total_time={args.seconds}", "-print_final_stats=1", "-timeout=20",
+    command = [str(args.programs / f"fuzz_{name}"), f"-max_total_time={args.seconds}", "-print_final_stats=1", f"-timeout={args.input_seconds}",
                "-rss_limit_mb=1500", f"-artifact_prefix={crashes}/"]
     if words.exists():
         command.append(f"-dict={words}")
@@ -179,6 +179,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=60, help="how long one fuzzer runs (%(default)s)")
     parser.add_argument("--cpu-minutes", type=float, help="go on until every class has had this much")
     parser.add_argument("--until", type=float, help="with --cpu-minutes: start nothing after this Unix time")
+    parser.add_argument("--input-seconds", type=int, default=20,
+                        help="an input that takes longer by the clock counts as a hang; more on a busy machine (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="fuzzers side by side (%(default)s)")
     parser.add_argument("--programs", type=Path, default=ROOT / "build/fuzz/fuzz", help="where the fuzzers are (%(default)s)")
     parser.add_argument("--work", type=Path, default=ROOT / "build/fuzz", help="grown corpora, crashes, logs (%(default)s)")
