@@ -12,6 +12,8 @@ typedef struct fq_now {
 
 enum { FQ_US_PER_MS = 1000, FQ_US_PER_S = 1000000 };
 static const int64_t FQ_NEVER_US = INT64_MAX;
+// The latest time, and the longest span, that a record may hold: the sum of two is still not FQ_NEVER_US.
+static const int64_t FQ_LATEST_US = INT64_MAX / 4;
 
 static inline int64_t fq_time_add(int64_t a_us, int64_t b_us) {
     int64_t sum;

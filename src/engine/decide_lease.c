@@ -46,7 +46,9 @@ int fq_decide_complete(const fq_engine *engine, const struct fq_command *command
     if (rc == 0)
         rc = fq_field_put(out, FQ_FIELD_RUN_TRACEPARENT, command->complete.traceparent);
     if (rc == 0 && command->complete.run_us >= 0)
-        rc = fq_field_put_number(out, FQ_FIELD_RUN_US, command->complete.run_us);
+        rc = fq_field_put_number(out, FQ_FIELD_RUN_US,
+                                 command->complete.run_us < FQ_LATEST_US ? command->complete.run_us
+                                                                         : FQ_LATEST_US);
     return fq_decide_fields_end(decision, rc);
 }
 

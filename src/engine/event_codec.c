@@ -316,6 +316,10 @@ static bool is_name(fq_str text) {
     return text.len > 0 && text.len <= NAME_MAX_BYTES;
 }
 
+static bool is_time(int64_t us) {
+    return us >= 0 && us <= FQ_LATEST_US;
+}
+
 static bool flags_match(uint8_t flags, fq_str fields) {
     return (flags & ~FQ_FLAG_ALL) == 0 &&
            ((flags & FQ_FLAG_EXPIRES) != 0) == (fq_field_get(fields, FQ_FIELD_EXPIRES_US).len != 0) &&
@@ -325,7 +329,7 @@ static bool flags_match(uint8_t flags, fq_str fields) {
 static bool submitted_is_sane(const struct fq_submitted *submitted) {
     return is_name(submitted->name) && submitted->priority < FQ_PRIORITY_COUNT &&
            fq_fields_are_valid(submitted->fields, 1, FQ_FIELD_SUBMIT_END) &&
-           (submitted->flags & FQ_FLAG_CANCEL_REQUESTED) == 0 && submitted->due_us >= 0 &&
+           (submitted->flags & FQ_FLAG_CANCEL_REQUESTED) == 0 && is_time(submitted->due_us) &&
            ((submitted->flags & FQ_FLAG_BY_WALL) == 0 || submitted->due_us != 0) &&
            flags_match(submitted->flags, submitted->fields) &&
            submitted->payload.len + submitted->fields.len <= TEXT_MAX;
@@ -335,9 +339,9 @@ static bool image_is_sane(const struct fq_task_image *image) {
     if (!is_name(image->name) || image->priority >= FQ_PRIORITY_COUNT ||
         image->state >= FQ_TASK_STATE_COUNT || image->order == 0)
         return false;
-    if (image->submitted_us < 0 || image->eligible_us < 0 || image->granted_us < 0 || image->started_us < 0 ||
-        (image->state != FQ_TASK_STARTED && image->moment < 0))
-        return false;
+    if (!is_time(image->submitted_us) || !is_time(image->eligible_us) || !is_time(image->granted_us) ||
+        !is_time(image->started_us) || (image->state != FQ_TASK_STARTED && !is_time(image->moment)))
+        return false; // the moment of a started task is its token
     bool final = fq_task_state_is_final((enum fq_task_state)image->state);
     if (!fq_fields_are_valid(image->fields, 1, final ? FQ_FIELD_END : FQ_FIELD_SUBMIT_END) ||
         !flags_match(image->flags, image->fields))
@@ -351,7 +355,7 @@ static bool image_is_sane(const struct fq_task_image *image) {
 
 // Far enough from the end that counting on from them never comes there.
 static bool head_is_sane(const struct fq_snapshot_head *head) {
-    return head->order <= INT64_MAX / 2 && head->last_at_us >= 0 && head->epoch < 1u << 24 &&
+    return head->order <= INT64_MAX / 2 && is_time(head->last_at_us) && head->epoch < 1u << 24 &&
            head->token >> 40 <= head->epoch;
 }
 
@@ -368,7 +372,7 @@ static bool is_sane(const struct fq_event *event) {
     case FQ_EVENT_CRASHED:
     case FQ_EVENT_CANCELLED:
     case FQ_EVENT_EXPIRED:
-        return event->ended.due_us >= 0 &&
+        return is_time(event->ended.due_us) &&
                fq_fields_are_valid(event->ended.fields, FQ_FIELD_SUBMIT_END, FQ_FIELD_END);
     case FQ_EVENT_PAUSED:
     case FQ_EVENT_RESUMED: return event->name.len <= NAME_MAX_BYTES;
@@ -396,7 +400,7 @@ int fq_event_decode(fq_str record, struct fq_event *ret_event) {
     struct cursor cursor = {
         .mode = READ, .in = record.ptr + 2, .left = record.len - 2, .version = (uint8_t)version};
     walk(&cursor, &event);
-    if (cursor.failed || cursor.left != 0 || event.at_us < 0 || version_of(&event) != version ||
+    if (cursor.failed || cursor.left != 0 || !is_time(event.at_us) || version_of(&event) != version ||
         !is_sane(&event))
         return FQ_ECORRUPT;
     event.now_us = event.at_us;

@@ -2,6 +2,7 @@
 #include "engine/fields.h"
 
 #include "base/le.h"
+#include "base/time.h"
 #include "fastqueue/error.h"
 
 enum { HEAD = 5, NUMBER = 8 };
@@ -65,7 +66,7 @@ bool fq_fields_are_valid(fq_str fields, int from, int to) {
         size_t len = fq_get_u32(fields.ptr + at + 1);
         if (tag <= last || tag >= to || !is_known(tag) || len == 0 || len > fields.len - at - HEAD)
             return false;
-        if (is_number(tag) && (len != NUMBER || (int64_t)fq_get_u64(fields.ptr + at + HEAD) < 0))
+        if (is_number(tag) && (len != NUMBER || fq_get_u64(fields.ptr + at + HEAD) > (uint64_t)FQ_LATEST_US))
             return false;
         last = tag;
         at += HEAD + len;

@@ -128,8 +128,7 @@ int64_t fq_task_result_ttl_ms(const fq_engine *engine, const struct fq_task *tas
 }
 
 static int64_t ms_to_us(int64_t ms) {
-    int64_t us;
-    return __builtin_mul_overflow(ms, (int64_t)FQ_US_PER_MS, &us) ? FQ_NEVER_US : us;
+    return ms < FQ_LATEST_US / FQ_US_PER_MS ? ms * FQ_US_PER_MS : FQ_LATEST_US;
 }
 
 int64_t fq_task_lease_end_us(const fq_engine *engine, const struct fq_task *task, int64_t boot_us) {

@@ -19,7 +19,7 @@ static int read_report(struct fq_call *call, int word, fq_str value, struct repo
         rc = fq_take_integer(call, "STARTED", value, 0, INT64_MAX / FQ_US_PER_MS, &number);
         report->started_us = number * FQ_US_PER_MS;
         return rc;
-    case REPORT_RUN: return fq_take_integer(call, "RUN", value, 0, INT64_MAX / 4, &report->run_us);
+    case REPORT_RUN: return fq_take_integer(call, "RUN", value, 0, FQ_LATEST_US, &report->run_us);
     default: report->traceparent = fq_take_header(call, value, 128); return 0;
     }
 }

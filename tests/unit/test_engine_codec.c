@@ -214,6 +214,21 @@ static void records_of_another_history_are_refused(void **state) {
     fq_engine_free(engine);
 }
 
+// No timer of theirs can be told from none.
+static void times_at_the_end_of_time_are_refused(void **state) {
+    (void)state;
+    fq_uuid id = engine_rig_id(1);
+    fq_engine *engine = new_engine();
+    struct record record = submitted(&id, FQ_NEVER_US);
+    assert_int_equal(replay(engine, &record), FQ_ECORRUPT);
+    record = submitted(&id, FQ_LATEST_US + 1);
+    assert_int_equal(replay(engine, &record), FQ_ECORRUPT);
+    record = submitted(&id, FQ_LATEST_US);
+    assert_int_equal(replay(engine, &record), 0);
+    fq_engine_check(engine);
+    fq_engine_free(engine);
+}
+
 static void newer_records_are_told_apart_from_damage(void **state) {
     (void)state;
     fq_uuid id = engine_rig_id(1);
@@ -453,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_matrix_of_states_and_events),
         cmocka_unit_test(records_of_another_history_are_refused),
+        cmocka_unit_test(times_at_the_end_of_time_are_refused),
         cmocka_unit_test(newer_records_are_told_apart_from_damage),
         cmocka_unit_test(a_lost_worker_is_told_by_version_2),
         cmocka_unit_test(losses_are_kept_in_snapshots_by_version_2),

@@ -82,6 +82,9 @@ static void test_fields_of_ot(void **state) {
     assert_string_equal(set_ot(text, "th", "8"), "ot=th:8;p:8;rv:00000000000001,x=1,y=2");
     assert_string_equal(set_ot(text, "th", NULL), "ot=p:8;rv:00000000000001,x=1,y=2");
     assert_string_equal(set_ot("x=1,ot=th:8", "th", NULL), "x=1");
+    // What is no field by the grammar goes, rather than take the new value with it.
+    assert_string_equal(set_ot("ot=th)c;rv{:0 ;a:1;B:2;c:3 ;;x", "th", "8"), "ot=th:8;a:1");
+    assert_false(otel_tracestate_find_ot("ot=th:8+", 8, "th", &value, &len));
     assert_string_equal(set_ot("x=1", "th", "0"), "ot=th:0,x=1");
     assert_string_equal(set_ot("x=1", "th", NULL), "x=1");
     assert_string_equal(set_ot("", "rv", "ffffffffffffff"), "ot=rv:ffffffffffffff");

@@ -173,14 +173,31 @@ size_t otel_tracestate_set(const char *text, size_t len, const char *key, const 
     return write_out(&edited, ret_text);
 }
 
-// Splits one field of `ot`; false if it is none.
+static bool is_field_key(fq_str key) {
+    for (size_t i = 0; i < key.len; i++) {
+        if (!is_lower_or_digit(key.ptr[i]))
+            return false;
+    }
+    return key.len > 0 && key.ptr[0] >= 'a';
+}
+
+static bool is_field_value(fq_str value) {
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        if (!is_lower_or_digit(c) && !(c >= 'A' && c <= 'Z') && memchr("._-", c, 3) == NULL)
+            return false;
+    }
+    return true;
+}
+
+// Splits one field of `ot`; false if it is none by the grammar of these fields, which is stricter than a member's.
 static bool split_field(fq_str piece, fq_str *ret_key, fq_str *ret_value) {
     const char *colon = piece.len > 0 ? memchr(piece.ptr, ':', piece.len) : NULL;
     if (colon == NULL)
         return false;
     *ret_key = (fq_str){piece.ptr, (size_t)(colon - piece.ptr)};
     *ret_value = (fq_str){colon + 1, piece.len - ret_key->len - 1};
-    return ret_key->len > 0;
+    return is_field_key(*ret_key) && is_field_value(*ret_value);
 }
 
 bool otel_tracestate_find_ot(const char *text, size_t len, const char *key, const char **ret_value,

@@ -25,7 +25,7 @@ size_t otel_tracestate_set(const char *text, size_t len, const char *key, const 
 bool otel_tracestate_find_ot(const char *text, size_t len, const char *key, const char **ret_value,
                              size_t *ret_value_len);
 /** As otel_tracestate_set for a field of `ot`; value NULL takes it away, and an empty `ot` with it. Unknown fields stay as
- *  long as all fit 256 bytes. */
+ *  long as they are well formed and all fit 256 bytes. */
 size_t otel_tracestate_set_ot(const char *text, size_t len, const char *key, const char *value,
                               size_t value_len, char ret_text[OTEL_TRACESTATE_KEPT_MAX + 1]);
 
