@@ -13,6 +13,8 @@ failed=0
 # What is installed exports the counters' own symbols, so the test of those is for other builds.
 ctest --test-dir build/coverage -L "${COVERAGE_TESTS:-unit|e2e|otel|faults|sim|sweep}" -E e2e.test_install --timeout 600 --output-on-failure \
     -j "$(nproc)" || failed=1
+# The documents that the program prints about itself.
+ctest --test-dir build/coverage -R '^lint.document_(cli|configuration|roles)$' --output-on-failure || failed=1
 # Processes that have dropped their privileges count as well.
 find build/coverage -name '*.gcda' -exec chmod a+rw {} +
 ctest --test-dir build/coverage -R e2e.test_privileges >/dev/null || failed=1

@@ -288,14 +288,6 @@ int fq_transport_wait(fq_transport *transport, bool write, int64_t deadline_us) 
     return 0;
 }
 
-bool fq_transport_has_output(const fq_transport *transport) {
-    return transport->has_output;
-}
-
-int fq_transport_fd(const fq_transport *transport) {
-    return transport->fd;
-}
-
 const char *fq_transport_error(const fq_transport *transport) {
     return transport->error;
 }

@@ -24,9 +24,6 @@ FQ_MUST_USE int fq_transport_write(fq_transport *transport, fq_str bytes, size_t
 FQ_MUST_USE int fq_transport_read(fq_transport *transport, fq_str *ret_bytes);
 /** Waits until something can be read, or, if `write`, written, at most until `deadline_us`; a signal ends it too. 0. */
 int fq_transport_wait(fq_transport *transport, bool write, int64_t deadline_us);
-/** True while bytes of TLS itself wait to be written: wait for writing then. */
-bool fq_transport_has_output(const fq_transport *transport);
-int fq_transport_fd(const fq_transport *transport);
 const char *fq_transport_error(const fq_transport *transport);
 
 #endif

@@ -251,14 +251,6 @@ fq_session *fq_uv_driver_session(fq_uv_driver *driver) {
     return driver->session;
 }
 
-bool fq_uv_driver_is_flushed(fq_uv_driver *driver) {
-    if (driver->state != STATE_OPEN)
-        return false;
-    flush(driver);
-    return driver->state == STATE_OPEN && fq_session_output(driver->session).len == 0 &&
-           fq_stream_is_flushed(driver->stream);
-}
-
 static void on_handle_closed(uv_handle_t *handle) {
     fq_uv_driver *driver = handle->data;
     if (--driver->open_handles == 0)

@@ -36,8 +36,6 @@ FQ_MUST_USE int fq_uv_driver_open(const struct fq_uv_driver_options *options, ch
                                   fq_uv_driver **ret_driver);
 /** For requests; what they queue is written before the loop sleeps again. Do not feed, tick or take events. */
 fq_session *fq_uv_driver_session(fq_uv_driver *driver);
-/** True when nothing that was queued is still to be written. */
-bool fq_uv_driver_is_flushed(fq_uv_driver *driver);
 /** Closes the connection at once, no handler is called any more; memory is freed as the loop runs on. The session is gone
  *  with the call. NULL is fine. Returns NULL. */
 fq_uv_driver *fq_uv_driver_close(fq_uv_driver *driver);
