@@ -7,6 +7,9 @@
 
 #include "support/scripted_server.h"
 
+#include "base/assert.h"
+
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +17,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { SILENCE_MS = 40000 };
+
+// A client that waits for what the script does not say would wait for ever, and the test with it.
+static void wait_readable(int fd) {
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    FQ_ASSERT(poll(&wait, 1, SILENCE_MS) == 1);
+}
+
 // Reads until the text holds `wanted`; false when the peer closes.
 static bool read_until(int fd, char *text, size_t size, const char *wanted) {
     size_t len = strlen(text);
     while (wanted == NULL || strstr(text, wanted) == NULL) {
+        wait_readable(fd);
         ssize_t count = read(fd, text + len, size - 1 - len);
         if (count <= 0)
             return false;
@@ -48,6 +60,7 @@ static void serve(struct scripted_server *server, int fd) {
 static void *server_main(void *argument) {
     struct scripted_server *server = argument;
     while (server->at < server->step_count) {
+        wait_readable(server->listener);
         int fd = accept(server->listener, NULL, NULL);
         if (fd < 0)
             break;

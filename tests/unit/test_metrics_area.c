@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,6 +171,7 @@ static void killed_measuring_process_loses_nothing_it_had_finished(void **state)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL); // no test that gives up leaves it measuring
             measure_for_ever(shared);
             _exit(1);
         }
@@ -177,13 +179,17 @@ static void killed_measuring_process_loses_nothing_it_had_finished(void **state)
         otel_area_source *source = otel_area_attach(parent, shared->area, AREA_BYTES);
         struct probe probe = {0};
         uint64_t wanted = 1000 + (uint64_t)turn * 37;
-        while (atomic_load(&shared->exponential) < wanted)
+        while (atomic_load(&shared->exponential) < wanted) {
+            assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
             probe_collect(&probe, parent, 0); // looks on while the child measures
+        }
         kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         otel_area_detach(parent, source);
         probe_collect(&probe, parent, 0);
-        double counted = probe_find(&probe, "done", NULL)->value;
+        const struct probe_point *done = probe_find(&probe, "done", NULL);
+        assert_non_null(done);
+        double counted = done->value;
         assert_in_range((uint64_t)counted, atomic_load(&shared->counted), atomic_load(&shared->counted) + 1);
         const struct probe_point *took = probe_find(&probe, "took", NULL);
         assert_in_range(took->count, atomic_load(&shared->recorded), atomic_load(&shared->recorded) + 1);

@@ -300,6 +300,53 @@ static void prometheus_exponential_histograms_have_buckets(void **state) {
 }
 
 // --- over HTTP -------------------------------------------------------------------------------------------------------
+// Puts a message of at most 127 bytes into a field.
+static size_t wrap(uint8_t *bytes, size_t len, uint8_t number) {
+    assert_true(len < 128);
+    memmove(bytes + 2, bytes, len);
+    bytes[0] = (uint8_t)(number << 3 | 2);
+    bytes[1] = (uint8_t)len;
+    return len + 2;
+}
+
+// What a histogram's point holds, as the metric "h" of a scope of a resource.
+static int take_histogram_point(struct page *page, const char *point, size_t len) {
+    uint8_t bytes[128];
+    memcpy(bytes, point, len);
+    len = wrap(bytes, wrap(bytes, len, 1), 9);
+    memmove(bytes + 3, bytes, len);
+    memcpy(bytes, "\x0a\x01h", 3);
+    len = wrap(bytes, wrap(bytes, wrap(bytes, len + 3, 2), 2), 1);
+    return otel_prometheus_families_take(page->families, bytes, len);
+}
+
+static void prometheus_histograms_that_contradict_themselves_are_not_shown(void **state) {
+    (void)state;
+    static const struct {
+        const char *point;
+        size_t len;
+    } rows[] = {
+        {"\x32\x18"
+         "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\x3a\x08\0\0\0\0\0\0\xf0\x3f", 36}, // three buckets, one bound
+        {"\x3a\x08\0\0\0\0\0\0\xf0\x3f",                                                          10}, // a bound and no bucket
+        {"\x32\x07\1\0\0\0\0\0\0",                                                                9 }, // a bucket cut short
+    };
+    struct page page;
+    begin(&page, (struct otel_prometheus_options){.without_scope_info = true});
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(take_histogram_point(&page, rows[i].point, rows[i].len), OTEL_FAILED);
+        assert_int_equal(otel_prometheus_families_write(page.families, OTEL_PROMETHEUS_TEXT, &page.text), 0);
+        assert_int_equal(fq_buf_append_byte(&page.text, 0), 0);
+        has_not(fq_buf_str(&page.text).ptr, "h_count");
+        fq_buf_clear(&page.text);
+    }
+    assert_int_equal(take_histogram_point(&page, "\x21\7\0\0\0\0\0\0\0", 9), OTEL_OK); // only a count
+    assert_int_equal(otel_prometheus_families_write(page.families, OTEL_PROMETHEUS_TEXT, &page.text), 0);
+    assert_int_equal(fq_buf_append_byte(&page.text, 0), 0);
+    has(fq_buf_str(&page.text).ptr, "h_count 7");
+    end(&page);
+}
+
 static void get(uint16_t port, const char *request, char *answer, size_t size) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {
@@ -399,6 +446,7 @@ int main(void) {
         cmocka_unit_test(prometheus_delta_sums_become_cumulative),
         cmocka_unit_test(prometheus_delta_histograms_become_cumulative),
         cmocka_unit_test(prometheus_exponential_histograms_have_buckets),
+        cmocka_unit_test(prometheus_histograms_that_contradict_themselves_are_not_shown),
         cmocka_unit_test(prometheus_page_is_served_over_http),
         cmocka_unit_test(prometheus_server_takes_no_signals_of_the_program),
     };

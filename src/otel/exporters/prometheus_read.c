@@ -141,32 +141,36 @@ static bool has_bounds(const struct otel_prometheus_series *series, const double
            memcmp(series->bounds, bounds, count * sizeof *bounds) == 0;
 }
 
-// Other bounds than before: what was added up so far is of no use.
+// Other bounds than before: what was added up so far is of no use. Without memory the series stays as it was.
 static bool set_bounds(struct otel_prometheus_series *series, const double *bounds, size_t count) {
+    double *new_bounds = malloc((count + 1) * sizeof *bounds);
+    uint64_t *new_buckets = calloc(count + 1, sizeof *new_buckets);
+    if (new_bounds == NULL || new_buckets == NULL) {
+        free(new_bounds);
+        free(new_buckets);
+        return false;
+    }
+    memcpy(new_bounds, bounds, count * sizeof *bounds);
     free(series->bounds);
     free(series->buckets);
     free(series->exemplars);
+    series->bounds = new_bounds;
+    series->buckets = new_buckets;
     series->exemplars = NULL;
-    series->sum = 0;
     series->bound_count = count;
-    series->bounds = malloc((count + 1) * sizeof *bounds);
-    series->buckets = calloc(count + 1, sizeof *series->buckets);
-    if (series->bounds == NULL || series->buckets == NULL) {
-        series->bound_count = 0;
-        return false;
-    }
-    memcpy(series->bounds, bounds, count * sizeof *bounds);
+    series->sum = 0;
     return true;
 }
 
-static void take_buckets(struct otel_prometheus_series *series, const struct point *point,
+static bool take_buckets(struct otel_prometheus_series *series, const struct point *point,
                          const double *bounds, const uint64_t *buckets, size_t bound_count, bool adds) {
     if (!has_bounds(series, bounds, bound_count) && !set_bounds(series, bounds, bound_count))
-        return;
+        return false;
     for (size_t i = 0; i <= bound_count; i++)
         series->buckets[i] = (adds ? series->buckets[i] : 0) + buckets[i];
     series->sum = (adds ? series->sum : 0) + point->sum;
     (void)keep_exemplars(series, point, bound_count + 1);
+    return true;
 }
 
 static bool take_histogram(struct otel_prometheus_series *series, const struct point *point, bool adds) {
@@ -184,8 +188,7 @@ static bool take_histogram(struct otel_prometheus_series *series, const struct p
         memcpy(buckets, point->buckets.ptr, point->buckets.len);
     else
         buckets[0] = point->count;
-    take_buckets(series, point, bounds, buckets, count, adds);
-    return true;
+    return take_buckets(series, point, bounds, buckets, count, adds);
 }
 
 // --- exponential histograms: bounds at powers of two, of a resolution that classic buckets can bear --------------------
@@ -238,24 +241,31 @@ static bool take_exponential(struct otel_prometheus_series *series, const struct
     while (count > 1 && !isfinite(bounds[count - 1]))
         count--;
     buckets[0] = point->count > positive ? point->count - positive : 0; // zero and below
-    take_buckets(series, point, bounds, buckets, count, adds);
-    return true;
+    return take_buckets(series, point, bounds, buckets, count, adds);
 }
 
 // --- points of a metric ----------------------------------------------------------------------------------------------
+static bool take_values(struct otel_prometheus_series *series, const struct point *point, uint32_t shape,
+                        bool adds) {
+    switch (shape) {
+    case SHAPE_HISTOGRAM: return take_histogram(series, point, adds);
+    case SHAPE_EXPONENTIAL: return take_exponential(series, point, adds);
+    default: take_number(series, point, adds); return true;
+    }
+}
+
+// A series without values is none that was seen: it has nothing to show.
 static bool take_point(struct reading *reading, struct otel_prometheus_series *series,
                        const struct point *point) {
     // A series that is read a second time in one take goes on as it was: its first values stay.
     bool is_again = series->take == reading->families->take && !reading->is_delta;
     if (is_again)
         return true;
+    if (!take_values(series, point, reading->shape, reading->is_delta))
+        return false;
     series->take = reading->families->take;
     series->is_delta = reading->is_delta;
-    switch (reading->shape) {
-    case SHAPE_HISTOGRAM: return take_histogram(series, point, reading->is_delta);
-    case SHAPE_EXPONENTIAL: return take_exponential(series, point, reading->is_delta);
-    default: take_number(series, point, reading->is_delta); return true;
-    }
+    return true;
 }
 
 static int read_point(struct reading *reading, const struct otel_pb_field *bytes) {
