@@ -97,6 +97,7 @@ def command_of(args, name):
     kept = ROOT / "fuzz" / "corpus" / name
     words = ROOT / "fuzz" / "dict" / f"{name}.dict"
     command = [str(args.programs / f"fuzz_{name}"), f"-max_total_time={args.seconds}", "-print_final_stats=1", f"-timeout={args.input_seconds}",
+               f"-report_slow_units={args.input_seconds}",
                "-rss_limit_mb=1500", f"-artifact_prefix={crashes}/"]
     if words.exists():
         command.append(f"-dict={words}")
