@@ -60,6 +60,8 @@ void sim_disk_truncate(sim_disk *sim, const char *path, uint64_t size);
 void sim_disk_zero(sim_disk *sim, const char *path, uint64_t offset, uint64_t len);
 void sim_disk_peek(const sim_disk *sim, const char *path, uint64_t offset, void *ret_bytes, size_t len);
 void sim_disk_poke(sim_disk *sim, const char *path, uint64_t offset, const void *bytes, size_t len);
+/** Whether what programs see there is what the medium holds. */
+bool sim_disk_is_synced(const sim_disk *sim, const char *path, uint64_t offset, size_t len);
 /** Durably, at once. */
 void sim_disk_remove(sim_disk *sim, const char *path);
 /** Writes that changed bytes which were durable and not zero: an append-only log has none. */

@@ -215,6 +215,11 @@ void sim_disk_poke(sim_disk *sim, const char *path, uint64_t offset, const void 
     memcpy(file->medium + offset, bytes, len);
 }
 
+bool sim_disk_is_synced(const sim_disk *sim, const char *path, uint64_t offset, size_t len) {
+    const struct sim_file *file = file_at(sim, path);
+    return offset + len <= file->medium_size && memcmp(file->seen + offset, file->medium + offset, len) == 0;
+}
+
 void sim_disk_remove(sim_disk *sim, const char *path) {
     struct sim_dir_op op = {.kind = OP_UNLINK};
     snprintf(op.from, sizeof op.from, "%s", path);

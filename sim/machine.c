@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes wrong with the machine by itself: calls to the disk that fail or are the last, bits that rot, a disk that
-// somebody else fills, clocks that jump, a host that stands still.
-#include "base/assert.h"
+// What goes wrong with the machine by itself: calls to the disk that fail or are the last, a disk that somebody else fills,
+// descriptors that run out, clocks that jump, a host that stands still. Rot has a file of its own.
 #include "sim/server_state.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 enum { BOOT_CALLS = 200, BOOT_DEATHS = 5, SLOWEST_US = 5 * FQ_US_PER_S, PAUSE_MAX_US = 20 * FQ_US_PER_S };
+enum { SHORTAGE_LEAST_US = 100 * FQ_US_PER_MS, SHORTAGE_MAX_US = 10 * FQ_US_PER_S };
 
 static uint64_t below(sim_server *server, enum sim_stream stream, uint64_t bound) {
     return sim_world_below(server->world, stream, bound);
@@ -31,6 +30,10 @@ static int judge_call(void *context, enum sim_call kind) {
         sim_world_count(server->world, "write failed", 1);
         sim_world_say(server->world, "a write fails");
         return below(server, SIM_STREAM_DISK, 2) == 0 ? -EIO : -ENOSPC;
+    }
+    if (kind == SIM_OPEN && server->no_descriptors) {
+        sim_world_count(server->world, "no descriptor for a file", 1);
+        return -EMFILE;
     }
     return 0;
 }
@@ -68,65 +71,6 @@ int64_t sim_machine_disk_us(sim_server *server) {
     return 30 + (int64_t)below(server, SIM_STREAM_DISK, 200);
 }
 
-// --- rot ----------------------------------------------------------------------------------------------------------------
-struct choice {
-    sim_server *server;
-    uint64_t left; // files before the one meant
-    char path[SIM_PATH_MAX];
-};
-
-static void count_path(void *context, const char *path) {
-    (void)path;
-    ++*(uint64_t *)context;
-}
-
-static void choose_path(void *context, const char *path) {
-    struct choice *choice = context;
-    if (choice->left-- == 0)
-        snprintf(choice->path, sizeof choice->path, "%s", path);
-}
-
-static void flip_one(sim_server *server) {
-    uint64_t count = 0;
-    sim_disk_each(server->disk, count_path, &count);
-    if (count == 0 || server->rot_count == SIM_ROTS_MAX)
-        return;
-    struct choice choice = {.server = server, .left = below(server, SIM_STREAM_DISK, count)};
-    sim_disk_each(server->disk, choose_path, &choice);
-    uint64_t size = sim_disk_size(server->disk, choice.path);
-    if (size == 0)
-        return;
-    struct sim_rot *rot = &server->rots[server->rot_count++];
-    *rot = (struct sim_rot){.offset = below(server, SIM_STREAM_DISK, size),
-                            .mask = (unsigned char)(1u << below(server, SIM_STREAM_DISK, 8))};
-    snprintf(rot->path, sizeof rot->path, "%s", choice.path);
-    sim_disk_peek(server->disk, rot->path, rot->offset, &rot->was, 1);
-    sim_disk_flip(server->disk, rot->path, rot->offset, rot->mask);
-    server->has_rotted = true;
-    sim_world_count(server->world, "bit rotted", 1);
-    sim_world_say(server->world, "a bit rots in %s at %llu", rot->path, (unsigned long long)rot->offset);
-}
-
-bool sim_machine_rot(sim_server *server) {
-    if (server->stats.boots > 1 && strikes(server, SIM_STREAM_DISK, server->options->rot_rate))
-        flip_one(server);
-    return server->rot_count > 0;
-}
-
-void sim_machine_unrot(sim_server *server) {
-    for (size_t i = 0; i < server->rot_count; i++) {
-        const struct sim_rot *rot = &server->rots[i];
-        unsigned char is;
-        if (!sim_disk_exists(server->disk, rot->path) ||
-            rot->offset >= sim_disk_size(server->disk, rot->path))
-            continue;
-        sim_disk_peek(server->disk, rot->path, rot->offset, &is, 1);
-        if (is == (rot->was ^ rot->mask)) // else it was written over
-            sim_disk_flip(server->disk, rot->path, rot->offset, rot->mask);
-    }
-    server->rot_count = 0;
-}
-
 // --- each second ----------------------------------------------------------------------------------------------------------
 static void jump(sim_server *server) {
     static const int64_t longest_s[] = {1, 60, 3600, 86400, 86400 * 365};
@@ -151,6 +95,25 @@ static void fill_disk(sim_server *server) {
     sim_disk_set_capacity(server->disk, total - server->tenant_bytes);
 }
 
+static void on_descriptors(void *context, uint64_t number) {
+    sim_server *server = context;
+    if (number != server->shortages)
+        return;
+    server->no_descriptors = false;
+    sim_network_exhaust(server->network, false);
+}
+
+// For a while neither a file can be opened nor a caller be accepted.
+static void exhaust_descriptors(sim_server *server) {
+    int64_t us = SHORTAGE_LEAST_US + (int64_t)below(server, SIM_STREAM_CLOCK, SHORTAGE_MAX_US);
+    sim_world_count(server->world, "descriptors used up", 1);
+    sim_world_say(server->world, "no descriptors for %lld us", (long long)us);
+    server->no_descriptors = true;
+    sim_network_exhaust(server->network, true);
+    sim_world_at(server->world, sim_world_time(server->world) + us, on_descriptors, server,
+                 ++server->shortages);
+}
+
 static void on_second(void *context, uint64_t argument) {
     (void)argument;
     sim_server *server = context;
@@ -163,6 +126,8 @@ static void on_second(void *context, uint64_t argument) {
         sim_network_swizzle(server->network);
     if (strikes(server, SIM_STREAM_DISK, options->backup_rate))
         sim_server_backup(server);
+    if (strikes(server, SIM_STREAM_CLOCK, options->descriptor_rate))
+        exhaust_descriptors(server);
     fill_disk(server);
     sim_world_at(server->world, sim_world_time(server->world) + FQ_US_PER_S, on_second, server, 0);
 }

@@ -16,7 +16,8 @@ sim_model *sim_model_new(sim_world *world, const struct sim_options *options) {
     model->leaving = -1;
     model->uncounted = false;
     model->may_fill = options->disk_bytes != 0 || options->write_error_rate != 0 ||
-                      options->sync_error_rate != 0 || options->memory_rate != 0;
+                      options->sync_error_rate != 0 || options->memory_rate != 0 ||
+                      options->descriptor_rate != 0;
     model->hashes = calloc(MODEL_HASHES, sizeof *model->hashes);
     model->hash_seqs = calloc(MODEL_HASHES, sizeof *model->hash_seqs);
     if (model->hashes == NULL || model->hash_seqs == NULL)

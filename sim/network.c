@@ -361,6 +361,10 @@ void sim_network_power_on(sim_network *network) {
     network->is_reachable = true;
 }
 
+void sim_network_exhaust(sim_network *network, bool is_exhausted) {
+    network->no_descriptors = is_exhausted;
+}
+
 static void freeze(struct sim_link *link, bool flag) {
     (void)flag;
     int64_t until_us = sim_world_time(link->network->world) + (int64_t)below(link->network, STALL_MAX_US);

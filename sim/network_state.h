@@ -60,8 +60,9 @@ struct sim_network {
     size_t piece_count;
     struct sim_link *free;
     uint64_t id_last;
-    bool is_reachable; // the machine is on
-    fq_core *core;     // listens; NULL = nobody does
+    bool is_reachable;   // the machine is on
+    bool no_descriptors; // for another connection
+    fq_core *core;       // listens; NULL = nobody does
     fq_list_link attention, leaving;
 };
 
@@ -77,6 +78,8 @@ void sim_network_open(sim_network *network, fq_core *core);
 void sim_network_die(sim_network *network, bool power);
 /** The machine is on again, without a process that listens. */
 void sim_network_power_on(sim_network *network);
+/** From now on callers are turned away for want of descriptors, or not any more. */
+void sim_network_exhaust(sim_network *network, bool is_exhausted);
 /** Freezes all links one by one; they thaw in another order. */
 void sim_network_swizzle(sim_network *network);
 /** What is half-open or frozen ends soon. */

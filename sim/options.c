@@ -91,6 +91,12 @@ static void draw_task_faults(struct sim_options *options, sim_world *world) {
     options->loss_max = below(world, 6);
 }
 
+// Behind all others, so that a seed draws for those what it always drew.
+static void draw_later_faults(struct sim_options *options, sim_world *world) {
+    options->sector_rate = rate(world, 2, 16);
+    options->descriptor_rate = rate(world, 8, 256);
+}
+
 void sim_options_draw(struct sim_options *ret_options, sim_world *world) {
     *ret_options = (struct sim_options){0};
     draw_peers(ret_options, world);
@@ -98,6 +104,7 @@ void sim_options_draw(struct sim_options *ret_options, sim_world *world) {
     draw_machine_faults(ret_options, world);
     draw_network_faults(ret_options, world);
     draw_task_faults(ret_options, world);
+    draw_later_faults(ret_options, world);
 }
 
 // --- one by one -------------------------------------------------------------------------------------------------------
@@ -137,7 +144,7 @@ void sim_options_heal(struct sim_options *options) {
         "half_open_rate",   "stall_rate",        "slow_reader_rate",  "swizzle_rate",      "wall_jump_rate",
         "drift_ppm",        "server_pause_rate", "worker_pause_rate", "worker_death_rate", "poison_rate",
         "crash_call",       "crash_power",       "failure_rate",      "lie_rate",          "admin_rate",
-        "backup_rate",
+        "backup_rate",      "sector_rate",       "descriptor_rate",
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         *field_of(options, fq_str_of(faults[i])) = 0;

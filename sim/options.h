@@ -54,7 +54,9 @@
     X(crash_call, uint64_t, "server dies at this call to the disk of the run; 0 = never")                    \
     X(crash_power, uint64_t, "… by a power cut")                                                             \
     X(backup_rate, uint64_t, "backup is taken and restored aside, per second")                               \
-    X(loss_max, uint64_t, "workers that a task may lose before it was known to run, uncharged")
+    X(loss_max, uint64_t, "workers that a task may lose before it was known to run, uncharged")              \
+    X(sector_rate, uint64_t, "a synced sector holds another's bytes, or what it held before, per boot")      \
+    X(descriptor_rate, uint64_t, "no descriptors are left for a while, per second")
 
 struct sim_options {
 #define X(field, type, help) type field;

@@ -312,6 +312,8 @@ void sim_server_heal(sim_server *server) {
     server->is_healed = true;
     server->tenant_bytes = 0;
     server->paused_until_us = 0;
+    server->no_descriptors = false;
+    sim_network_exhaust(server->network, false);
     sim_disk_set_capacity(server->disk, 0);
     sim_disk_crash_at(server->disk, 0);
     sim_machine_unrot(server);

@@ -16,7 +16,7 @@ enum sim_death {
     SIM_DEATH_STOP,    // in order, after a drain
 };
 
-enum { SIM_JOBS_MAX = 16, SIM_ROTS_MAX = 8, SIM_PATH_MAX = 64 };
+enum { SIM_JOBS_MAX = 16, SIM_ROTS_MAX = 8, SIM_PATH_MAX = 64, SIM_SECTOR = 512 };
 
 // The journal's thread: each job takes simulated time, has its effect within it, and wakes the loop at its end.
 struct sim_executor {
@@ -30,10 +30,11 @@ struct sim_executor {
     sim_server *server;
 };
 
-struct sim_rot { // a bit that flipped
+struct sim_rot { // a bit that flipped, or a sector that holds what it should not
     char path[SIM_PATH_MAX];
     uint64_t offset;
-    unsigned char mask, was;
+    size_t len;
+    unsigned char was[SIM_SECTOR], is[SIM_SECTOR];
 };
 
 struct sim_compactor {
@@ -77,10 +78,13 @@ struct sim_server {
     uint64_t boot_deaths;      // starts in a row that died
     struct sim_rot rots[SIM_ROTS_MAX];
     size_t rot_count;
-    bool has_rotted; // ever: what is written over may be such a bit
+    bool has_bad_sector; // among them
+    bool has_rotted;     // ever: what is written over may be such a bit
     bool
         cache_lies; // a sync failed since the power was last off: what programs read need not be on the medium
     uint64_t tenant_bytes; // of the disk, taken by somebody else
+    bool no_descriptors;   // that are free
+    uint64_t shortages;    // of them so far
     /** Makes one in so many of the server's allocations fail, 0 = none; NULL = cannot be done in this program. */
     void (*set_memory)(sim_world *world, uint64_t one_in);
 };
@@ -113,12 +117,14 @@ fq_executor *sim_executor_open(sim_server *server);
 void sim_machine_init(sim_server *server);
 /** When this life ends by a call to the disk. */
 void sim_machine_arm(sim_server *server, bool is_booting);
-/** Bits rot while the process is down. True if any bit is wrong now. */
-bool sim_machine_rot(sim_server *server);
-/** All bits are right again. */
-void sim_machine_unrot(sim_server *server);
 /** How long a job on the disk takes. */
 int64_t sim_machine_disk_us(sim_server *server);
+
+// --- rot.c
+/** Bits rot and sectors go astray while the process is down. True if any is wrong now. */
+bool sim_machine_rot(sim_server *server);
+/** All are right again. */
+void sim_machine_unrot(sim_server *server);
 
 // --- compactor.c
 /** Once a turn: begins a compaction if one is due. */

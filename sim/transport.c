@@ -68,6 +68,11 @@ static void accept_link(struct sim_link *link, struct fq_now now) {
     };
     const char *refusal = "";
     struct sim_network *network = link->network;
+    if (network->no_descriptors) {
+        sim_world_count(network->world, "caller turned away", 1);
+        sim_link_server_left(link, true);
+        return;
+    }
     network->on_product(network->context, true);
     link->connection = fq_core_accept(network->core, &info, now, &refusal);
     network->on_product(network->context, false);

@@ -74,10 +74,12 @@ static void names(struct words *words, uint32_t mask) {
 static void ask(sim_session_worker *worker, const struct words *words, enum kind kind,
                 const struct place *place) {
     uint64_t tag = (uint64_t)kind;
-    if (place != NULL)
+    if (place != NULL) {
         tag |= (uint64_t)place->use << 32 | (uint64_t)(place - worker->places) << 4;
-    else
+    } else {
+        FQ_ASSERT(kind < KIND_REPORT);
         worker->waits[kind] = true;
+    }
     int rc = fq_session_command(worker->peer.session, words->at, words->count, false, tag);
     FQ_ASSERT(rc == 0);
 }

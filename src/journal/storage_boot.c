@@ -223,7 +223,8 @@ int fq_files_remove_old(struct fq_files *files) {
         return result;
     bool removed = false;
     for (size_t i = 0; i < names.count; i++) {
-        if (names.seqs[i] == files->manifest.snapshot || names.seqs[i] == files->manifest.previous_snapshot)
+        if (names.seqs[i] == files->manifest.snapshot || names.seqs[i] == files->manifest.previous_snapshot ||
+            names.seqs[i] == files->damaged_snapshot)
             continue;
         char path[FQ_SNAPSHOT_PATH_MAX];
         fq_snapshot_path(names.seqs[i], false, path);
@@ -249,6 +250,8 @@ static bool reserve_is_clean(struct fq_files *files) {
     return clean;
 }
 
+// What the MANIFEST does not name goes only once the log that it does name was found whole: a medium that gives back an
+// older MANIFEST shall not take the newer snapshot along.
 static int clean_up(struct fq_files *files, char *error) {
     static const char *const directories[] = {"seg", "snap", "."};
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
@@ -311,8 +314,6 @@ static int open_files(struct fq_files *files, const struct fq_storage_posix_opti
         result = load_manifest(files, error);
     if (files->options.forget_ambiguous)
         files->manifest.ambiguous = false;
-    if (result == 0)
-        result = clean_up(files, error);
     if (result == 0)
         result = choose_snapshot(files, error);
     if (result < 0)
@@ -506,6 +507,8 @@ int fq_files_start(fq_storage *storage, const struct fq_storage_batch *first, ui
     if (!files->read_done)
         return refuse(storage->error, FQ_EINVALID, "the log was not read before it was started");
     int result = fq_files_check_owner(files, storage->error);
+    if (result == 0)
+        result = clean_up(files, storage->error);
     if (result < 0)
         return result;
     fq_tail_init(&files->tail, files->disk, &files->manifest, storage->block_size, &options,

@@ -118,6 +118,11 @@ static int read_submit(struct fq_call *call, struct fq_submit *submit) {
 
 static int refuse_full(struct fq_call *call) {
     const struct fq_storage_space *space = &call->core->space;
+    if (space->submits_blocked && space->free_bytes >= space->low_water_bytes + space->low_water_bytes / 5)
+        return fq_call_refuse(
+            call, FQ_EFULL,
+            "the journal's next file cannot be made, the server's log says why; completions "
+            "are still accepted: try again");
     if (space->submits_blocked)
         return fq_call_refuse(
             call, FQ_EFULL,

@@ -30,7 +30,12 @@ static struct core_fixture *space_of; // the storage's calls carry no context of
 static void say_space(fq_storage *storage, struct fq_storage_space *ret_space) {
     (void)storage;
     *ret_space = (struct fq_storage_space){
-        .writable_bytes = 1 << 30, .reserve_bytes = 1 << 27, .submits_blocked = space_of->submits_blocked};
+        .writable_bytes = 1 << 30,
+        .reserve_bytes = 1 << 27,
+        .free_bytes = space_of->has_space ? 1 << 30 : 1 << 20,
+        .low_water_bytes = 1 << 27,
+        .submits_blocked = space_of->submits_blocked,
+    };
 }
 
 static int no_record(void *context, fq_str record) {

@@ -18,7 +18,7 @@ struct core_fixture {
     fq_core *core;
     struct fq_now now;
     uint64_t wakes;
-    bool submits_blocked; // what the storage says of its space
+    bool submits_blocked, has_space; // what the storage says of its disk
 };
 
 struct core_peer {

@@ -188,6 +188,9 @@ static void low_space_refuses_submits_only(void **state) {
     fixture.submits_blocked = true;
     core_fixture_turn(&fixture);
     core_peer_expect(peer, "FQ.SUBMIT mail y", "-FULL journal space is low*completions are still accepted*");
+    fixture.has_space = true; // then it is something else: nobody is sent to free some
+    core_fixture_turn(&fixture);
+    core_peer_expect(peer, "FQ.SUBMIT mail y", "-FULL the journal's next file cannot be made*try again");
     char *grant = core_peer_ask(peer, "FQ.FETCH TASKS mail");
     assert_non_null(grant);
     char line[200];

@@ -170,6 +170,38 @@ static void records_run_across_blocks(void **state) {
     }
 }
 
+// A medium that gives back an older MANIFEST: the start is refused, and what the right one names is still there.
+static void an_older_manifest_takes_nothing_along(void **state) {
+    (void)state;
+    struct rig rig;
+    unsigned char older[FQ_MANIFEST_SIZE], newest[FQ_MANIFEST_SIZE];
+    rig_init(&rig, 3);
+    assert_int_equal(rig_boot(&rig), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 20; i++)
+            rig_append(&rig, 3000);
+        assert_true(rig_settle(&rig));
+        assert_int_equal(rig_compact(&rig), 0);
+        assert_true(rig_settle(&rig));
+        if (round == 0)
+            sim_disk_peek(rig.sim, "MANIFEST", 0, older, sizeof older);
+    }
+    rig_append(&rig, 100);
+    assert_true(rig_settle(&rig));
+    rig_kill(&rig);
+    sim_disk_peek(rig.sim, "MANIFEST", 0, newest, sizeof newest);
+    assert_memory_not_equal(older, newest, sizeof older);
+    sim_disk_poke(rig.sim, "MANIFEST", 0, older, sizeof older);
+    uint64_t before = sim_disk_hash(rig.sim, "quarantine");
+    assert_true(rig_boot(&rig) < 0);
+    assert_true(sim_disk_hash(rig.sim, "quarantine") == before);
+    sim_disk_poke(rig.sim, "MANIFEST", 0, newest, sizeof newest);
+    assert_int_equal(rig_boot(&rig), 0);
+    assert_string_equal(rig.mismatch, "");
+    assert_int_equal(rig.recovered, 61);
+    rig_done(&rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_come_back),
@@ -178,6 +210,7 @@ int main(void) {
         cmocka_unit_test(failed_writers_leave_nothing),
         cmocka_unit_test(reading_back_sees_the_medium),
         cmocka_unit_test(records_run_across_blocks),
+        cmocka_unit_test(an_older_manifest_takes_nothing_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
