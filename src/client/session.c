@@ -15,6 +15,8 @@ enum {
 };
 // A connection that lasted so long was good: the next one may be tried at once.
 static const int64_t GOOD_CONNECTION_US = FQ_US_PER_S;
+// How soon an output that found no memory is tried again.
+static const int64_t SHORT_PAUSE_US = 10 * FQ_US_PER_MS;
 
 void fq_session_options_init(struct fq_session_options *options) {
     *options = (struct fq_session_options){
@@ -195,6 +197,7 @@ void fq_session_finish_disconnect(fq_session *session) {
     session->reader = fq_resp_reply_reader_free(session->reader);
     session->reply_len = 0;
     session->ping_wanted = false;
+    session->is_short = false;
     fq_buf_clear(&session->in);
     fq_buf_clear(&session->out);
     if (session->refused < 0)
@@ -261,7 +264,9 @@ int64_t fq_session_deadline(const fq_session *session) {
         return INT64_MIN;
     int64_t give_up = give_up_at(session);
     int64_t ping = ping_at(session);
-    return give_up < ping ? give_up : ping;
+    int64_t deadline = give_up < ping ? give_up : ping;
+    int64_t again = session->is_short ? fq_time_add(session->now_us, SHORT_PAUSE_US) : FQ_NEVER_US;
+    return again < deadline ? again : deadline;
 }
 
 int fq_session_tick(fq_session *session, int64_t now_us) {

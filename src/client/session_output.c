@@ -120,23 +120,32 @@ static int launch_next(fq_session *session) {
     return rc;
 }
 
-// Running out of memory on the way is no error: what was not moved waits for the next turn.
-void fq_session_fill_output(fq_session *session) {
-    if (!session->ready)
-        return;
-    if (session->ping_wanted && launch(session, session->ping) == 0) {
+static int launch_all(fq_session *session) {
+    if (session->ping_wanted) {
+        int rc = launch(session, session->ping);
+        if (rc < 0)
+            return rc;
         session->ping_wanted = false;
         session->ping_in_flight = true;
     }
     while (!fq_list_is_empty(&session->waiting) && session->in_flight_count < IN_FLIGHT_MAX &&
            fq_buf_len(&session->out) < OUTPUT_CHUNK) {
-        if (launch_next(session) < 0)
-            return;
+        int rc = launch_next(session);
+        if (rc < 0)
+            return rc;
     }
     for (uint32_t count; (count = count_unsent(session)) > 0;) {
-        if (launch_watch(session, count) < 0)
-            return;
+        int rc = launch_watch(session, count);
+        if (rc < 0)
+            return rc;
     }
+    return 0;
+}
+
+// Running out of memory on the way is no error: what was not moved waits for the next turn, which the deadline makes come.
+void fq_session_fill_output(fq_session *session) {
+    if (session->ready)
+        session->is_short = launch_all(session) < 0;
 }
 
 // --- the end of a connection --------------------------------------------------------------------------------------------

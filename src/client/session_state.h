@@ -67,6 +67,7 @@ struct fq_session {
     bool connected, ready, closing;
     bool ready_due;   // the READY event is to come
     bool ping_wanted; // PING goes out with the next output
+    bool is_short;    // of memory: what waits for the output is to be tried again soon
     bool ping_in_flight;
     int failed;  // this connection is of no use any more
     int refused; // the credential is: do not connect again
