@@ -132,7 +132,7 @@ static int write_output(fq_client *client, bool *ret_blocked) {
     for (;;) {
         fq_slice output = fq_session_output(client->session);
         if (output.len == 0)
-            return 0;
+            return fq_transport_flush(client->transport);
         size_t taken = 0;
         int rc = fq_transport_write(client->transport, (fq_str){output.ptr, output.len}, &taken);
         if (rc < 0)

@@ -245,6 +245,10 @@ int fq_transport_write(fq_transport *transport, fq_str bytes, size_t *ret_taken)
     return rc < 0 ? tls_failed(transport, rc) : flush_tls(transport);
 }
 
+int fq_transport_flush(fq_transport *transport) {
+    return transport->has_output ? flush_tls(transport) : 0;
+}
+
 static int decrypt(fq_transport *transport, size_t len, fq_str *ret_bytes) {
     int rc = fq_tls_feed(transport->tls, (fq_str){transport->chunk, len}, &transport->plain);
     if (rc < 0 && rc != FQ_ECLOSED)

@@ -22,6 +22,8 @@ FQ_MUST_USE int fq_transport_write(fq_transport *transport, fq_str bytes, size_t
 /** What can be read now, borrowed until the next call; empty if nothing. FQ_ECLOSED when the peer has ended the stream
  *  (what came before it was given earlier), FQ_EDISCONNECTED, FQ_ETLS. */
 FQ_MUST_USE int fq_transport_read(fq_transport *transport, fq_str *ret_bytes);
+/** Writes on what TLS has encrypted and the socket did not take yet; for turns without anything to write. 0, or an error. */
+FQ_MUST_USE int fq_transport_flush(fq_transport *transport);
 /** Waits until something can be read, or, if `write`, written, at most until `deadline_us`; a signal ends it too. 0. */
 int fq_transport_wait(fq_transport *transport, bool write, int64_t deadline_us);
 const char *fq_transport_error(const fq_transport *transport);
