@@ -55,13 +55,14 @@ static void start_later(sim_server *server, int64_t longest_us) {
     sim_world_at(server->world, sim_world_time(server->world) + after_us, on_boot, server, server->life);
 }
 
-// The disk as the end of the process leaves it.
-static void leave_disk(sim_server *server, enum sim_death kind) {
+// The disk and the clocks as the end of the process leaves them.
+static void leave_machine(sim_server *server, enum sim_death kind) {
     if (kind == SIM_DEATH_POWER) {
         bool garbage = sim_world_chance(server->world, SIM_STREAM_CRASH, server->options->garbage_rate);
         if (garbage)
             sim_world_count(server->world, "power cut with garbage", 1);
         sim_disk_restart(server->disk, garbage);
+        sim_world_restart_boot_clock(server->world);
         server->cache_lies = false;
     } else {
         sim_disk_revive(server->disk);
@@ -88,7 +89,7 @@ void sim_server_die(sim_server *server, enum sim_death kind) {
     if (kind != SIM_DEATH_STOP) // not a call of the dying process has an effect any more
         sim_disk_crash_now(server->disk);
     sim_server_forget(server);
-    leave_disk(server, kind);
+    leave_machine(server, kind);
     // A failed sync lost what it was to write, though the process saw it.
     sim_model_crashed(server->model, kind == SIM_DEATH_POWER || kind == SIM_DEATH_FAILURE);
     sim_network_die(server->network, kind == SIM_DEATH_POWER);

@@ -84,6 +84,12 @@ void sim_world_set_drift(sim_world *world, int64_t ppm) {
     world->drift_ppm = ppm;
 }
 
+void sim_world_restart_boot_clock(sim_world *world) {
+    world->wall_offset_us = sim_world_server_now(world).wall_us;
+    world->drift_boot_us = 0;
+    world->drift_since_us = world->now_us;
+}
+
 int64_t sim_world_when(const sim_world *world, int64_t boot_us) {
     if (boot_us == FQ_NEVER_US)
         return FQ_NEVER_US;

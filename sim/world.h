@@ -36,6 +36,8 @@ struct fq_now sim_world_server_now(const sim_world *world);
 void sim_world_jump_wall(sim_world *world, int64_t us);
 /** From now on that machine's clocks run faster by `ppm` millionths (slower if negative). */
 void sim_world_set_drift(sim_world *world, int64_t ppm);
+/** The power was off: the machine's boot clock begins anew at 0, its wall clock goes on. */
+void sim_world_restart_boot_clock(sim_world *world);
 /** First true time at which that machine's boot clock shows `boot_us` or more; FQ_NEVER_US stays FQ_NEVER_US. */
 int64_t sim_world_when(const sim_world *world, int64_t boot_us);
 
