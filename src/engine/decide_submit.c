@@ -58,6 +58,9 @@ static int check_submit(const fq_engine *engine, fq_decision *decision, const st
     if (submit->retries > engine->config.attempt_max)
         return fq_refuse(decision, FQ_EINVALID, "RETRIES %u is above the limit of %u", submit->retries,
                          engine->config.attempt_max);
+    if (submit->payload.len > INT32_MAX / 2)
+        return fq_refuse(decision, FQ_ETOOBIG, "the payload has %zu bytes; at most %d are allowed",
+                         submit->payload.len, INT32_MAX / 2);
     return 0;
 }
 
@@ -111,9 +114,6 @@ static int check_room(const fq_engine *engine, fq_decision *decision, const stru
     if (engine->task_bytes + submit->payload.len > config->task_bytes_max)
         return fq_refuse(decision, FQ_EFULL, "waiting tasks hold %llu bytes of the %llu allowed; retry later",
                          (unsigned long long)engine->task_bytes, (unsigned long long)config->task_bytes_max);
-    if (submit->payload.len > INT32_MAX / 2)
-        return fq_refuse(decision, FQ_ETOOBIG, "the payload has %zu bytes; at most %d are allowed",
-                         submit->payload.len, INT32_MAX / 2);
     if (engine->name_count >= config->name_count_max && fq_name_find(engine, submit->name) == NULL)
         return fq_refuse(decision, FQ_EFULL, "%u task names are in use, the limit; use a known name",
                          engine->name_count);

@@ -54,11 +54,11 @@ int fq_lease_returned(const fq_engine *engine, fq_decision *decision, struct fq_
 // WorkerLost of a task that nobody ever saw start.
 static int put_losses(fq_decision *decision, const struct fq_task *task, const struct fq_attempt_end *end) {
     char message[2 * FQ_NAME_MAX + 128];
+    FQ_ASSERT(end->message.len < 2 * FQ_NAME_MAX); // one of our own sentences about the worker
     int len = snprintf(message, sizeof message,
                        "%.*s; no start of the task was known; workers lost with it: %u uncharged, "
                        "%u charged as crashes",
-                       (int)(end->message.len < 2 * FQ_NAME_MAX ? end->message.len : 2 * FQ_NAME_MAX),
-                       end->message.ptr, task->losses, task->crashes + 1u);
+                       (int)end->message.len, end->message.ptr, task->losses, task->crashes + 1u);
     struct fq_attempt_end told = {
         .message = {message, (size_t)len},
           .run_us = -1

@@ -75,6 +75,42 @@ static void leases_are_held_after_a_stop(void **state) {
     engine_rig_close(&rig);
 }
 
+// A held lease still ends with the task's TIMEOUT and its grace.
+static void a_held_lease_ends_with_its_timeout(void **state) {
+    (void)state;
+    struct fq_engine_config config;
+    fq_engine_config_init(&config);
+    config.crash_max = 1;
+    struct engine_rig rig;
+    engine_rig_open(&rig, &config);
+    fq_uuid id = engine_rig_id(1);
+    struct fq_command command = engine_rig_submit(1, "add");
+    command.submit.timeout_ms = 60000;
+    assert_int_equal(engine_rig_run(&rig, &command), 0);
+    fq_str names[] = {FQ_STR("add")};
+    struct fq_command fetch = {
+        .type = FQ_COMMAND_FETCH,
+        .fetch = {.worker = FQ_STR("w"), .names = names, .name_count = 1, .count = 1}
+    };
+    assert_int_equal(engine_rig_run(&rig, &fetch), 0);
+    struct fq_heartbeat beat = {id, fq_decision_effect(rig.decision, 0)->token, FQ_REPORT_RUNNING, 0};
+    struct fq_command heartbeat = {.type = FQ_COMMAND_HEARTBEAT};
+    heartbeat.heartbeat.beats = &beat;
+    heartbeat.heartbeat.beat_count = 1;
+    assert_int_equal(engine_rig_run(&rig, &heartbeat), 0);
+    rig.now.boot_us += 115 * FQ_US_PER_S; // five seconds before TIMEOUT and two leases are over
+    rig.now.wall_us += 115 * FQ_US_PER_S;
+    fq_engine_hold_leases(rig.engine, rig.now);
+    engine_rig_due(&rig);
+    struct fq_task_view view;
+    assert_int_equal(fq_engine_task(rig.engine, &id, &view), 0);
+    assert_int_equal(view.state, FQ_TASK_STARTED);
+    engine_rig_pass(&rig, 6 * FQ_US_PER_S);
+    assert_int_equal(fq_engine_task(rig.engine, &id, &view), 0);
+    assert_int_equal(view.state, FQ_TASK_FAILURE);
+    engine_rig_close(&rig);
+}
+
 // Where the wall clock alone says that tasks expired, their delays are still to come: none is left out.
 static void a_clock_set_forward_expires_delayed_tasks(void **state) {
     (void)state;
@@ -129,6 +165,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delayed_tasks_that_expired_cost_one_look_each),
         cmocka_unit_test(leases_are_held_after_a_stop),
+        cmocka_unit_test(a_held_lease_ends_with_its_timeout),
         cmocka_unit_test(a_clock_set_forward_expires_delayed_tasks),
         cmocka_unit_test(a_fetch_among_expired_tasks_is_partial),
     };

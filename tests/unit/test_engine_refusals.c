@@ -64,6 +64,7 @@ static void test_submits_out_of_range(void **state) {
         TIMEOUT,
         BACKOFF,
         TTL,
+        PAYLOAD,
         FIELD_COUNT
     };
     for (int field = 0; field < FIELD_COUNT; field++) {
@@ -90,6 +91,7 @@ static void test_submits_out_of_range(void **state) {
         case EXPIRES: submit->expires_ms = FQ_TIME_MAX_MS + 1; break;
         case TIMEOUT: submit->timeout_ms = -5; break;
         case BACKOFF: submit->backoff_ms = FQ_TIME_MAX_MS + 1; break;
+        case PAYLOAD: submit->payload = beyond(), expected = FQ_ETOOBIG; break;
         case TTL:
         default: submit->result_ttl_ms = -2; break;
         }
@@ -129,6 +131,43 @@ static void test_registrations_out_of_range(void **state) {
     assert_int_equal(engine_rig_run(rig, &command), FQ_EINVALID);
     command = registration("w", &name);
     assert_int_equal(engine_rig_run(rig, &command), 0);
+}
+
+static void test_a_second_instance_is_told_who_holds_the_id(void **state) {
+    struct engine_rig *rig = *state;
+    fq_str name = FQ_STR("work");
+    for (size_t len = 5; len <= FQ_NAME_MAX; len += FQ_NAME_MAX - 5) {
+        struct fq_command command = registration("", &name);
+        command.worker_register.worker = of_size(len);
+        assert_int_equal(engine_rig_run(rig, &command), 0);
+        command.worker_register.instance = FQ_STR("j");
+        assert_int_equal(engine_rig_run(rig, &command), FQ_EWORKEREXISTS);
+        const char *told = strstr(fq_decision_reason(rig->decision), "'xxxxx");
+        assert_non_null(told); // of a long id, the beginning
+        assert_int_equal(strchr(told + 1, '\'') - told - 1, len < 64 ? len : 64);
+    }
+    struct fq_command nobody = {.type = FQ_COMMAND_UNREGISTER};
+    assert_int_equal(engine_rig_run(rig, &nobody), FQ_EUNKNOWNWORKER);
+}
+
+static void test_pauses_of_names_that_are_none(void **state) {
+    struct engine_rig *rig = *state;
+    struct fq_command command = {.type = FQ_COMMAND_PAUSE};
+    command.pause.name = FQ_STR("a b");
+    assert_int_equal(engine_rig_run(rig, &command), FQ_EINVALID);
+    command.pause.name = of_size(FQ_NAME_MAX + 1);
+    assert_int_equal(engine_rig_run(rig, &command), FQ_ETOOBIG);
+    command = (struct fq_command){.type = FQ_COMMAND_RESUME}; // nothing is paused: nothing to do
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    command.resume.name = FQ_STR("unheard-of");
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    assert_int_equal(fq_decision_event_count(rig->decision), 0);
+    command =
+        (struct fq_command){.type = FQ_COMMAND_PAUSE}; // with no name to wait, the queue itself is paused
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    assert_int_equal(fq_decision_event_count(rig->decision), 1);
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    assert_int_equal(fq_decision_event_count(rig->decision), 0);
 }
 
 static void test_too_many_sets_of_names(void **state) {
@@ -237,6 +276,7 @@ static void test_limits_that_a_task_cannot_count_are_lowered(void **state) {
     struct fq_engine_config config;
     fq_engine_config_init(&config);
     config.crash_max = 100000;
+    config.loss_max = 100000;
     config.attempt_max = UINT32_MAX;
     struct engine_rig rig = {0};
     engine_rig_open(&rig, &config);
@@ -246,6 +286,56 @@ static void test_limits_that_a_task_cannot_count_are_lowered(void **state) {
     command.submit.retries = UINT16_MAX / 2;
     assert_int_equal(engine_rig_run(&rig, &command), 0);
     engine_rig_close(&rig);
+}
+
+// A definition may declare more retries than the server allows: it gets those that are allowed.
+static void test_declared_retries_are_bounded(void **state) {
+    (void)state;
+    struct fq_engine_config config;
+    fq_engine_config_init(&config);
+    config.attempt_max = 1;
+    struct engine_rig rig = {0};
+    engine_rig_open(&rig, &config);
+    fq_uuid id = engine_rig_id(1);
+    uint64_t token = grant(&rig, 1);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct fq_command command = {.type = FQ_COMMAND_FAIL};
+        command.fail.id = id;
+        command.fail.token = token;
+        command.fail.declared_retries = 1000000;
+        command.fail.declared_backoff_ms = 1;
+        command.fail.started_us = rig.now.wall_us;
+        command.fail.traceparent = of_size(200); // longer than what is kept of it for the next attempt
+        assert_int_equal(engine_rig_run(&rig, &command), 0);
+        struct fq_task_view view;
+        assert_int_equal(fq_engine_task(rig.engine, &id, &view), 0);
+        assert_int_equal(view.state, attempt == 0 ? FQ_TASK_SCHEDULED : FQ_TASK_FAILURE);
+        engine_rig_pass(&rig, 1000);
+        fq_str name = FQ_STR("work");
+        struct fq_command fetch = {.type = FQ_COMMAND_FETCH};
+        fetch.fetch.worker = FQ_STR("w");
+        fetch.fetch.names = &name;
+        fetch.fetch.name_count = 1;
+        fetch.fetch.count = 1;
+        assert_int_equal(engine_rig_run(&rig, &fetch), 0);
+        assert_int_equal(fq_decision_effect_count(rig.decision), attempt == 0);
+        if (attempt == 0)
+            token = fq_decision_effect(rig.decision, 0)->token;
+    }
+    engine_rig_close(&rig);
+}
+
+// The encoding that is meant where none is named is not kept, nor told apart from none.
+static void test_json_is_the_default(void **state) {
+    struct engine_rig *rig = *state;
+    struct fq_command command = engine_rig_submit(1, "work");
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    command.submit.options.encoding = FQ_STR("json");
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    assert_true(fq_decision_is_repeat(rig->decision));
+    command.submit.id = engine_rig_id(2);
+    assert_int_equal(engine_rig_run(rig, &command), 0);
+    assert_int_equal(fq_decision_event(rig->decision, 0)->submitted.fields.len, 0);
 }
 
 static void test_epochs(void **state) {
@@ -268,7 +358,7 @@ static void test_backoff(void **state) {
     assert_int_equal(fq_retry_delay_ms(1000, 60000, 1, 0), 800);
     assert_int_equal(fq_retry_delay_ms(1000, 60000, 1, 2000), 1200);
     assert_true(fq_retry_delay_ms(1, INT64_MAX, UINT32_MAX, 2000) <= INT64_MAX);
-    assert_true(fq_retry_delay_ms(INT64_MAX / 2, INT64_MAX, 2, 2000) > 0);
+    assert_int_equal(fq_retry_delay_ms(INT64_MAX / 2, INT64_MAX, 2, 2000), FQ_TIME_MAX_MS);
 }
 
 static fq_uuid ledger_id(uint64_t number) {
@@ -323,6 +413,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_submits_out_of_range),
         TEST(test_registrations_out_of_range),
+        TEST(test_a_second_instance_is_told_who_holds_the_id),
+        TEST(test_pauses_of_names_that_are_none),
+        TEST(test_declared_retries_are_bounded),
+        TEST(test_json_is_the_default),
         TEST(test_too_many_sets_of_names),
         TEST(test_completions_out_of_range),
         TEST(test_long_texts_of_failures_are_cut),
