@@ -47,9 +47,9 @@ faults: test-deps build ## the whole fault matrix on real processes (FAULTS="--o
 	@FASTQUEUE_BUILD=$(abspath $(DIR)) tests/faults/run.py $(FAULTS)
 
 .PHONY: evidence
-evidence: ## the figures that every suite has left, in one table (RUN=quick: run a short slice of each first)
+evidence: ## what every suite has found, in one table (RUN=quick: run a short slice of each first; ALL=1: every figure)
 	$(if $(filter quick,$(RUN)),@$(MAKE) --no-print-directory test-deps build)
-	@FASTQUEUE_BUILD_DIR=$(DIR) tools/evidence.py $(if $(filter quick,$(RUN)),--quick) $(if $(SUITES),--only $(SUITES))
+	@FASTQUEUE_BUILD_DIR=$(DIR) tools/evidence.py $(if $(filter quick,$(RUN)),--quick) $(if $(ALL),--all) $(if $(SUITES),--only $(SUITES))
 
 fuzz: ## each fuzzer for a while, in a table (FUZZ_SECONDS=60, FUZZ="core http" for some)
 	@command -v clang >/dev/null || { echo "make fuzz: the fuzzers are built with clang: apt-get install clang"; exit 1; }

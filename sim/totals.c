@@ -121,6 +121,20 @@ static void write_row(FILE *out, const char *name, double value, const char *uni
             name, value, unit, expected, ok ? "true" : "false");
 }
 
+// A process that shared its core with others says nothing about how fast it can be: too little is then no verdict.
+static void write_speed(FILE *out, const struct sim_totals *totals) {
+    enum { WANTED = 300000, SHARED_BELOW = 95 }; // of 100
+    double speed = sim_totals_speed(totals);
+    bool is_shared = totals->cpu_us * 100 < totals->clock_us * SHARED_BELOW;
+    fprintf(out,
+            ",\n  {\"name\": \"operations a second and core\", \"value\": %.0f, \"unit\": \"1/s\", "
+            "\"expected\": \">= %d on a core of its own\", \"ok\": %s}",
+            speed, WANTED,
+            speed >= WANTED ? "true"
+            : is_shared     ? "null"
+                            : "false");
+}
+
 int sim_totals_write(const struct sim_totals *totals, const char *path, const char *commit) {
     FILE *out = fopen(path, "w");
     if (out == NULL)
@@ -130,8 +144,7 @@ int sim_totals_write(const struct sim_totals *totals, const char *path, const ch
         out,
         "  {\"name\": \"invariants broken\", \"value\": %d, \"unit\": \"\", \"expected\": \"0\", \"ok\": %s}",
         totals->has_failed, totals->has_failed ? "false" : "true");
-    write_row(out, "operations a second and core", (double)(uint64_t)sim_totals_speed(totals), "1/s",
-              ">= 300000", sim_totals_speed(totals) >= 300000);
+    write_speed(out, totals);
     write_row(out, "operations a second of a process by the clock", (double)(uint64_t)speed_by_clock(totals),
               "1/s", "", true);
     if (totals->is_whole && totals->seeds >= SIM_TOTALS_WHOLE_SEEDS) {

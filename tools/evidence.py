@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The evidence that suites have left in build/evidence/*.json: one table, and the tables of docs/reliability.md.
 
-  evidence.py [--quick] [--only suite,…]        print all figures; --quick runs a short slice of every suite first
+  evidence.py [--quick] [--only suite,…]        print what matters most, and what failed; --quick runs a short slice of every suite first
+  evidence.py --all [--only suite,…]            print every figure
   evidence.py --write docs/reliability.md       put the tables between the page's marks
   evidence.py --check docs/reliability.md       the marks are in order and no figure on the page says that something failed
 
 A suite's file is {"suite", "commit", "rows": [{"name", "value", "unit", "expected", "ok"}]}; ok is true, false, or null for
-what could not be tried on the machine. Rows of the fault matrix say their case, its fault and the outcome to be expected too.
+what could not be tried or judged on the machine. Rows of the fault matrix say their case, its fault and the outcome to be expected too.
 """
 import argparse
 import json
@@ -18,10 +19,13 @@ import subprocess
 import sys
 import time
 
+from evidence_summary import summary
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = pathlib.Path(os.environ.get("FASTQUEUE_EVIDENCE", ROOT / "build" / "evidence"))
 BUILD = os.environ.get("FASTQUEUE_BUILD_DIR", "build/dev")
 FIGURES_IN_A_CELL = 6
+TIME_GIVEN = "CPU min"  # a figure of this unit that is too small says that nobody waited, not that something is wrong
 
 # suite: what it is, its short slice (None: there is none), the whole, and the files that it leaves beside its own
 SUITES = {
@@ -98,24 +102,42 @@ def shown(row: dict) -> str:
 
 
 def verdict(row: dict) -> str:
-    return {True: "ok", False: "FAILED", None: "skipped"}[row["ok"]]
+    if row["ok"] is False and row["unit"] == TIME_GIVEN:
+        return "short"
+    return {True: "ok", False: "FAILED", None: "not judged"}[row["ok"]]
 
 
-def print_table(suites: dict[str, dict], wanted: list[str]) -> int:
-    rows = [(name, row["name"], shown(row), row["expected"], verdict(row)) for name, suite in suites.items() if name in wanted or not wanted
-            for row in suite["rows"]]
-    head = ("suite", "figure", "value", "expected", "")
-    widths = [min(70, max(len(str(row[i])) for row in [head, *rows])) for i in range(5)]
-    for row in [head, *rows]:
+def print_rows(rows: list[tuple]) -> None:
+    rows = [("suite", "figure", "value", "expected", ""), *rows]
+    widths = [min(70, max(len(str(row[i])) for row in rows)) for i in range(5)]
+    for row in rows:
         print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
     print()
+
+
+def print_table(suites: dict[str, dict], wanted: list[str], every: bool) -> int:
+    rows = [(name, row["name"], shown(row), row["expected"], verdict(row)) for name, suite in suites.items() if name in wanted or not wanted
+            for row in suite["rows"]]
+    if every:
+        print_rows(rows)
+    else:
+        print_rows([(row["suite"], row["name"], shown(row), row["expected"], "" if row["ok"] == "" else verdict(row))
+                    for row in summary(suites) if row["suite"] in wanted or not wanted])
+        failed = [row for row in rows if row[4] == "FAILED"]
+        if failed:
+            print("Not as expected:")
+            print_rows(failed)
     for name in wanted or [*SUITES, *(n for n in suites if n not in SUITES)]:
         if name in suites:
             verdicts = [verdict(row) for row in suites[name]["rows"]]
-            told = ", ".join(f"{verdicts.count(word)} {word}" for word in ("ok", "FAILED", "skipped") if word in verdicts)
+            told = ", ".join(f"{verdicts.count(word)} {word}" for word in ("ok", "FAILED", "short", "not judged") if word in verdicts)
             print(f"{name}: {told} (commit {suites[name]['commit']})")
         else:
             print(f"{name}: NOT RUN: '{SUITES[name][2]}'" if name in SUITES else f"{name}: NOT RUN")
+    if not suites:
+        print("Nothing has been run here yet: 'make evidence RUN=quick' runs a short slice of each suite.")
+    elif not every:
+        print("Every figure: make evidence ALL=1")
     return sum(row[4] == "FAILED" for row in rows)
 
 
@@ -139,7 +161,7 @@ def matrix_table(rows: list[dict]) -> list[str]:
 def plain_table(rows: list[dict]) -> list[str]:
     lines = ["| figure | value | expected |", "|---|---|---|"]
     for row in rows:
-        mark = {True: "", False: " **(not as expected)**", None: " (not tried here)"}[row["ok"]]
+        mark = "" if row["ok"] == "" else {"ok": "", "FAILED": " **(not as expected)**", "short": " **(short of it)**", "not judged": " (not judged here)"}[verdict(row)]
         lines.append(f"| {cell(row['name'])} | {cell(shown(row))}{mark} | {cell(row['expected'])} |")
     return lines
 
@@ -157,7 +179,10 @@ def write_page(path: pathlib.Path, suites: dict[str, dict]) -> None:
     """Parts of suites that have not been run here stay as they are."""
     def part(match: re.Match) -> str:
         name = match.group(1)
-        text = page_part(suites[name]) + "\n" if name in suites else match.group(2)
+        if name == "summary":
+            text = "\n".join(plain_table([row for row in summary(suites) if row["value"] != "not run"])) + "\n"
+        else:
+            text = page_part(suites[name]) + "\n" if name in suites else match.group(2)
         return f"<!-- evidence:{name} -->\n{text}<!-- /evidence -->\n"
 
     page = path.read_text()
@@ -182,6 +207,7 @@ def check_page(path: pathlib.Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="the evidence of every suite, as one table")
     parser.add_argument("--quick", action="store_true", help="run a short slice of each suite first")
+    parser.add_argument("--all", action="store_true", help="every figure")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="suites, by commas")
     parser.add_argument("--write", type=pathlib.Path, metavar="PAGE")
     parser.add_argument("--check", type=pathlib.Path, metavar="PAGE")
@@ -197,7 +223,7 @@ def main() -> int:
     if options.write:
         write_page(options.write, suites)
         return 0
-    failed += print_table(suites, options.only)
+    failed += print_table(suites, options.only, options.all)
     return 1 if failed else 0
 
 

@@ -30,12 +30,32 @@ class Evidence(unittest.TestCase):
 
     def test_the_table_says_what_failed_was_skipped_and_never_run(self) -> None:
         self.leave("faults", row("case 01: kills", 50_000), row("case 02: odd", 9.5, ok=False), row("case 03: skipped", "needs root", ok=None))
-        done = self.run_tool()
+        done = self.run_tool("--all")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stdout, r"case 01: kills +50,000 s +<= 9 +ok\n")
         self.assertRegex(done.stdout, r"case 02: odd +9.5 s +<= 9 +FAILED\n")
-        self.assertIn("faults: 1 ok, 1 FAILED, 1 skipped (commit abc1234)\n", done.stdout)
+        self.assertIn("faults: 1 ok, 1 FAILED, 1 not judged (commit abc1234)\n", done.stdout)
         self.assertIn("sim: NOT RUN", done.stdout)
+
+    def test_what_matters_most_comes_first_and_what_failed_is_told(self) -> None:
+        self.leave("sim", row("invariants broken", 0), row("kill", 3), row("sector stale", 4), row("bit rotted", 0.5, ok=False))
+        self.leave("fuzz", row("http: executions", 7), {**row("http api: fuzzed", 2, ok=False), "unit": "CPU min"})
+        done = self.run_tool()
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stdout, r"sim +invariants broken +0 +0 +ok\n")
+        self.assertRegex(done.stdout, r"sim +faults injected +7.5 +FAILED\n")
+        self.assertRegex(done.stdout, r"mutants +planted bugs caught +not run +all\n")
+        self.assertRegex(done.stdout, r"fuzz +http api: fuzzed +2 CPU min +<= 9 +short\n")
+        self.assertRegex(done.stdout, r"Not as expected:\n.*\nsim +bit rotted +0.5 s +<= 9 +FAILED\n\n")
+
+    def test_what_nobody_waited_for_is_no_failure(self) -> None:
+        self.leave("fuzz", {**row("http api: fuzzed", 2, ok=False), "unit": "CPU min"})
+        self.assertEqual(self.run_tool().returncode, 0)
+
+    def test_nothing_run_says_how(self) -> None:
+        done = self.run_tool()
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("make evidence RUN=quick", done.stdout)
 
     def test_all_well_is_code_0(self) -> None:
         self.leave("unannounced", row("a figure", 1))
