@@ -117,23 +117,22 @@ int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_s
     return 0;
 }
 
-// Room for the header of the next batch, which comes in front of its records.
+// Room for the header of the next batch, which comes in front of its records, and for the padding of one without any.
 static int make_header_room(fq_buf *buf) {
-    int result = fq_buf_reserve(buf, FQ_BATCH_HEADER);
+    int result = fq_buf_reserve(buf, FQ_BLOCK_MAX);
     if (result == 0)
         fq_buf_commit(buf, FQ_BATCH_HEADER);
     return result;
 }
 
-// Fills in the header of the batch in `flying`, pads it and moves the chain on. FQ_ENOMEM leaves the chain as it was.
-static int seal_batch(fq_journal *journal, uint32_t record_count, uint32_t flags, int64_t wall_us,
-                      struct fq_storage_batch *ret_batch) {
+// Fills in the header of the batch in `flying`, pads it and moves the chain on. The room for the padding is there: once
+// records have moved, nothing may fail.
+static void seal_batch(fq_journal *journal, uint32_t record_count, uint32_t flags, int64_t wall_us,
+                       struct fq_storage_batch *ret_batch) {
     fq_buf *buf = &journal->flying;
     uint32_t body_len = (uint32_t)(fq_buf_len(buf) - FQ_BATCH_HEADER);
     size_t padding = fq_batch_padded(body_len, journal->storage->block_size) - fq_buf_len(buf);
-    int result = fq_buf_reserve(buf, padding);
-    if (result != 0)
-        return result;
+    FQ_ASSERT(padding <= buf->capacity - buf->end);
     memset(fq_buf_tail(buf), 0, padding);
     fq_buf_commit(buf, padding);
     char *bytes = buf->data + buf->begin;
@@ -151,7 +150,6 @@ static int seal_batch(fq_journal *journal, uint32_t record_count, uint32_t flags
     *ret_batch = (struct fq_storage_batch){
         header.batch_seq, header.first_record_seq, record_count, {bytes, fq_buf_len(buf)}
     };
-    return 0;
 }
 
 // From the first number on again, a token of long ago would fence nothing off.
@@ -176,10 +174,10 @@ int fq_journal_start(fq_journal *journal, struct fq_now now) {
     int result = make_header_room(&journal->open);
     if (result == 0)
         result = make_header_room(&journal->flying);
-    if (result == 0)
-        result = seal_batch(journal, 0, FQ_BATCH_EPOCH | FQ_BATCH_GATED, now.wall_us, &first);
-    if (result == 0)
+    if (result == 0) {
+        seal_batch(journal, 0, FQ_BATCH_EPOCH | FQ_BATCH_GATED, now.wall_us, &first);
         result = journal->storage->ops->start(journal->storage, &first, epoch + 1);
+    }
     if (result < 0) {
         fail(journal, "making the journal writable");
         return result;
@@ -239,7 +237,7 @@ static int take_records(fq_journal *journal, uint32_t *ret_count) {
     uint32_t count = records_that_fit(journal, &bytes);
     fq_buf *open = &journal->open, *flying = &journal->flying;
     fq_buf_clear(flying);
-    // Room for the padding too: once the records have moved, nothing may fail.
+    // Room for the padding too.
     if (bytes == open_bytes(journal)) {
         int result = fq_buf_reserve(open, FQ_BLOCK_MAX);
         if (result == 0)
@@ -251,10 +249,10 @@ static int take_records(fq_journal *journal, uint32_t *ret_count) {
         *open = swap;
     } else {
         int result = fq_buf_reserve(flying, FQ_BATCH_HEADER + bytes + FQ_BLOCK_MAX);
-        if (result == 0)
-            result = fq_buf_append(flying, open->data + open->begin, FQ_BATCH_HEADER + bytes);
         if (result != 0)
             return result;
+        memcpy(fq_buf_tail(flying), open->data + open->begin, FQ_BATCH_HEADER + bytes);
+        fq_buf_commit(flying, FQ_BATCH_HEADER + bytes);
         // The last 64 bytes consumed become the header room of what stays.
         fq_buf_consume(open, bytes);
     }
@@ -269,11 +267,7 @@ static void append_batch(fq_journal *journal, uint32_t count, uint32_t flags, bo
     struct fq_storage_batch batch;
     if (!journal->unsynced)
         flags |= FQ_BATCH_GATED;
-    if (seal_batch(journal, count, flags, now.wall_us, &batch) != 0) {
-        snprintf(journal->storage->error, sizeof journal->storage->error, "out of memory for a batch");
-        fail(journal, "writing");
-        return;
-    }
+    seal_batch(journal, count, flags, now.wall_us, &batch);
     journal->in_flight = APPEND;
     journal->in_flight_syncs = sync;
     journal->in_flight_is_mark = (flags & FQ_BATCH_MARK) != 0;

@@ -66,13 +66,12 @@ static int on_snapshot_bytes(void *context, fq_str bytes) {
             return fail(replay, FQ_ENOMEM, "out of memory while reading the snapshot");
         bytes.ptr += take;
         bytes.len -= take;
-        if (missing_bytes(partial) > 0)
-            continue;
         fq_str whole = fq_buf_str(partial);
-        int result = deliver_snapshot_records(replay, &whole);
+        int result = deliver_snapshot_records(replay, &whole); // nothing yet, unless its length is none
         if (result < 0)
             return result;
-        fq_buf_clear(partial);
+        if (whole.len == 0)
+            fq_buf_clear(partial);
     }
     int result = deliver_snapshot_records(replay, &bytes);
     if (result < 0)

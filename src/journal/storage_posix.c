@@ -45,17 +45,15 @@ static void run_write(void *argument) {
     struct fq_files *files = argument;
     struct fq_tail *tail = &files->tail;
     uint64_t rotations = tail->rotations;
-    int result = 0;
-    switch (files->write_kind) {
-    case FQ_FILES_APPEND:
+    int result;
+    if (files->write_kind == FQ_FILES_APPEND) {
         result = fq_tail_append(tail, &files->batch, files->write_sync, files->use_reserve);
         files->bytes_since_facts += files->batch.bytes.len;
-        break;
-    case FQ_FILES_FLUSH: result = fq_tail_sync(tail); break;
-    case FQ_FILES_SEAL:
+    } else if (files->write_kind == FQ_FILES_FLUSH) {
+        result = fq_tail_sync(tail);
+    } else {
         result = fq_tail_seal(tail);
         files->sealed_batch_seq = tail->last.batch_seq;
-        break;
     }
     if (result < 0)
         memcpy(files->write.error, tail->error, sizeof tail->error);
@@ -152,8 +150,7 @@ void fq_files_note_view(struct fq_files *files, const struct fq_files_view *view
 }
 
 void fq_files_kick_preparation(struct fq_files *files) {
-    if (!files->prepare.busy)
-        submit(files, &files->prepare, run_prepare);
+    submit(files, &files->prepare, run_prepare);
 }
 
 static void submit_write(struct fq_files *files) {
@@ -260,7 +257,7 @@ static void files_poll(fq_storage *storage, int64_t boot_us) {
         files->retry_at_us = fq_time_add(boot_us, RETRY_US);
         fq_files_kick_preparation(files);
     }
-    if (files->waits_for_spare && !files->write.busy &&
+    if (files->waits_for_spare &&
         (files->view.spare_fits || (files->prepare_failed && files->view.reserve_fits)))
         submit_write(files);
     bool waiting = files->prepare_failed || files->submits_blocked;

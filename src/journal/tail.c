@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/tail.h"
 
+#include "base/assert.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -335,8 +337,7 @@ int fq_tail_append(struct fq_tail *tail, const struct fq_storage_batch *batch, b
         return final_error(tail, path, "cannot be written", result);
     tail->offset += batch->bytes.len;
     tail->dirty = true;
-    if (fq_batch_decode(&tail->instance, batch->bytes.ptr, &tail->last) != FQ_BATCH_OK)
-        return final_error(tail, path, "a batch of another journal was handed over", -EINVAL);
+    FQ_ASSERT(fq_batch_decode(&tail->instance, batch->bytes.ptr, &tail->last) == FQ_BATCH_OK);
     return sync ? fq_tail_sync(tail) : 0;
 }
 

@@ -150,7 +150,8 @@ static void test_a_list_that_is_none(void **state) {
                                         "nonsense",
                                         "fastqueue backup 1\nzz 12 MANIFEST\n",
                                         "fastqueue backup 1\n00000000 99999999999 MANIFEST\n",
-                                        "fastqueue backup 1\n00000000 1 ../../etc/passwd\n"};
+                                        "fastqueue backup 1\n00000000 1 ../../etc/passwd\n",
+                                        "fastqueue backup 1\n00000000 1 /etc/passwd\n"};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         sim_disk *sim = sim_disk_new(1);
         fq_disk *disk = sim_disk_attach(sim);

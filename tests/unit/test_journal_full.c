@@ -282,6 +282,22 @@ static void every_call_fails_once(void **state) {
         }
 }
 
+static void a_batch_that_no_segment_can_hold(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 1);
+    fq_storage *storage;
+    assert_int_equal(fq_storage_files_open(sim_disk_attach(rig.sim), step_executor_new(), &rig.options,
+                                           &storage, rig.error),
+                     0);
+    storage->ops->poll(storage, 1); // not started yet: nothing is prepared
+    assert_int_equal(storage->poll_at_us, FQ_NEVER_US);
+    struct fq_storage_batch batch = {.batch_seq = 1, .bytes = {"", FQ_SEGMENT_MAX}};
+    assert_int_equal(storage->ops->append(storage, &batch, true, NULL, NULL), FQ_ETOOBIG);
+    storage->ops->close(storage);
+    rig_done(&rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_is_told),
@@ -293,6 +309,7 @@ int main(void) {
         cmocka_unit_test(boot_on_a_full_disk_takes_the_reserve),
         cmocka_unit_test(rot_in_the_reserve_is_mended),
         cmocka_unit_test(a_reserve_that_cannot_be_read_is_written_over),
+        cmocka_unit_test(a_batch_that_no_segment_can_hold),
         cmocka_unit_test(every_call_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
