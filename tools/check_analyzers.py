@@ -2,9 +2,11 @@
 """Static analysis of every C file of the product: check_analyzers.py gcc|clang-tidy|cppcheck [BUILD] [FILE...]
 
 BUILD (default build/dev) has the compile commands. What is found and not in tools/accepted_findings.txt fails the check; so
-does a line there that finds nothing any more. Each file is analysed by itself."""
+does a line there that finds nothing any more. Each file is analysed by itself. What clang-tidy, which takes seconds a file, says of
+one is kept in BUILD/clang-tidy for as long as the file, its headers, its command and .clang-tidy are the same."""
 import collections
 import concurrent.futures
+import hashlib
 import json
 import os
 import pathlib
@@ -17,6 +19,7 @@ import tempfile
 import checks
 
 FOLDERS = ("src/", "python/src/")
+CLANG_TIDY = "clang-tidy-14"  # other versions find other things
 FINDING = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:warning|error|style|portability|performance|information): (.*) \[([\w.,=-]+)\]$")
 # cppcheck: what other tools know better, and what C says otherwise.
 CPPCHECK_OFF = (
@@ -36,15 +39,28 @@ def commands(build: pathlib.Path, only: list[str]) -> list[dict]:
     return [seen[path] for path in sorted(seen)]
 
 
-def run_gcc(entry: dict) -> str:
+def compiler(entry: dict, *more: str) -> str:
+    """What the compiler says or prints with the file's own command, less the warnings, and `more`."""
     words = [word for word in shlex.split(entry["command"]) if word != "-c" and not word.startswith("-W")]
     words = words[1:] if words[0].endswith("ccache") else words
-    words[words.index("-o") + 1] = "/dev/null"
-    return shown(words + ["-S", "-fanalyzer", "-fdiagnostics-plain-output"], entry["directory"])
+    at = words.index("-o")
+    return shown([*words[:at], *words[at + 2:], *more], entry["directory"])
 
 
-def run_clang_tidy(entry: dict, database: str) -> str:
-    return shown(["clang-tidy-14", "-p", database, "--quiet", entry["path"]], checks.ROOT)
+def run_gcc(entry: dict) -> str:
+    return compiler(entry, "-S", "-o", "/dev/null", "-fanalyzer", "-fdiagnostics-plain-output")
+
+
+def run_clang_tidy(entry: dict, database: str, kept: pathlib.Path) -> str:
+    said_with = [CLANG_TIDY, (checks.ROOT / ".clang-tidy").read_text(), entry["command"], compiler(entry, "-E", "-C")]
+    answer = kept / hashlib.sha256("\0".join(said_with).encode()).hexdigest()
+    if answer.exists():
+        return answer.read_text()
+    done = subprocess.run([CLANG_TIDY, "-p", database, "--quiet", entry["path"]], cwd=checks.ROOT, capture_output=True, text=True)
+    if done.returncode == 0:  # it ran to its end; findings are no failure to it
+        answer.with_suffix(".new").write_text(done.stdout + done.stderr)
+        answer.with_suffix(".new").replace(answer)
+    return done.stdout + done.stderr
 
 
 def shown(words: list[str], folder) -> str:
@@ -68,14 +84,16 @@ def run_cppcheck(entries: list[dict]) -> str:
                       "--template={file}:{line}: {severity}: {message} [{id}]"], checks.ROOT)
 
 
-def analyse(tool: str, entries: list[dict]) -> str:
+def analyse(tool: str, entries: list[dict], build: pathlib.Path) -> str:
     if tool == "cppcheck":
         return run_cppcheck(entries)
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         if tool == "gcc":
             return "".join(pool.map(run_gcc, entries))
         clang_database(entries, folder)
-        return "".join(pool.map(lambda entry: run_clang_tidy(entry, folder), entries))
+        kept = build / "clang-tidy"
+        kept.mkdir(exist_ok=True)
+        return "".join(pool.map(lambda entry: run_clang_tidy(entry, folder, kept), entries))
 
 
 def findings(text: str) -> dict:

@@ -194,7 +194,13 @@ int fq_credentials_parse(fq_credentials *credentials, fq_str text, char *error, 
 }
 
 // --- checks -----------------------------------------------------------------------------------------------------------------
-int fq_credentials_check(const fq_credentials *credentials, fq_str user, fq_str token, unsigned *ret_roles) {
+// All ones if the digests are the same, else zero.
+static unsigned same_digest(const unsigned char a[DIGEST], const unsigned char b[DIGEST]) {
+    unsigned difference = (unsigned)CRYPTO_memcmp(a, b, DIGEST);
+    return ((difference | (0U - difference)) >> 31) - 1U;
+}
+
+unsigned fq_credentials_match(const fq_credentials *credentials, fq_str user, fq_str token) {
     unsigned char digest[DIGEST];
     if (user.len == 0)
         user = FQ_STR("default");
@@ -202,11 +208,26 @@ int fq_credentials_check(const fq_credentials *credentials, fq_str user, fq_str 
     unsigned roles = 0;
     for (size_t i = 0; i < credentials->count; i++) { // all are compared, whoever is asked for
         const struct login *login = &credentials->logins[i];
-        bool is_token = CRYPTO_memcmp(digest, login->digest, DIGEST) == 0;
-        if (is_token && fq_str_equal(fq_str_of(login->user), user))
-            roles = login->roles;
+        unsigned is_token = same_digest(digest, login->digest);
+        if (fq_str_equal(fq_str_of(login->user), user))
+            roles = (roles & ~is_token) | (login->roles & is_token);
     }
     OPENSSL_cleanse(digest, sizeof digest);
+    return roles;
+}
+
+unsigned fq_credentials_match_token(const fq_credentials *credentials, fq_str token) {
+    unsigned char digest[DIGEST];
+    SHA256((const unsigned char *)token.ptr, token.len, digest);
+    unsigned roles = 0;
+    for (size_t i = 0; i < credentials->count; i++)
+        roles |= credentials->logins[i].roles & same_digest(digest, credentials->logins[i].digest);
+    OPENSSL_cleanse(digest, sizeof digest);
+    return roles;
+}
+
+int fq_credentials_check(const fq_credentials *credentials, fq_str user, fq_str token, unsigned *ret_roles) {
+    unsigned roles = fq_credentials_match(credentials, user, token);
     if (roles == 0)
         return FQ_EWRONGPASS;
     *ret_roles = roles;
@@ -214,14 +235,7 @@ int fq_credentials_check(const fq_credentials *credentials, fq_str user, fq_str 
 }
 
 int fq_credentials_check_token(const fq_credentials *credentials, fq_str token, unsigned *ret_roles) {
-    unsigned char digest[DIGEST];
-    SHA256((const unsigned char *)token.ptr, token.len, digest);
-    unsigned roles = 0;
-    for (size_t i = 0; i < credentials->count; i++) {
-        if (CRYPTO_memcmp(digest, credentials->logins[i].digest, DIGEST) == 0)
-            roles |= credentials->logins[i].roles;
-    }
-    OPENSSL_cleanse(digest, sizeof digest);
+    unsigned roles = fq_credentials_match_token(credentials, token);
     if (roles == 0)
         return FQ_EWRONGPASS;
     *ret_roles = roles;

@@ -31,6 +31,13 @@ FQ_MUST_USE int fq_credentials_parse(fq_credentials *credentials, fq_str text, c
 FQ_MUST_USE int fq_credentials_read_file(fq_credentials *credentials, const char *path, char *error,
                                          size_t size);
 
+/**
+ * What the two checks below rest on: the roles that the token gives, 0 if it gives none. Neither a branch nor an address
+ * depends on the token's bytes or on what is stored of it; only the caller, who looks at the roles, learns anything.
+ */
+unsigned fq_credentials_match(const fq_credentials *credentials, fq_str user, fq_str token);
+unsigned fq_credentials_match_token(const fq_credentials *credentials, fq_str token);
+
 bool fq_credentials_is_empty(const fq_credentials *credentials); // NULL: true
 /** 0 with the user's roles, or FQ_EWRONGPASS. Any user name for which a token is known; "" means "default". */
 FQ_MUST_USE int fq_credentials_check(const fq_credentials *credentials, fq_str user, fq_str token,

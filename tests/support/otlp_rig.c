@@ -4,6 +4,7 @@
 #include "base/assert.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +54,13 @@ bool otlp_rig_said(struct otlp_rig *rig, const char *text) {
     return is_there;
 }
 
+int otlp_rig_slowness(void) {
+    const char *text = getenv("FASTQUEUE_TEST_SLOWNESS");
+    int times = text != NULL ? atoi(text) : 1;
+    FQ_ASSERT(times > 0);
+    return times;
+}
+
 void otlp_rig_init(struct otlp_rig *rig, const otlp_server *server) {
     memset(rig, 0, sizeof *rig);
     pthread_mutex_init(&rig->lock, NULL);
@@ -66,7 +74,7 @@ void otlp_rig_init(struct otlp_rig *rig, const otlp_server *server) {
     rig->options = (struct otel_otlp_options){.signal = OTEL_SIGNAL_TRACES,
                                               .protocol = OTEL_OTLP_GRPC,
                                               .endpoint = rig->endpoint,
-                                              .timeout_ms = 5000,
+                                              .timeout_ms = 5000 * otlp_rig_slowness(),
                                               .user_agent = "test/1 OTel-OTLP-Exporter-C/1",
                                               .runtime = &rig->runtime};
 }

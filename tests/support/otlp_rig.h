@@ -17,6 +17,8 @@ struct otlp_rig {
     char reports[16384]; // all that was reported, a line each
     unsigned report_count;
 };
+/** How many times longer things may take: FASTQUEUE_TEST_SLOWNESS, which check_memory.sh sets for valgrind; else 1. */
+int otlp_rig_slowness(void);
 /** Options for traces over gRPC to `server` (NULL: to nowhere), plain text, 5 s. */
 void otlp_rig_init(struct otlp_rig *rig, const otlp_server *server);
 void otlp_rig_open(struct otlp_rig *rig);

@@ -76,6 +76,7 @@ static void a_peer_that_does_not_read_or_is_gone_is_told_apart(void **state) {
         continue;
     assert_int_equal(rc, FQ_EDISCONNECTED);
     assert_int_equal(fq_control_send(fixture->ends[1], FQ_CONTROL_WAKE, NULL, 0), FQ_EDISCONNECTED);
+    close(fixture->ends[1]);
     assert_int_equal(fq_control_pair(fixture->ends), 0);
 }
 

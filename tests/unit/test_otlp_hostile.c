@@ -44,7 +44,7 @@ static long peak_kib(void) {
 static void check(const struct hostile *hostile, bool is_http) {
     struct otlp_rig rig;
     otlp_server *server = start(&rig, hostile->script, is_http);
-    int64_t limit_ms = hostile->takes_all_its_time ? LIMIT_MS : 10 * LIMIT_MS;
+    int64_t limit_ms = otlp_rig_slowness() * (hostile->takes_all_its_time ? LIMIT_MS : 10 * LIMIT_MS);
     int64_t begin = otlp_rig_now_ms();
     int result = otlp_rig_export(&rig, limit_ms);
     int64_t took = otlp_rig_now_ms() - begin;
@@ -53,7 +53,7 @@ static void check(const struct hostile *hostile, bool is_http) {
         !otlp_rig_said(&rig, hostile->said))
         fail_msg("%s: result %d, error type %s, reports: %s", hostile->script, result,
                  stats.outcomes[0].error_type, rig.reports);
-    assert_true(took < limit_ms + 200);
+    assert_true(took < limit_ms + 200 * otlp_rig_slowness());
     assert_true(hostile->takes_all_its_time == (took >= limit_ms));
     assert_int_equal(stats.failed, 2);
     assert_int_equal(stats.exported + stats.inflight, 0);
@@ -155,7 +155,7 @@ static void black_holes_end_by_the_deadline(void **state) {
         otlp_rig_open(&rig);
         int64_t begin = otlp_rig_now_ms();
         assert_int_equal(otlp_rig_export(&rig, LIMIT_MS), OTEL_TIMEOUT);
-        assert_in_range(otlp_rig_now_ms() - begin, LIMIT_MS, LIMIT_MS + 200);
+        assert_in_range(otlp_rig_now_ms() - begin, LIMIT_MS, LIMIT_MS + 200 * otlp_rig_slowness());
         assert_int_equal(otlp_rig_stats(&rig).failed, 2);
         stop(&rig, server);
     }

@@ -104,7 +104,7 @@ static void otlp_tls_shows_the_client_certificate(void **state) {
             rig.options.ca_file = made->authority.cert;
             rig.options.client_cert_file = with ? made->client.cert : NULL;
             rig.options.client_key_file = with ? made->client.key : NULL;
-            rig.options.timeout_ms = 1000;
+            rig.options.timeout_ms = 1000 * otlp_rig_slowness();
             otlp_rig_open(&rig);
             assert_int_equal(otlp_rig_export(&rig, 0) == OTEL_OK, with);
             stop(&rig, server);

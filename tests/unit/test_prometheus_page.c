@@ -388,6 +388,21 @@ static void prometheus_server_takes_no_signals_of_the_program(void **state) {
     end(&page);
 }
 
+// Of this process: event queues and listening sockets.
+static int served_descriptors(void) {
+    int found = 0;
+    for (int fd = 3; fd < 64; fd++) {
+        char path[32], target[64] = "";
+        int is_listening = 0;
+        socklen_t size = sizeof is_listening;
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        found +=
+            readlink(path, target, sizeof target - 1) > 0 && strcmp(target, "anon_inode:[eventpoll]") == 0;
+        found += getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) == 0 && is_listening;
+    }
+    return found;
+}
+
 static void prometheus_page_is_served_over_http(void **state) {
     (void)state;
     struct page page;
@@ -418,12 +433,13 @@ static void prometheus_page_is_served_over_http(void **state) {
     options.port = port;
     assert_null(otel_prometheus_server_new(&options, reason, sizeof reason));
     has(reason, "OTEL_EXPORTER_PROMETHEUS_PORT");
-    // A forked child ends its own without hanging, and the parent's goes on.
+    // A forked child ends its own without hanging, keeps nothing of it open, and the parent's goes on.
+    assert_int_equal(served_descriptors(), 2);
     pid_t pid = fork();
     if (pid == 0) {
         otel_prometheus_server_fork_child(server);
         otel_prometheus_server_free(server);
-        _exit(0);
+        _exit(served_descriptors());
     }
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);

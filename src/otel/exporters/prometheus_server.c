@@ -194,10 +194,13 @@ otel_prometheus_server *otel_prometheus_server_free(otel_prometheus_server *serv
 void otel_prometheus_server_fork_child(otel_prometheus_server *server) {
     if (server == NULL || server->daemon == NULL)
         return;
-    const union MHD_DaemonInfo *info =
-        server->library.get_daemon_info(server->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    if (info != NULL)
-        close(info->listen_fd);
+    static const enum MHD_DaemonInfoType descriptors[] = {MHD_DAEMON_INFO_LISTEN_FD,
+                                                          MHD_DAEMON_INFO_EPOLL_FD};
+    for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++) {
+        const union MHD_DaemonInfo *info = server->library.get_daemon_info(server->daemon, descriptors[i]);
+        if (info != NULL) // an int, whichever was asked for
+            close(info->listen_fd);
+    }
     // Its thread is the parent's: it cannot be ended here, only forgotten.
     server->daemon = NULL;
     pthread_mutex_init(&server->lock, NULL);
