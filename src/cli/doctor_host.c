@@ -91,7 +91,7 @@ static void existing_part(char *path) {
     while (access(path, F_OK) != 0) {
         char *slash = strrchr(path, '/');
         if (slash == NULL || slash == path) {
-            strcpy(path, slash == NULL ? "." : "/");
+            memcpy(path, slash == NULL ? "." : "/", 2);
             return;
         }
         *slash = '\0';

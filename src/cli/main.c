@@ -104,6 +104,8 @@ static int parse_and_run(struct fq_cli *cli, enum fq_verb verb, int verb_at) {
         cli->options = &options;
         cli->log = &log;
         code = run_verb(cli, &options);
+        cli->options = NULL;
+        cli->log = NULL;
     } else if (result == FQ_EINVALID)
         fprintf(stderr, "fastqueue %s: %s\ntry 'fastqueue %s --help'\n", fq_verb_name(verb), options.error,
                 fq_verb_name(verb));

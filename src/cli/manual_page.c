@@ -117,12 +117,14 @@ static void print_flags(FILE *out, enum fq_verb verb) {
 static void print_choices(FILE *out) {
     for (int i = 0; i < FQ_OPTION_COUNT; i++) {
         const struct fq_option_row *row = fq_option_row((enum fq_option)i);
+        if (row->type != FQ_OPTION_TYPE_CHOICE)
+            continue;
         bool seen = false; // another row of the same flag came before
-        for (int j = 0; j < i && row->flag != NULL; j++) {
+        for (int j = 0; j < i; j++) {
             const struct fq_option_row *other = fq_option_row((enum fq_option)j);
             seen = seen || (other->type == FQ_OPTION_TYPE_CHOICE && strcmp(other->flag, row->flag) == 0);
         }
-        if (row->type != FQ_OPTION_TYPE_CHOICE || seen)
+        if (seen)
             continue;
         char words[128];
         snprintf(words, sizeof words, "%s", row->detail);

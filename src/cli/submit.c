@@ -84,23 +84,24 @@ static int submit_then_wait(fq_client *client, const struct fq_options *options,
 
 // A result that is not kept reaches only who waits when the task ends: the wish to wait goes out with the submit.
 static int submit_and_wait(fq_client *client, const struct fq_options *options, const char *name,
-                           fq_str payload, struct fq_submit_options *submit) {
+                           fq_str payload, const struct fq_submit_options *given) {
     char id[37];
-    if (submit->id == NULL) {
+    struct fq_submit_options submit = *given;
+    if (submit.id == NULL) {
         uint64_t dice[2];
         if (getrandom(dice, sizeof dice, 0) != (ssize_t)sizeof dice)
             return FQ_EXIT_INTERNAL;
         fq_uuid made = fq_uuid_v7(fq_clock_now().wall_us / FQ_US_PER_MS, dice[0], dice[1]);
         fq_uuid_format(&made, id);
         id[FQ_UUID_TEXT] = '\0';
-        submit->id = id;
+        submit.id = id;
     }
     struct fq_task_result task = {.attempt = 0};
     int64_t wait_ms = fq_option_number(options, FQ_OPTION_SUBMIT_WAIT);
-    int result = fq_client_call(client, name, payload.ptr, payload.len, submit, wait_ms, &task);
+    int result = fq_client_call(client, name, payload.ptr, payload.len, &submit, wait_ms, &task);
     if (result == 0 || result == FQ_ETIMEOUT)
-        print_id(options, result == 0 ? task.id : submit->id);
-    return finish(client, options, submit->id, result, &task);
+        print_id(options, result == 0 ? task.id : submit.id);
+    return finish(client, options, submit.id, result, &task);
 }
 
 static const char *context_variable(void *context, const char *name) {

@@ -42,9 +42,9 @@ static int put_registration(fq_worker *worker, const struct fq_worker_options *o
     int rc = put_word(worker, "FQ.REGISTER");
     if (rc == 0)
         rc = put_id(worker, options->worker_id);
-    if (rc == 0 && worker->has_instance)
+    if (rc == 0 && options->instance != NULL)
         rc = put_word(worker, "INSTANCE");
-    if (rc == 0 && worker->has_instance)
+    if (rc == 0 && options->instance != NULL)
         rc = put_word(worker, options->instance);
     const char *const words[] = {"SLOTS", slots, "TASKS"};
     for (size_t i = 0; rc == 0 && i < sizeof words / sizeof words[0]; i++)

@@ -20,8 +20,7 @@ static const char *variable(void *context, const char *name) {
     char alias[128];
     if (strlen(name) >= sizeof alias - sizeof older)
         return text;
-    memcpy(alias, older, sizeof older);
-    strcat(alias, name + sizeof ours - 1);
+    snprintf(alias, sizeof alias, "%s%s", older, name + sizeof ours - 1);
     return getenv(alias);
 }
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -52,10 +53,8 @@ static void report_words(const struct otel_variables *variables, const char *nam
                          const char *const *words) {
     char known[300] = "";
     size_t used = 0;
-    for (size_t i = 0; words[i] != NULL && used + strlen(words[i]) + 3 < sizeof known; i++) {
-        used += strlen(strcpy(known + used, i > 0 ? ", " : ""));
-        used += strlen(strcpy(known + used, words[i]));
-    }
+    for (size_t i = 0; words[i] != NULL && used + strlen(words[i]) + 3 < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", words[i]);
     otel_report(variables->runtime, OTEL_LEVEL_WARN,
                 "%s=%.100s is not known (there are %s); the default stays", name, text, known);
 }

@@ -55,7 +55,7 @@ static void format_number(double value, char text[NUMBER_TEXT]) {
 static void format_bound(const struct otel_prometheus_writer *writer, double bound, char text[NUMBER_TEXT]) {
     format_number(bound, text);
     if (writer->format == OTEL_PROMETHEUS_OPENMETRICS && strpbrk(text, ".enI") == NULL)
-        strcat(text, ".0");
+        snprintf(text + strlen(text), 3, ".0");
 }
 
 static void append_quoted(struct otel_prometheus_writer *writer, const char *text, const char *suffix) {
