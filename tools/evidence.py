@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = pathlib.Path(os.environ.get("FASTQUEUE_EVIDENCE", ROOT / "build" / "evidence"))
 BUILD = os.environ.get("FASTQUEUE_BUILD_DIR", "build/dev")
 FIGURES_IN_A_CELL = 6
+QUICK_LIMIT_S = 300  # for a suite's short slice; each takes much less on a machine of its own, but for the fuzzers, which are built first
 TIME_GIVEN = "CPU min"  # a figure of this unit that is too small says that nobody waited, not that something is wrong
 
 # suite: what it is, its short slice (None: there is none), the whole, and the files that it leaves beside its own
@@ -33,7 +35,7 @@ SUITES = {
     "sim_small": ("Small worlds: every script, a crash at every call", "make sim-small DEPTH=3", "make sim-small", []),
     "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 5", "make mutants", []),
     "faults": ("Fault matrix on real processes", "tests/faults/run.py --ci", "make faults", []),
-    "sweep": ("Sweeps: the n-th call fails", "tests/sweep/run.sh {build} queue", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
+    "sweep": ("Sweeps: the n-th call fails", "{build}/tests/sweep/sweep_queue --every 7 --evidence build/evidence/queue.json", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
     "damage": ("Damage: each byte of a journal cut and flipped", "env FQ_DAMAGE_STRIDE=40 tests/sweep/run.sh {build} damage", "make sweep", []),
     "crash_states": ("Crash states of the real system calls", "tests/crash/run.py {build} --seeds 1 --operations 200 --states 8 --real 5", "make crash-states", []),
     "fuzz": ("Fuzzers", "make fuzz FUZZ_SECONDS=5", "make fuzz FUZZ_SECONDS=1800", []),
@@ -72,8 +74,19 @@ def collect() -> dict[str, dict]:
 
 
 # --- running --------------------------------------------------------------------------------------------------------------
+def run_limited(command: list[str], environment: dict[str, str]) -> int | str:
+    """The exit code, or what is said of a suite that took too long and was ended with all its processes."""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment, start_new_session=True) as process:
+        try:
+            return process.wait(QUICK_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return f"ended after {QUICK_LIMIT_S} s"
+
+
 def run_quick(names: list[str]) -> int:
     failed = 0
+    (ROOT / "build" / "evidence").mkdir(parents=True, exist_ok=True)
     for name in names:
         _, short, whole, _ = SUITES[name]
         if short is None:
@@ -83,7 +96,7 @@ def run_quick(names: list[str]) -> int:
         began = time.monotonic()
         print(f"evidence: {name}: {command}", flush=True)
         environment = {**os.environ, "FASTQUEUE_BUILD": str(ROOT / BUILD)}
-        code = subprocess.run(command.split(), cwd=ROOT, stdout=subprocess.DEVNULL, env=environment).returncode
+        code = run_limited(command.split(), environment)
         print(f"evidence: {name}: {'done' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.0f} s", flush=True)
         failed += code != 0
     return failed

@@ -104,8 +104,8 @@ SUMMARY = [
     ("fuzz", "crashes left", "inputs", "0", total("crashes left")),
     ("checks", "checks without a finding", "", "all", clean_checks),
 ]
-# (suite, rows that are shown one by one)
-EACH = [("fuzz", r".*: fuzzed"), ("coverage", r"branches of .*")]
+# (suite, rows that are shown one by one, what they are)
+EACH = [("fuzz", r".*: fuzzed", "processor's time for each class"), ("coverage", r"branches of .*", "branches taken")]
 
 
 def summary(suites: dict[str, dict]) -> list[dict]:
@@ -116,9 +116,9 @@ def summary(suites: dict[str, dict]) -> list[dict]:
         value = figure(rows)
         table.append({"suite": suite, "name": name, "value": "not run" if value is None else value, "unit": "" if value is None else unit,
                       "expected": expected, "ok": "" if value is None else rows.verdict()})
-    for suite, pattern in EACH:
+    for suite, pattern, what in EACH:
         found = Rows(suites[suite]["rows"]).matching(pattern) if suite in suites else []
         at = max((i + 1 for i, row in enumerate(table) if row["suite"] == suite), default=len(table) - 1)
         table[at:at] = [{"suite": suite, **{key: row[key] for key in ("name", "value", "unit", "expected", "ok")}} for row in found] or [
-            {"suite": suite, "name": pattern.replace(".*", "").strip(" :") or suite, "value": "not run", "unit": "", "expected": "", "ok": ""}]
+            {"suite": suite, "name": what, "value": "not run", "unit": "", "expected": "", "ok": ""}]
     return table
