@@ -340,6 +340,54 @@ class Journal(unittest.TestCase):
             self.assertLessEqual(len(set(self.ids) - told), unreadable, f"seed {seed}: {plan['gaps']}")
             self.states(data_dir)
 
+    def test_repair_behind_a_snapshot(self) -> None:
+        """What compaction took out of the log is kept; of two snapshots the older one serves if the newer one is damaged."""
+        whole = self.folder / "compacted"
+        with Server("--data-dir", whole, "--segment-size", "64KiB", "--compact-after", "64KiB") as server, server.connect() as link:
+            ids = []
+            while server.log().count("journal compacted") < 2:
+                ids += [link.command("FQ.SUBMIT", "letter.send", '{"args":["%s"]}' % ("x" * 900)) for _ in range(20)]
+            ids += [link.command("FQ.SUBMIT", "letter.send", "{}") for _ in range(40)]
+            server.kill()
+        snapshots = sorted((whole / "snap").glob("*.fqs"))
+        self.assertEqual(len(snapshots), 2)
+        sound = report("verify", "-d", whole)
+        for name, damaged in (("newest", []), ("older", [snapshots[-1]])):
+            data_dir = pathlib.Path(shutil.copytree(whole, self.folder / f"compacted-{name}"))
+            for path in (data_dir / "MANIFEST", *(data_dir / "snap" / snapshot.name for snapshot in damaged)):
+                flip(path, 20)
+            plan = report("repair", "-d", data_dir, code=65)
+            self.assertEqual((plan["loses"], plan["lost"], plan["set_back"]), (False, [], []), name)
+            journal("repair", "-d", data_dir, "--apply")
+            self.assertEqual(report("verify", "-d", data_dir)["state_hash"], sound["state_hash"])
+        # Neither is whole: what the log behind them says stands on nothing.
+        data_dir = pathlib.Path(shutil.copytree(whole, self.folder / "compacted-none"))
+        for snapshot in snapshots:
+            flip(data_dir / "snap" / snapshot.name, 5000)
+        plan = report("repair", "-d", data_dir, code=65)
+        self.assertTrue(plan["loses"])
+        moved = data_dir / "quarantine" / segments(data_dir)[-1].name
+        moved.write_bytes(b"of an earlier repair")
+        journal("repair", "-d", data_dir, "--accept-loss")
+        self.assertEqual(moved.read_bytes(), b"of an earlier repair")
+        self.assertTrue(moved.with_name(moved.name + ".1").exists())
+        self.states(data_dir)
+        # Behind the snapshot the log is damaged: the state falls back to it and what follows unbroken.
+        data_dir = pathlib.Path(shutil.copytree(whole, self.folder / "compacted-behind"))
+        last = segments(data_dir)[-1]
+        flip(last, batches(last)[1] + 80)
+        plan = report("repair", "-d", data_dir, "--accept-loss")
+        kept = self.states(data_dir)
+        # The one record of the damaged batch cannot name its task any more.
+        self.assertEqual(kept["pending"] + len(plan["lost"]) + 1, len(ids))
+
+    def test_repair_of_nobodys_journal(self) -> None:
+        data_dir = self.copy("nobodys")
+        (data_dir / "MANIFEST").unlink()
+        for segment in segments(data_dir):
+            flip(segment, 40)
+        self.assertIn("no segment tells whose journal this was", journal("repair", "-d", data_dir, code=None))
+
     def test_repair_when_the_last_segment_is_gone(self) -> None:
         data_dir = self.copy("gone")
         segments(data_dir)[-1].unlink()
