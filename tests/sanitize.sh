@@ -12,11 +12,24 @@ export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
 # Kills and long tasks prove nothing more under a sanitizer: fewer of them.
 export FASTQUEUE_KILLS=12 FASTQUEUE_STORM_SECONDS=5
+
+judge() { # ROW CTEST-ARGUMENTS...: runs the tests, leaves a row in build/evidence/checks.json
+    local row=$1 code=0 failed=0 count
+    local list=build/$preset/Testing/Temporary/LastTestsFailed.log
+    shift
+    rm -f "$list"
+    count=$(ctest --test-dir "build/$preset" -N "$@" | sed -n 's/^Total Tests: //p')
+    ctest --test-dir "build/$preset" "$@" --output-on-failure -j "$(nproc)" || code=$?
+    [ "$code" = 0 ] || failed=$(wc -l <"$list")
+    tools/checks.py "$row" "$failed" "tests with findings of $count"
+    return "$code"
+}
+
 case "$preset" in
-asan) ctest --test-dir build/asan -L 'unit|e2e' -E 'stock_clients|worker_fairness' --output-on-failure -j "$(nproc)" ;;
+asan) judge asan-ubsan -L 'unit|e2e' -E 'stock_clients|worker_fairness' ;;
 tsan)
     # The journal's thread, the board's two sides, telemetry's queue and spans, and whole programs around them.
-    ctest --test-dir build/tsan --output-on-failure -j "$(nproc)" \
+    judge tsan \
         -R 'unit.test_(otel_batch|otlp_(grpc|http|retry|hostile|tls|fork)|otel_trace_threads|journal_posix|board|ring|slot|client|uv_driver)|e2e.test_(server|compaction|own_worker|kill9|worker_kills)'
     ;;
 esac

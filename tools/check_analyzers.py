@@ -122,7 +122,7 @@ def accepted(tool: str) -> dict:
 def main() -> int:
     tool, build = sys.argv[1], pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else checks.ROOT / "build/dev").resolve()
     entries = commands(build, sys.argv[3:])
-    found, known = findings(analyse(tool, entries)), accepted(tool)
+    found, known = findings(analyse(tool, entries, build)), accepted(tool)
     faults = [row for key, rows in sorted(found.items()) if len(rows) > known.get(key, 0) for row in rows]
     if not sys.argv[3:]:
         faults += [f"tools/accepted_findings.txt: {tool} {path} {check}: {count} accepted, {len(found.get((path, check), []))} found"

@@ -43,20 +43,15 @@ judge() {
 
 # Whether the comparison of secrets branches on them (tests/memory/secret_branches.c); its errors are its own affair.
 judge_secrets() {
-    local row="branches on secrets" failures=1
+    local row="branches-on-secrets" failures=1
     if [ ! -x "$build/tests/secret_branches" ]; then
         echo "check_memory: NOT CHECKED: $row: the build had no valgrind/memcheck.h, or has a sanitizer"
         return 1
     fi
     valgrind --quiet --log-file="$logs/secrets" "$build/tests/secret_branches" >"$logs/secrets.out" && failures=0
     [ "$failures" = 0 ] || cat "$logs/secrets.out"
-    record "$row" "$failures" findings
+    tools/checks.py "$row" "$failures" findings
     [ "$failures" = 0 ]
-}
-
-record() { # NAME FINDINGS UNIT
-    python3 -c 'import sys; sys.path.insert(0, "tools"); import checks; name, value, unit = sys.argv[1:]
-checks.record(name, int(value), unit, "0", value == "0")' "$@"
 }
 
 tests=${FASTQUEUE_VALGRIND_TESTS:-$(cd "$build/tests" && ls -1 | grep '^test_' | grep -v '\.')}
@@ -82,5 +77,5 @@ failed=$(find "$logs" -name '*.found' | wc -l)
 echo "check_memory: left out, as it would take hours:$left_out"
 echo "check_memory: $count test programs; $failed with findings"
 [ -z "${FASTQUEUE_VALGRIND_TESTS:-}" ] || exit $((failed > 0)) # some programs are no evidence for all
-record valgrind "$failed" "test programs with findings of $count"
+tools/checks.py valgrind "$failed" "test programs with findings of $count"
 judge_secrets && [ "$failed" = 0 ]

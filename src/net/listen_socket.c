@@ -60,7 +60,7 @@ static int listen_unix(const struct fq_address *address, int *ret_fd, char *erro
 // --- TCP ------------------------------------------------------------------------------------------------------------------
 
 static uint16_t bound_port(int fd) {
-    struct sockaddr_storage where = {0};
+    struct sockaddr_storage where;
     socklen_t size = sizeof where;
     if (getsockname(fd, (struct sockaddr *)&where, &size) < 0)
         return 0;
