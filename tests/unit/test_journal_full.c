@@ -292,7 +292,9 @@ static void a_batch_that_no_segment_can_hold(void **state) {
                      0);
     storage->ops->poll(storage, 1); // not started yet: nothing is prepared
     assert_int_equal(storage->poll_at_us, FQ_NEVER_US);
-    struct fq_storage_batch batch = {.batch_seq = 1, .bytes = {"", FQ_SEGMENT_MAX}};
+    struct fq_storage_batch batch = {
+        .batch_seq = 1, .bytes = {"", FQ_SEGMENT_MAX}
+    };
     assert_int_equal(storage->ops->append(storage, &batch, true, NULL, NULL), FQ_ETOOBIG);
     storage->ops->close(storage);
     rig_done(&rig);
