@@ -180,7 +180,7 @@ int fq_runner_begin(fq_runner *runner, uint32_t slot_index) {
 
 // The control plane does not take what the task made: its own words become the task's error.
 static bool report_rejection(fq_runner *runner, uint32_t index, const struct fq_session_event *event) {
-    if (event->error != FQ_ETOOBIG && event->error != FQ_EINVALID && event->error != FQ_EENCODING)
+    if (event->error != FQ_ETOOBIG && event->error != FQ_ESERVER && event->error != FQ_EENCODING)
         return false;
     char text[REJECTION_TEXT_MAX];
     int len = snprintf(text, sizeof text, "the control plane refused the outcome: %.*s",

@@ -128,11 +128,13 @@ static void obey(struct fq_supervisor *supervisor, const struct fq_beat *beat, f
     if (beat->child == NULL || fq_str_equal(word, FQ_STR("ok")) ||
         fq_slot_look(&beat->child->board, beat->slot, &view) != 1 || view.sequence != beat->sequence)
         return;
-    bool is_stale = fq_str_equal(word, FQ_STR("stale"));
+    bool is_stale = fq_str_equal(word, FQ_STR("stale")), is_drain = fq_str_equal(word, FQ_STR("drain"));
+    if (!is_stale && !is_drain && !fq_str_equal(word, FQ_STR("cancel"))) // of a later version
+        return;
     if (view.state == FQ_SLOT_HELD && fq_slot_claim(&beat->child->board, beat->slot, &view, FQ_SLOT_TAKEN)) {
         if (!is_stale)
             fq_supervisor_release(supervisor, &view.task.id, view.task.token);
-    } else if (view.state == FQ_SLOT_RUNNING && !fq_str_equal(word, FQ_STR("drain"))) {
+    } else if (view.state == FQ_SLOT_RUNNING && !is_drain) {
         fq_watch_stop_task(beat->child, beat->slot, &view, is_stale ? FQ_KILL_STALE : FQ_KILL_CANCELLED);
     }
 }

@@ -9,76 +9,15 @@ import struct
 import subprocess
 import tempfile
 import termios
-import threading
 import time
 import unittest
 
 from commandline import clean_environment, run
 from harness import PROGRAM, Server, free_port
+from odd_peer import Peer
 
 ID = "018f0000-0000-7000-8000-00000000000a"
 VERSION = (pathlib.Path(__file__).parent.parent.parent / "VERSION").read_text().split()[0]
-
-
-def resp(value) -> bytes:
-    """A RESP3 value; bytes stand for themselves."""
-    if isinstance(value, bytes):
-        return value
-    if value is None:
-        return b"_\r\n"
-    if isinstance(value, bool):
-        return b"#t\r\n" if value else b"#f\r\n"
-    if isinstance(value, int):
-        return b":%d\r\n" % value
-    if isinstance(value, float):
-        return b",%r\r\n".replace(b"%r", repr(value).encode())
-    if isinstance(value, str):
-        data = value.encode("utf-8", "surrogateescape")
-        return b"$%d\r\n%s\r\n" % (len(data), data)
-    if isinstance(value, dict):
-        return b"%%%d\r\n" % len(value) + b"".join(resp(key) + resp(part) for key, part in value.items())
-    return b"*%d\r\n" % len(value) + b"".join(map(resp, value))
-
-
-class Peer:
-    """Logs everybody in and answers commands by their names; b"" closes the connection, what it does not know is OK."""
-
-    def __init__(self, answers: dict, hello=None):
-        self.answers = {"HELLO": hello if hello is not None else {"proto": 3}, **answers}
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "tcp://127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.asked: list[list[str]] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> "Peer":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.listener.close()
-
-    def __call__(self, *words, **options) -> subprocess.CompletedProcess:
-        return run(*words, "-a", self.address, env={"FASTQUEUE_TIMEOUT": "5"}, **options)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as requests:
-            for line in requests:
-                words = []
-                for _ in range(int(line[1:])):
-                    words.append(requests.read(int(requests.readline()[1:]) + 2)[:-2].decode())
-                self.asked.append(words)
-                name = " ".join(words[:2]) if " ".join(words[:2]) in self.answers else words[0]
-                answer = resp(self.answers.get(name, b"+OK\r\n"))
-                if not answer:
-                    return
-                connection.sendall(answer)
 
 
 class Errors(unittest.TestCase):
