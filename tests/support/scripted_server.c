@@ -15,21 +15,24 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SILENCE_MS = 40000 };
+enum { SCRIPT_S = 40 };
 
 // A client that waits for what the script does not say would wait for ever, and the test with it.
-static void wait_readable(int fd) {
+static void wait_readable(const struct scripted_server *server, int fd) {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    FQ_ASSERT(poll(&wait, 1, SILENCE_MS) == 1);
+    int64_t left_s = server->end_s - time(NULL);
+    FQ_ASSERT(left_s > 0 && poll(&wait, 1, (int)left_s * 1000) == 1);
 }
 
 // Reads until the text holds `wanted`; false when the peer closes.
-static bool read_until(int fd, char *text, size_t size, const char *wanted) {
+static bool read_until(const struct scripted_server *server, int fd, char *text, size_t size,
+                       const char *wanted) {
     size_t len = strlen(text);
     while (wanted == NULL || strstr(text, wanted) == NULL) {
-        wait_readable(fd);
+        wait_readable(server, fd);
         ssize_t count = read(fd, text + len, size - 1 - len);
         if (count <= 0)
             return false;
@@ -45,7 +48,7 @@ static void serve(struct scripted_server *server, int fd) {
     text[0] = '\0';
     while (server->at < server->step_count) {
         const struct scripted_step *step = &server->steps[server->at];
-        if (!read_until(fd, text, sizeof text, step->expect)) {
+        if (!read_until(server, fd, text, sizeof text, step->expect)) {
             server->at += step->expect == NULL;
             return;
         }
@@ -60,7 +63,7 @@ static void serve(struct scripted_server *server, int fd) {
 static void *server_main(void *argument) {
     struct scripted_server *server = argument;
     while (server->at < server->step_count) {
-        wait_readable(server->listener);
+        wait_readable(server, server->listener);
         int fd = accept(server->listener, NULL, NULL);
         if (fd < 0)
             break;
@@ -73,7 +76,8 @@ static void *server_main(void *argument) {
 
 void scripted_server_start(struct scripted_server *server, const struct scripted_step *steps,
                            size_t step_count) {
-    *server = (struct scripted_server){.steps = steps, .step_count = step_count};
+    *server =
+        (struct scripted_server){.steps = steps, .step_count = step_count, .end_s = time(NULL) + SCRIPT_S};
     snprintf(server->path, sizeof server->path, P_tmpdir "/fq-client-%d.sock", (int)getpid());
     snprintf(server->address, sizeof server->address, "unix://%s", server->path);
     unlink(server->path);

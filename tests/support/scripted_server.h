@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <time.h>
 
 #define HELLO_REPLY "%1\r\n$5\r\nproto\r\n:3\r\n"
 
@@ -21,6 +22,7 @@ struct scripted_server {
     const struct scripted_step *steps;
     size_t step_count, at; // `at` and `connections` may be read after scripted_server_end
     int connections;
+    time_t end_s; // the script is through by then
     pthread_t thread;
 };
 
