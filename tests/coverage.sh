@@ -18,7 +18,7 @@ ctest --test-dir build/coverage -R '^lint.document_(cli|configuration|roles)$' -
 # Processes that have dropped their privileges count as well.
 find build/coverage -name '*.gcda' -exec chmod a+rw {} +
 ctest --test-dir build/coverage -R e2e.test_privileges >/dev/null || failed=1
-tests/sweep/sweep_unit_allocations.py build/coverage --points 12 --longest 10 || failed=1
+tests/sweep/sweep_unit_allocations.py build/coverage --points 30 --longest 10 || failed=1
 tests/python/run.sh build/coverage || failed=1
 tools/coverage.py build/coverage || failed=1
 [ "$failed" = 0 ] || echo "make coverage: FAILED (see above)"

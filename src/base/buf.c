@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 256 };
+// Where accesses and failing allocations are watched, small buffers hold no byte beyond what was asked for.
+#ifdef FQ_TIGHT
+enum { FIRST_CAPACITY = 256, TIGHT_MAX = 512 };
+#else
+enum { FIRST_CAPACITY = 256, TIGHT_MAX = 0 };
+#endif
 
 void fq_buf_init(fq_buf *buf, size_t max) {
     *buf = (fq_buf){.max = max};
@@ -46,7 +51,7 @@ int fq_buf_reserve(fq_buf *buf, size_t extra) {
         compact(buf);
         return 0;
     }
-    size_t capacity = buf->capacity != 0 ? buf->capacity : FIRST_CAPACITY;
+    size_t capacity = need <= TIGHT_MAX ? need : buf->capacity != 0 ? buf->capacity : FIRST_CAPACITY;
     while (capacity < need) {
         if (__builtin_mul_overflow(capacity, 2u, &capacity))
             return FQ_ENOMEM;

@@ -5,7 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK_BYTES = 4096, ALIGNMENT = 16, DEPTH_MAX = 64 };
+// Where accesses and failing allocations are watched, each piece is an allocation of its own.
+#ifdef FQ_TIGHT
+enum { CHUNK_BYTES = 1 };
+#else
+enum { CHUNK_BYTES = 4096 };
+#endif
+enum { ALIGNMENT = 16, DEPTH_MAX = 64 };
 
 struct otel_pool_chunk {
     struct otel_pool_chunk *next;

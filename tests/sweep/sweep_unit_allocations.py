@@ -29,6 +29,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCES = f"{ROOT}/src/"
 TIMEOUT_S = 60
 PRODUCT_FAULT, GAVE_UP = 98, 99  # fail_allocation.c
 HANGS = -1000
@@ -59,13 +60,15 @@ def own_functions(build: pathlib.Path, name: str) -> set[str]:
 
 
 class Symbols:
-    """The product's functions in one program: (start, end, name), by address."""
+    """The product's functions in one program: (start, end, name), by address. Where they were written tells whose they are;
+    without debug information, their names."""
 
     def __init__(self, program: pathlib.Path, names: set[str]):
-        listing = subprocess.run(["nm", "-S", "--defined-only", program], stdout=subprocess.PIPE, text=True, check=True)
+        listing = subprocess.run(["nm", "-lS", "--defined-only", program], stdout=subprocess.PIPE, text=True, check=True)
         found = set()
-        for match in re.finditer(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\S+)$", listing.stdout, re.M):
-            if match.group(3) in names:
+        for match in re.finditer(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\S+)(?:\t(.+):\d+)?$", listing.stdout, re.M):
+            file = match.group(4)
+            if (match.group(3) in names) if file is None else file.startswith(SOURCES):
                 start = int(match.group(1), 16)
                 found.add((start, start + int(match.group(2), 16) + 1, match.group(3)))  # a call may be a function's last instruction
         self.rows = sorted(found)
@@ -144,13 +147,15 @@ def verdict(code: int, output: str) -> str:
     return ""
 
 
-def points(total: int, places: dict[tuple[str, ...], int], seen: set, options: argparse.Namespace) -> list[int]:
+def points(program: Program, seen: set, options: argparse.Namespace) -> list[int]:
     """The allocations to fail; their places are then known as seen."""
+    total, places, seconds = program.total, program.places, program.seconds
     if options.points == 0:
         seen.update(places)
         return list(range(1, total + 1))
     fresh = sorted(place for place in places if place not in seen)
-    chosen = fresh if len(fresh) <= options.points else random.Random(options.seed).sample(fresh, options.points)
+    most = min(options.points, max(1, int(options.seconds / max(seconds, 0.01))))
+    chosen = fresh if len(fresh) <= most else random.Random(options.seed).sample(fresh, most)
     seen.update(chosen)
     return sorted(places[place] for place in chosen)
 
@@ -174,6 +179,7 @@ def main() -> None:
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--points", type=int, default=40, help="most allocations to fail per program; 0 = all")
     parser.add_argument("--longest", type=float, default=20, metavar="SECONDS", help="programs that run longer are left out, aloud")
+    parser.add_argument("--seconds", type=float, default=60, help="a program's runs take about as long at most; one is made in any case")
     parser.add_argument("--only", help="these programs, as test_task,test_lease")
     parser.add_argument("--sticky", action="store_true", help="all later ones fail too")
     parser.add_argument("--seed", type=int, default=1)
@@ -193,7 +199,7 @@ def main() -> None:
         counted = sorted(pool.map(Program.count, tests), key=lambda program: program.seconds)
         for program in counted:
             known.update(program.places)
-            chosen = points(program.total, program.places, seen, options)
+            chosen = points(program, seen, options)
             for at, (code, output) in zip(chosen, pool.map(lambda n: program.run(n, options.sticky), chosen)):
                 runs += 1
                 gave_up += code == GAVE_UP

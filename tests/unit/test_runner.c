@@ -338,7 +338,7 @@ static void finish_ok(struct fixture *fixture, uint32_t slot) {
 
 static struct fq_runner_task next_task(struct fixture *fixture) {
     struct fq_runner_task task;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 300; i++) {
         assert_int_equal(fq_runner_wait(fixture->runner, 1, 100), 0);
         if (fq_runner_next(fixture->runner, &task) == 1)
             return task;

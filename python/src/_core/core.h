@@ -67,6 +67,9 @@ struct core_state *core_state_of_type(PyTypeObject *type);
 /** Raises the Python exception for a negative FQ_E… number; `message` NULL or empty: the table's sentence. Returns NULL. */
 PyObject *core_raise(struct core_state *state, int error, const char *message);
 
+/** Makes a type of the module and adds it; 0 or -1 with an exception. */
+int core_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **ret_type);
+
 /** Makes the types; 0 or -1 with an exception. */
 int core_session_add(PyObject *module, struct core_state *state);
 int core_runner_add(PyObject *module, struct core_state *state);

@@ -226,8 +226,29 @@ void core_enter_span(struct core_state *state, PyObject *span, struct core_enter
     struct core_telemetry *telemetry = &state->telemetry;
     *ret_entered = (struct core_entered){0};
     ret_entered->token = PyObject_CallFunctionObjArgs(telemetry->span_set, span, NULL);
+    if (ret_entered->token ==
+        NULL) { // the span may be current all the same, and nothing would ever take it away
+        PyErr_Clear();
+        Py_XDECREF(PyObject_CallFunctionObjArgs(telemetry->span_set, Py_None, NULL));
+    }
     if (has_bridge(state))
         ret_entered->bridge_token = bridge_attach(state, span);
+    PyErr_Clear();
+}
+
+// A token that found no memory is spent all the same: what it would have brought back is set again.
+static void give_back(struct core_state *state, PyObject *token) {
+    struct core_telemetry *telemetry = &state->telemetry;
+    PyObject *result = PyObject_CallFunctionObjArgs(telemetry->span_reset, token, NULL);
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        PyObject *old = PyObject_GetAttrString(token, "old_value");
+        result =
+            PyObject_CallFunctionObjArgs(telemetry->span_set, core_is_span(state, old) ? old : Py_None, NULL);
+        Py_XDECREF(old);
+    }
+    Py_XDECREF(result);
+    // A generator that is closed in another context than it was entered in cannot give its token back: nothing to undo.
     PyErr_Clear();
 }
 
@@ -239,13 +260,9 @@ void core_leave_span(struct core_state *state, struct core_entered *entered) {
     if (entered->bridge_token != NULL && telemetry->bridge.detach != NULL)
         result = PyObject_CallFunctionObjArgs(telemetry->bridge.detach, entered->bridge_token, NULL);
     Py_XDECREF(result);
-    // A generator that is closed in another context than it was entered in cannot give its token back: nothing to undo.
     PyErr_Clear();
-    result = entered->token != NULL
-                 ? PyObject_CallFunctionObjArgs(telemetry->span_reset, entered->token, NULL)
-                 : NULL;
-    Py_XDECREF(result);
-    PyErr_Clear();
+    if (entered->token != NULL)
+        give_back(state, entered->token);
     Py_CLEAR(entered->token);
     Py_CLEAR(entered->bridge_token);
     PyErr_Restore(type, value, traceback);

@@ -61,6 +61,7 @@ static PyObject *log_emit(PyObject *module, PyObject *args) {
     Py_XDECREF(task);
     core_parent_done(&current);
     core_attributes_done(&attributes);
+    PyErr_Clear(); // what could not be had is missing from the record, and no fault of the program's
     Py_RETURN_NONE;
 }
 

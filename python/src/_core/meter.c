@@ -239,12 +239,8 @@ static PyMethodDef meter_functions[] = {
 };
 
 int core_meter_add(PyObject *module, struct core_state *state) {
-    state->telemetry.meter_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &meter_spec, NULL);
-    state->telemetry.instrument_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &instrument_spec, NULL);
-    if (state->telemetry.meter_type == NULL || state->telemetry.instrument_type == NULL ||
-        PyModule_AddType(module, state->telemetry.meter_type) < 0 ||
-        PyModule_AddType(module, state->telemetry.instrument_type) < 0)
+    if (core_add_type(module, &meter_spec, &state->telemetry.meter_type) < 0 ||
+        core_add_type(module, &instrument_spec, &state->telemetry.instrument_type) < 0)
         return -1;
     return PyModule_AddFunctions(module, meter_functions);
 }

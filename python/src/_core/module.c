@@ -27,6 +27,15 @@ PyObject *core_raise(struct core_state *state, int error, const char *message) {
     return NULL;
 }
 
+int core_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **ret_type) {
+    *ret_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (*ret_type != NULL)
+        return PyModule_AddType(module, *ret_type);
+    if (!PyErr_Occurred()) // where Python itself does not say so
+        PyErr_NoMemory();
+    return -1;
+}
+
 static PyObject *set_error_factory(PyObject *module, PyObject *factory) {
     struct core_state *state = PyModule_GetState(module);
     if (!PyCallable_Check(factory)) {

@@ -177,12 +177,23 @@ static PyObject *operation_await(operation_object *self) {
     return Py_NewRef((PyObject *)self);
 }
 
+// The span was entered, and the block will not be for want of memory: nobody else would leave it.
+static void undo_enter(operation_object *self) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_XDECREF(leave(self, Py_None, Py_None, Py_None));
+    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+}
+
 static PyObject *operation_next(operation_object *self) {
     PyObject *answer = self->answer != NULL ? self->answer : Py_NewRef(Py_None);
     self->answer = NULL;
     PyObject *stop = PyObject_CallFunctionObjArgs(PyExc_StopIteration, answer, NULL);
     if (stop != NULL)
         PyErr_SetObject(PyExc_StopIteration, stop);
+    else if (self->is_inside || self->delegate != NULL)
+        undo_enter(self);
     Py_XDECREF(stop);
     Py_DECREF(answer);
     return NULL;
@@ -260,9 +271,8 @@ static PyMethodDef operation_functions[] = {
 };
 
 int core_operation_add(PyObject *module, struct core_state *state) {
-    state->telemetry.operation_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &operation_spec, NULL);
-    if (state->telemetry.operation_type == NULL ||
-        PyModule_AddType(module, state->telemetry.operation_type) < 0 || core_tracer_add(module, state) < 0)
+    if (core_add_type(module, &operation_spec, &state->telemetry.operation_type) < 0 ||
+        core_tracer_add(module, state) < 0)
         return -1;
     return PyModule_AddFunctions(module, operation_functions);
 }

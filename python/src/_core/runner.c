@@ -394,6 +394,5 @@ static PyType_Spec runner_spec = {
 };
 
 int core_runner_add(PyObject *module, struct core_state *state) {
-    state->runner_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &runner_spec, NULL);
-    return state->runner_type != NULL ? PyModule_AddType(module, state->runner_type) : -1;
+    return core_add_type(module, &runner_spec, &state->runner_type);
 }

@@ -154,6 +154,5 @@ static PyType_Spec task_spec = {
 };
 
 int core_task_add(PyObject *module, struct core_state *state) {
-    state->task_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &task_spec, NULL);
-    return state->task_type != NULL ? PyModule_AddType(module, state->task_type) : -1;
+    return core_add_type(module, &task_spec, &state->task_type);
 }

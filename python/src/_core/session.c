@@ -271,6 +271,5 @@ static PyType_Spec session_spec = {
 };
 
 int core_session_add(PyObject *module, struct core_state *state) {
-    state->session_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &session_spec, NULL);
-    return state->session_type != NULL ? PyModule_AddType(module, state->session_type) : -1;
+    return core_add_type(module, &session_spec, &state->session_type);
 }

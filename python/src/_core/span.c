@@ -406,6 +406,5 @@ static PyType_Spec span_spec = {
 };
 
 int core_span_add(PyObject *module, struct core_state *state) {
-    state->telemetry.span_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &span_spec, NULL);
-    return state->telemetry.span_type != NULL ? PyModule_AddType(module, state->telemetry.span_type) : -1;
+    return core_add_type(module, &span_spec, &state->telemetry.span_type);
 }

@@ -139,6 +139,5 @@ static PyType_Spec steps_spec = {
 };
 
 int core_steps_add(PyObject *module, struct core_state *state) {
-    state->steps_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &steps_spec, NULL);
-    return state->steps_type != NULL ? PyModule_AddType(module, state->steps_type) : -1;
+    return core_add_type(module, &steps_spec, &state->steps_type);
 }

@@ -283,7 +283,7 @@ static PyMethodDef telemetry_functions[] = {
     {NULL,                   NULL,                 0,            NULL                                           },
 };
 
-// A ContextVar; *ret_get, set, reset are its bound methods (NULL = not wanted).
+// A new ContextVar with its bound methods (ret_reset NULL = not wanted), or NULL with an exception.
 static PyObject *context_var(const char *name, PyObject **ret_get, PyObject **ret_set, PyObject **ret_reset) {
     PyObject *contextvars = PyImport_ImportModule("contextvars");
     PyObject *type = contextvars != NULL ? PyObject_GetAttrString(contextvars, "ContextVar") : NULL;
@@ -296,11 +296,10 @@ static PyObject *context_var(const char *name, PyObject **ret_get, PyObject **re
     Py_XDECREF(contextvars);
     if (variable_object == NULL)
         return NULL;
-    *ret_get = PyObject_GetAttrString(variable_object, "get");
-    if (ret_set != NULL)
-        *ret_set = PyObject_GetAttrString(variable_object, "set");
-    if (ret_reset != NULL)
-        *ret_reset = PyObject_GetAttrString(variable_object, "reset");
+    if ((*ret_get = PyObject_GetAttrString(variable_object, "get")) == NULL ||
+        (*ret_set = PyObject_GetAttrString(variable_object, "set")) == NULL ||
+        (ret_reset != NULL && (*ret_reset = PyObject_GetAttrString(variable_object, "reset")) == NULL))
+        Py_CLEAR(variable_object);
     return variable_object;
 }
 
@@ -308,14 +307,18 @@ int core_telemetry_add(PyObject *module, struct core_state *state) {
     struct core_telemetry *telemetry = &state->telemetry;
     telemetry->exit_timeout_ms = 1000;
     telemetry->modules = Py_XNewRef(PySys_GetObject("modules"));
+    if (telemetry->modules == NULL) { // whoever asks for it is not told why
+        PyErr_NoMemory();
+        return -1;
+    }
     telemetry->api_name = PyUnicode_InternFromString("opentelemetry.trace");
-    PyObject *span = context_var("fastqueue_current_span", &telemetry->span_get, &telemetry->span_set,
-                                 &telemetry->span_reset);
-    PyObject *task = context_var("fastqueue_current_task", &telemetry->task_get, &telemetry->task_set, NULL);
-    bool is_ok = telemetry->modules != NULL && telemetry->api_name != NULL && span != NULL && task != NULL &&
-                 telemetry->span_get != NULL && telemetry->span_set != NULL &&
-                 telemetry->span_reset != NULL && telemetry->task_get != NULL &&
-                 PyModule_AddObjectRef(module, "current_task", task) == 0;
+    PyObject *span = telemetry->api_name != NULL ? context_var("fastqueue_current_span", &telemetry->span_get,
+                                                               &telemetry->span_set, &telemetry->span_reset)
+                                                 : NULL;
+    PyObject *task =
+        span != NULL ? context_var("fastqueue_current_task", &telemetry->task_get, &telemetry->task_set, NULL)
+                     : NULL;
+    bool is_ok = task != NULL && PyModule_AddObjectRef(module, "current_task", task) == 0;
     Py_XDECREF(span);
     Py_XDECREF(task);
     if (!is_ok || core_span_add(module, state) < 0 || core_operation_add(module, state) < 0 ||

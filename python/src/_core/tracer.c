@@ -178,8 +178,7 @@ static PyMethodDef tracer_functions[] = {
 };
 
 int core_tracer_add(PyObject *module, struct core_state *state) {
-    state->telemetry.tracer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tracer_spec, NULL);
-    if (state->telemetry.tracer_type == NULL || PyModule_AddType(module, state->telemetry.tracer_type) < 0)
+    if (core_add_type(module, &tracer_spec, &state->telemetry.tracer_type) < 0)
         return -1;
     return PyModule_AddFunctions(module, tracer_functions);
 }
