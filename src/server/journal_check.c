@@ -171,6 +171,14 @@ static void note_state(struct fq_journal_check *check) {
     check->state_hash = fq_engine_hash(check->replica.engine);
 }
 
+// Where memory or descriptors are short, the layers below have no sentence of their own.
+static void tell_at_least(struct fq_journal_check *check, int result) {
+    int told = result < 0 ? result : check->result;
+    if (told < 0 && check->error[0] == '\0')
+        snprintf(check->error, sizeof check->error, "%.300s: cannot be read: %s", check->path,
+                 fq_strerror(told));
+}
+
 static bool may_be_a_race(const struct fq_journal_check *check) {
     return check->is_owned && (check->result == FQ_ECORRUPT || check->result == FQ_EIO);
 }
@@ -194,6 +202,7 @@ int fq_journal_check(const char *path, uint64_t until, struct fq_journal_check *
             break;
     }
     note_state(check);
+    tell_at_least(check, result);
     return result;
 }
 
@@ -205,6 +214,7 @@ int fq_journal_check_disk(fq_disk *disk, uint64_t until, struct fq_journal_check
     else
         result = read_disk(check, disk, until);
     note_state(check);
+    tell_at_least(check, result);
     return result;
 }
 

@@ -51,8 +51,7 @@ static int verify_copy(const char *target, struct fq_journal_backup *backup) {
     return result;
 }
 
-int fq_journal_backup(const char *path, const char *target, bool may_link, struct fq_journal_backup *backup) {
-    *backup = (struct fq_journal_backup){0};
+static int copy(const char *path, const char *target, bool may_link, struct fq_journal_backup *backup) {
     fq_disk *from, *to;
     int result = fq_journal_check_place(path, backup->error);
     if (result < 0)
@@ -67,6 +66,15 @@ int fq_journal_backup(const char *path, const char *target, bool may_link, struc
         to->ops->close_disk(to);
     }
     from->ops->close_disk(from);
+    return result;
+}
+
+int fq_journal_backup(const char *path, const char *target, bool may_link, struct fq_journal_backup *backup) {
+    *backup = (struct fq_journal_backup){0};
+    int result = copy(path, target, may_link, backup);
+    if (result < 0 && backup->error[0] == '\0')
+        snprintf(backup->error, sizeof backup->error, "%.200s: cannot be copied: %s", path,
+                 fq_strerror(result));
     return result < 0 ? result : verify_copy(target, backup);
 }
 

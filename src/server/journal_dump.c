@@ -114,22 +114,26 @@ static int read_damaged(const char *path, struct dumping *dumping) {
     return result;
 }
 
-int fq_journal_dump(const char *path, struct fq_journal_dump *dump) {
-    struct dumping dumping = {.dump = dump};
-    dump->error[0] = '\0';
-    int result = fq_journal_check_place(path, dump->error);
-    if (result < 0)
-        return result;
-    if (dump->damaged)
-        return read_damaged(path, &dumping);
+static int read_whole(const char *path, struct dumping *dumping) {
     fq_disk *disk;
     fq_storage *storage;
     if (fq_disk_posix_open(path, &disk) < 0)
         return FQ_EIO;
-    result = fq_storage_files_open_examiner(disk, NULL, 0, &storage, dump->error);
+    int result = fq_storage_files_open_examiner(disk, NULL, 0, &storage, dumping->dump->error);
     if (result < 0)
         return result;
-    result = read_strictly(&dumping, storage);
+    result = read_strictly(dumping, storage);
     storage->ops->close(storage);
+    return result;
+}
+
+int fq_journal_dump(const char *path, struct fq_journal_dump *dump) {
+    struct dumping dumping = {.dump = dump};
+    dump->error[0] = '\0';
+    int result = fq_journal_check_place(path, dump->error);
+    if (result == 0)
+        result = dump->damaged ? read_damaged(path, &dumping) : read_whole(path, &dumping);
+    if (result < 0 && dump->error[0] == '\0')
+        snprintf(dump->error, sizeof dump->error, "%.200s: cannot be read: %s", path, fq_strerror(result));
     return result;
 }

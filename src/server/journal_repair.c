@@ -188,8 +188,7 @@ static int make_plan(struct fq_journal_repair *repair) {
     return 0;
 }
 
-int fq_journal_repair_plan(const char *path, struct fq_journal_repair *repair) {
-    *repair = (struct fq_journal_repair){0};
+static int plan(const char *path, struct fq_journal_repair *repair) {
     int result = fq_journal_check(path, 0, &repair->before);
     if (result < 0) {
         snprintf(repair->error, sizeof repair->error, "%s", repair->before.error);
@@ -214,6 +213,15 @@ int fq_journal_repair_plan(const char *path, struct fq_journal_repair *repair) {
         return repair->before.result;
     }
     return make_plan(repair);
+}
+
+int fq_journal_repair_plan(const char *path, struct fq_journal_repair *repair) {
+    *repair = (struct fq_journal_repair){0};
+    int result = plan(path, repair);
+    if (result < 0 && repair->error[0] == '\0')
+        snprintf(repair->error, sizeof repair->error, "%.200s: what can be kept cannot be found out: %s",
+                 path, fq_strerror(result));
+    return result;
 }
 
 // ---- carrying it out ----

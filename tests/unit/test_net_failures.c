@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every call to the kernel, to libuv and to OpenSSL that listening, accepting and starting children makes
-// fails once: what is told, what is closed,
-// and that nothing is left behind. The linker leads the calls through the ones below.
+// Every call to kernel and libuv that listening, accepting and starting children makes fails once: what is told, what is
+// closed, and that nothing is left behind. The linker leads the calls through the ones below.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
