@@ -7,6 +7,7 @@
 #include "telemetry/names.h"
 #include "telemetry/telemetry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
