@@ -37,6 +37,21 @@ def test_off_means_nothing_happens() -> None:
     record_queue_size("w", "high", 3)
 
 
+@pytest.mark.parametrize(("prefix", "count"), [("FASTQUEUE_", 1), ("FASTWORKER_", 1), ("FASTSOMETHING_", 0)])
+def test_variables_are_known_under_their_older_prefix(prefix: str, count: int) -> None:
+    own = {name.replace("FASTQUEUE_", prefix): text for name, text in ON.items()}
+    done = run(
+        """
+        from fastqueue.telemetry import trace_operation
+        with trace_operation("outer"):
+            pass
+        """,
+        own,
+        without=WITHOUT,
+    )
+    assert len(done.spans) == count
+
+
 @pytest.mark.parametrize(
     "call",
     [
