@@ -202,7 +202,7 @@ int fq_runner_open(fq_runner **ret_runner, char *errstr, size_t errstr_size) {
         runner->free_slots[runner->free_count++] = (uint16_t)(i - 1);
     int error = open_all(runner);
     if (error < 0) {
-        snprintf(errstr, errstr_size, "%s", runner->error);
+        snprintf(errstr, errstr_size, "%s", runner->error[0] != '\0' ? runner->error : fq_strerror(error));
         fq_runner_close(runner);
         return error;
     }
