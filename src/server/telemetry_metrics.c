@@ -169,10 +169,11 @@ static void find_ended(fq_server_telemetry *telemetry) {
     for (size_t i = 0; i < telemetry->shown_count; i++, worker += strlen(worker) + 1) {
         if (is_shown_now(&telemetry->figures, telemetry->server_id, worker))
             continue;
-        struct fq_ended_series *series = malloc(sizeof *series + strlen(worker) + 1);
+        size_t size = strlen(worker) + 1;
+        struct fq_ended_series *series = malloc(sizeof *series + size);
         if (series == NULL)
             continue;
-        strcpy(series->worker, worker);
+        memcpy(series->worker, worker, size);
         series->left = FQ_ENDED_COLLECTIONS;
         series->next = telemetry->ended;
         telemetry->ended = series;
