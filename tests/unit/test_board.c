@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct fq_board new_board(void) {
@@ -258,8 +259,34 @@ static void a_slot_changes_hands_once(void **state) {
     fq_board_close(&race.board);
 }
 
+static void what_lies_outside_is_not_copied(void **state) {
+    (void)state;
+    struct fq_board board = new_board();
+    static const struct {
+        uint32_t offset, len;
+        bool is_copied;
+    } rows[] = {
+        {0,                         4,                          true },
+        {FQ_BOARD_OUTBOX_BYTES - 4, 4,                          true },
+        {FQ_BOARD_OUTBOX_BYTES,     0,                          true },
+        {FQ_BOARD_OUTBOX_BYTES - 3, 4,                          false},
+        {UINT32_MAX,                4,                          false},
+        {0,                         FQ_BOARD_OUTBOX_BYTES + 1u, false},
+        {4,                         UINT32_MAX,                 false},
+    };
+    memset(fq_board_outbox(&board), 'o', FQ_BOARD_OUTBOX_BYTES);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char bytes[5] = "----";
+        assert_int_equal(fq_board_copy_outcome(&board, rows[i].offset, rows[i].len, bytes),
+                         rows[i].is_copied);
+        assert_string_equal(bytes, rows[i].is_copied && rows[i].len == 4 ? "oooo" : "----");
+    }
+    fq_board_close(&board);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_lies_outside_is_not_copied),
         cmocka_unit_test(a_task_is_seen_as_it_was_put),
         cmocka_unit_test(a_claim_meets_only_the_task_looked_at),
         cmocka_unit_test(a_wish_stays_with_its_task),

@@ -336,6 +336,34 @@ static void what_is_no_setup_or_no_board_is_refused(void **state) {
     fq_board_close(&board);
 }
 
+static void a_runner_answers_small_questions(void **state) {
+    (void)state;
+    struct world world;
+    fq_runner *runner = NULL;
+    char error[512] = "";
+    make_world(&world, FQ_VERSION, false, (int)getppid());
+    assert_int_equal(fq_runner_open(&runner, error, sizeof error), 0);
+    assert_int_equal(fq_runner_config(runner).async_concurrency, 10);
+    assert_false(fq_runner_should_exit(runner));
+    assert_true(fq_runner_error(runner) != NULL);
+    // What a runner says of a module that does not load: the end of it, if it is long.
+    enum { LONG = 200000 };
+    char *message = malloc(LONG + 1), *packet = malloc(FQ_CONTROL_MAX + 1), type = 0;
+    memset(message, 'x', LONG);
+    memcpy(message + LONG - 4, "last", 5);
+    fq_runner_declare_failed(runner, message);
+    size_t len = 0;
+    assert_int_equal(fq_control_receive(world.control, &type, packet, &len), 1);
+    assert_int_equal(type, FQ_CONTROL_FAILED);
+    assert_int_equal(len, FQ_CONTROL_MAX / 2);
+    assert_memory_equal(packet + len - 4, "last", 4);
+    free(message);
+    free(packet);
+    fq_runner_close(runner);
+    assert_null(fq_runner_close(NULL));
+    end_world(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_starts_or_says_why_not),
@@ -343,6 +371,7 @@ int main(void) {
         cmocka_unit_test(a_board_opens_or_says_why_not),
         cmocka_unit_test(a_runner_of_nobodys_is_refused),
         cmocka_unit_test(what_is_no_setup_or_no_board_is_refused),
+        cmocka_unit_test(a_runner_answers_small_questions),
         cmocka_unit_test(a_runner_opens_or_says_why_not),
         cmocka_unit_test(a_runner_with_telemetry_does_too),
     };
