@@ -213,11 +213,6 @@ static bool has_room(const fq_connection *connection) {
            !connection->core->backlogged;
 }
 
-bool fq_connection_has_work(const fq_connection *connection) {
-    return (connection->block == FQ_BLOCK_NONE || connection->block == FQ_BLOCK_FETCH) &&
-           !connection->is_closing && fq_buf_len(&connection->input) > 0 && has_room(connection);
-}
-
 bool fq_connection_wants_read(const fq_connection *connection) {
     if (connection->is_closing)
         return false;

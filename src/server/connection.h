@@ -126,7 +126,6 @@ void fq_connection_trim(fq_connection *connection);
 void fq_connection_evict(fq_connection *connection);
 /** The wait of `block` is over; the reply has been written. */
 void fq_connection_unblock(fq_connection *connection);
-bool fq_connection_has_work(const fq_connection *connection);
 
 /** The writer for one reply or push, its failure cleared. */
 static inline struct fq_resp_writer *fq_connection_writer(fq_connection *connection) {
