@@ -76,20 +76,23 @@ static bool copy_value(struct otel_pool *pool, const struct otel_value *from, st
 static bool copy_attribute(struct otel_pool *pool, const struct otel_attribute *from,
                            struct otel_attribute *ret, int depth) {
     const char *key = from->key != NULL ? from->key : "";
-    ret->key = otel_pool_text(pool, key, strlen(key));
-    return ret->key != NULL && copy_value(pool, &from->value, &ret->value, depth);
+    const char *copy = otel_pool_text(pool, key, strlen(key));
+    *ret = (struct otel_attribute){.key = copy != NULL ? copy : ""};
+    return copy != NULL && copy_value(pool, &from->value, &ret->value, depth);
 }
 
 static bool copy_items(struct otel_pool *pool, const struct otel_value *from, struct otel_value *ret,
                        int depth) {
     size_t count = from->as.array.count;
     struct otel_value *items = otel_pool_take(pool, count * sizeof *items);
+    *ret = (struct otel_value){0};
     if (items == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!copy_value(pool, &from->as.array.items[i], &items[i], depth + 1))
             return false;
     }
+    *ret = *from;
     ret->as.array.items = items;
     return true;
 }
@@ -98,12 +101,14 @@ static bool copy_map(struct otel_pool *pool, const struct otel_value *from, stru
                      int depth) {
     size_t count = from->as.map.count;
     struct otel_attribute *items = otel_pool_take(pool, count * sizeof *items);
+    *ret = (struct otel_value){0};
     if (items == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!copy_attribute(pool, &from->as.map.items[i], &items[i], depth + 1))
             return false;
     }
+    *ret = *from;
     ret->as.map.items = items;
     return true;
 }
@@ -119,17 +124,16 @@ static bool copy_value(struct otel_pool *pool, const struct otel_value *from, st
     case OTEL_VALUE_STRING:
     case OTEL_VALUE_BYTES: {
         char *text = otel_pool_text(pool, from->as.text.data, from->as.text.len);
-        ret->as.text.data = text;
+        if (text == NULL)
+            *ret = (struct otel_value){0};
+        else
+            ret->as.text.data = text;
         return text != NULL;
     }
     case OTEL_VALUE_ARRAY: return copy_items(pool, from, ret, depth);
     case OTEL_VALUE_MAP: return copy_map(pool, from, ret, depth);
     default: return true;
     }
-}
-
-bool otel_pool_value(struct otel_pool *pool, const struct otel_value *from, struct otel_value *ret) {
-    return copy_value(pool, from, ret, 0);
 }
 
 bool otel_pool_attribute(struct otel_pool *pool, const struct otel_attribute *from,

@@ -18,9 +18,9 @@ void *otel_pool_take(struct otel_pool *pool, size_t size);
 /** A copy with NUL. */
 char *otel_pool_text(struct otel_pool *pool, const char *text, size_t len);
 char *otel_pool_format(struct otel_pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/** Deep copies; what is nested deeper than 64 becomes empty. False when out of memory. */
+/** Deep copies; what is nested deeper than 64 becomes empty. False when out of memory: a value that could not be
+ *  had is empty then, a key "". */
 bool otel_pool_attribute(struct otel_pool *pool, const struct otel_attribute *from,
                          struct otel_attribute *ret);
-bool otel_pool_value(struct otel_pool *pool, const struct otel_value *from, struct otel_value *ret);
 
 #endif

@@ -200,6 +200,27 @@ static void console_exporter_prints_for_people(void **state) {
                               "    1\n");
 }
 
+// A record of a scope without a name, whose body is an array of every kind of value.
+static void console_prints_log_records(void **state) {
+    (void)state;
+    static const char values[] = "\x0a\x02\x10\x01"
+                                 "\x0a\x09\x21\0\0\0\0\0\0\xf8\x3f"
+                                 "\x0a\x02\x18\x05"
+                                 "\x0a\x04\x0a\x02"
+                                 "a\x07"
+                                 "\x0a\x0c\x32\x0a\x0a\x08\x0a\x01k\x12\x03\x3a\x01\xff";
+    static const char rest[] = "\x62\x02"
+                               "ev\x4a\x02\xaa\xbb\x52\x01\xcc";
+    char bytes[128] = "\x0a\x40\x12\x3e\x12\x3c\x1a\x04WARN\x2a\x29\x2a\x27", text[4096];
+    memcpy(bytes + 16, values, sizeof values - 1);
+    memcpy(bytes + 16 + sizeof values - 1, rest, sizeof rest - 1);
+    size_t len = 16 + sizeof values - 1 + sizeof rest - 1;
+    assert_int_equal(len, 66);
+    write_with(otel_console_exporter_new, OTEL_SIGNAL_LOGS, (const uint8_t *)bytes, len, text, sizeof text);
+    assert_string_equal(text, "log WARN ev [true, 1.5, 5, a?, {k: ff}]\n"
+                              "    scope  trace aabb span cc\n");
+}
+
 static void otlp_file_exporter_writes_json_lines(void **state) {
     (void)state;
     char text[4096];
@@ -255,6 +276,7 @@ int main(void) {
         cmocka_unit_test(values_follow_the_json_rules),
         cmocka_unit_test(malformed_bytes_are_refused),
         cmocka_unit_test(console_exporter_prints_for_people),
+        cmocka_unit_test(console_prints_log_records),
         cmocka_unit_test(otlp_file_exporter_writes_json_lines),
         cmocka_unit_test(output_to_a_full_pipe_does_not_wait_for_ever),
         cmocka_unit_test(in_memory_exporter_keeps_batches),

@@ -300,6 +300,32 @@ static void prometheus_exponential_histograms_have_buckets(void **state) {
 }
 
 // --- over HTTP -------------------------------------------------------------------------------------------------------
+// Values that are no text are shown as their JSON; a label ends where a byte of value zero stands.
+static void prometheus_labels_hold_values_of_every_type(void **state) {
+    (void)state;
+    struct page page;
+    begin(&page, (struct otel_prometheus_options){.without_scope_info = true});
+    otel_instrument *counter = otel_counter(meter_of(&page, "m"), "c", NULL, NULL);
+    struct otel_value items[] = {otel_value_string("a\"\\\n", 4), otel_bool("", true).value,
+                                 otel_int("", -3).value};
+    struct otel_attribute pairs[] = {otel_double("d", 2.5), otel_array("in", items, 1)};
+    struct otel_attribute attributes[] = {
+        otel_bool("no", false),       otel_double("real", 0.25),   otel_bytes("raw", "\x01\xfe", 2),
+        otel_array("list", items, 3), otel_map("map", pairs, 2),   otel_text_len("cut", "ab\0c", 4),
+        otel_text("same.name", "x"),  otel_text("same_name", "y"), otel_text("none", ""),
+    };
+    otel_add(counter, 1, attributes, sizeof attributes / sizeof *attributes);
+    const char *text = render(&page, OTEL_PROMETHEUS_TEXT);
+    has(text, "no=\"false\"");
+    has(text, "real=\"0.25\"");
+    has(text, "raw=\"01fe\"");
+    has(text, "list=\"[\\\"a\\\\\\\"\\\\\\\\\\\\u000a\\\",true,-3]\"");
+    has(text, "map=\"{\\\"d\\\":2.5,\\\"in\\\":[");
+    has(text, "cut=\"ab\"");
+    has(text, "same_name=\"x;y\"");
+    end(&page);
+}
+
 // Puts a message of at most 127 bytes into a field.
 static size_t wrap(uint8_t *bytes, size_t len, uint8_t number) {
     assert_true(len < 128);
@@ -462,6 +488,7 @@ int main(void) {
         cmocka_unit_test(prometheus_delta_sums_become_cumulative),
         cmocka_unit_test(prometheus_delta_histograms_become_cumulative),
         cmocka_unit_test(prometheus_exponential_histograms_have_buckets),
+        cmocka_unit_test(prometheus_labels_hold_values_of_every_type),
         cmocka_unit_test(prometheus_histograms_that_contradict_themselves_are_not_shown),
         cmocka_unit_test(prometheus_page_is_served_over_http),
         cmocka_unit_test(prometheus_server_takes_no_signals_of_the_program),
