@@ -181,16 +181,30 @@ int fq_files_check_owner(struct fq_files *files, char error[FQ_STORAGE_ERROR_MAX
 struct tmp_names {
     struct fq_files *files;
     const char *directory;
+    bool removed; // any
 };
 
+// What cannot be removed is not in the way: a name that is needed is cleared once more before it is used.
 static void remove_tmp(void *context, const char *name) {
-    const struct tmp_names *names = context;
+    struct tmp_names *names = context;
     size_t len = strlen(name);
     char path[128];
     if (len < 4 || len > 64 || strcmp(name + len - 4, ".tmp") != 0)
         return;
     snprintf(path, sizeof path, "%s/%s", names->directory, name);
-    fq_disk_clear(names->files->disk, path);
+    names->removed |= names->files->disk->ops->remove(names->files->disk, path) == 0;
+}
+
+static int remove_leftovers(struct fq_files *files) {
+    static const char *const directories[] = {"seg", "snap", "."};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < sizeof directories / sizeof directories[0]; i++) {
+        struct tmp_names names = {files, directories[i], false};
+        files->disk->ops->list(files->disk, directories[i], remove_tmp, &names);
+        if (names.removed)
+            result = files->disk->ops->sync_directory(files->disk, directories[i]);
+    }
+    return result;
 }
 
 static int remove_segments(struct fq_files *files) {
@@ -234,32 +248,29 @@ int fq_files_remove_old(struct fq_files *files) {
     return removed ? files->disk->ops->sync_directory(files->disk, "snap") : 0;
 }
 
-// Whether RESERVE is of the right size and was never begun as a segment (which starts with its header).
-static bool reserve_is_clean(struct fq_files *files) {
+// Whether RESERVE is of the right size and was never begun as a segment (which starts with its header). If not, it is removed.
+static int take_reserve(struct fq_files *files) {
     unsigned char head[FQ_SEGMENT_HEADER];
     int handle = files->disk->ops->open(files->disk, "RESERVE", FQ_DISK_READ);
     if (handle < 0)
-        return false;
-    bool clean = files->options.reserve_bytes > 0 &&
-                 files->disk->ops->size(files->disk, handle) == (int64_t)files->options.reserve_bytes &&
-                 files->disk->ops->read(files->disk, handle, head, sizeof head, 0) == FQ_SEGMENT_HEADER &&
-                 head[0] == 0 && memcmp(head, head + 1, sizeof head - 1) == 0;
+        return 0;
+    files->reserve_ready =
+        files->options.reserve_bytes > 0 &&
+        files->disk->ops->size(files->disk, handle) == (int64_t)files->options.reserve_bytes &&
+        files->disk->ops->read(files->disk, handle, head, sizeof head, 0) == FQ_SEGMENT_HEADER &&
+        head[0] == 0 && memcmp(head, head + 1, sizeof head - 1) == 0;
     files->disk->ops->close(files->disk, handle);
-    if (!clean)
-        fq_disk_clear(files->disk, "RESERVE");
-    return clean;
+    return files->reserve_ready ? 0 : fq_disk_clear(files->disk, "RESERVE");
 }
 
 // What the MANIFEST does not name goes only once the log that it does name was found whole: a medium that gives back an
-// older MANIFEST shall not take the newer snapshot along.
+// older MANIFEST shall not take the newer snapshot along. A sync that fails here is one like any other.
 static int clean_up(struct fq_files *files, char *error) {
-    static const char *const directories[] = {"seg", "snap", "."};
-    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
-        struct tmp_names names = {files, directories[i]};
-        files->disk->ops->list(files->disk, directories[i], remove_tmp, &names);
-    }
-    files->reserve_ready = reserve_is_clean(files);
-    int result = fq_files_remove_old(files);
+    int result = remove_leftovers(files);
+    if (result == 0)
+        result = take_reserve(files);
+    if (result == 0)
+        result = fq_files_remove_old(files);
     return result < 0 ? refuse(error, FQ_EIO, "seg/ and snap/ cannot be cleaned up: %s", strerror(-result))
                       : 0;
 }

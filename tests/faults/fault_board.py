@@ -49,8 +49,10 @@ class Board:
         self.set(at=0, calls=0, hits=0)
 
     def trace(self) -> list[tuple[str, str]]:
-        """The calls so far: (kind, name of the file)."""
+        """The calls since the last order: (kind, name of the file). What the server did between two orders may have left lines
+        before; counting begins at 1."""
         if not self.trace_path.exists():
             return []
-        return [(line.split(" ")[2], line.rstrip("\n").split(" ", 3)[3].rsplit("/", 1)[-1])
-                for line in self.trace_path.read_text().splitlines()]
+        lines = [line.split(" ", 3) for line in self.trace_path.read_text().splitlines()]
+        first = max((i for i, line in enumerate(lines) if line[0] == "1"), default=len(lines))
+        return [(kind, name.rsplit("/", 1)[-1]) for _, _, kind, name in lines[first:]]
