@@ -84,7 +84,7 @@ SUMMARY = [
     ("sim_small", "worlds that broke an invariant", "", "0", total("worlds that broke one")),
     ("mutants", "planted bugs caught", "", "all", mutants),
     ("faults", "cases of the fault matrix", "", "", cases),
-    ("faults", "cases not as expected", "", "0", failed_cases),
+    ("faults", "cases that ended otherwise than said", "", "0", failed_cases),
     ("faults", "kill -9 under load survived", "kills", ">= 500 (50 in CI)", total(KILLS + "kills")),
     ("faults", "… tasks acknowledged", "tasks", "", total(KILLS + "submits acknowledged")),
     ("faults", "… acknowledged and lost, or undone", "tasks", "0", total(KILLS + "acknowledged submits lost", KILLS + "acknowledged ends undone")),
