@@ -33,7 +33,7 @@ TIME_GIVEN = "CPU min"  # a figure of this unit that is too small says that nobo
 SUITES = {
     "sim": ("Simulation: the whole system under one seed", "make sim SECONDS=20", "make sim", ["sim-long"]),
     "sim_small": ("Small worlds: every script, a crash at every call", "make sim-small DEPTH=3", "make sim-small", []),
-    "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 5", "make mutants", []),
+    "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 30", "make mutants", []),
     "faults": ("Fault matrix on real processes", "tests/faults/run.py --ci", "make faults", []),
     "sweep": ("Sweeps: the n-th call fails", "{build}/tests/sweep/sweep_queue --every 7 --evidence build/evidence/queue.json", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
     "damage": ("Damage: each byte of a journal cut and flipped", "env FQ_DAMAGE_STRIDE=40 tests/sweep/run.sh {build} damage", "make sweep", []),
@@ -74,6 +74,11 @@ def collect() -> dict[str, dict]:
 
 
 # --- running --------------------------------------------------------------------------------------------------------------
+def commit() -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
 def run_limited(command: list[str], environment: dict[str, str]) -> int | str:
     """The exit code, or what is said of a suite that took too long and was ended with all its processes."""
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment, start_new_session=True) as process:
@@ -95,7 +100,7 @@ def run_quick(names: list[str]) -> int:
         command = short.format(build=BUILD)
         began = time.monotonic()
         print(f"evidence: {name}: {command}", flush=True)
-        environment = {**os.environ, "FASTQUEUE_BUILD": str(ROOT / BUILD)}
+        environment = {**os.environ, "FASTQUEUE_BUILD": str(ROOT / BUILD), "FQ_COMMIT": commit()}
         code = run_limited(command.split(), environment)
         print(f"evidence: {name}: {'done' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.0f} s", flush=True)
         failed += code != 0
