@@ -35,7 +35,7 @@ SUITES = {
     "sim_small": ("Small worlds: every script, a crash at every call", "make sim-small DEPTH=3", "make sim-small", []),
     "mutants": ("Planted bugs: what the simulator must find", "tools/mutants.py --build {build} --seconds 30", "make mutants", []),
     "faults": ("Fault matrix on real processes", "tests/faults/run.py --ci", "make faults", []),
-    "sweep": ("Sweeps: the n-th call fails", "{build}/tests/sweep/sweep_queue --every 7 --evidence build/evidence/queue.json", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units"]),
+    "sweep": ("Sweeps: the n-th call fails", "{build}/tests/sweep/sweep_queue --every 7 --evidence build/evidence/queue.json", "make sweep", ["queue", "sweep_queue", "sweep_calls", "sweep_units", "sweep_units_otel"]),
     "damage": ("Damage: each byte of a journal cut and flipped", "env FQ_DAMAGE_STRIDE=40 tests/sweep/run.sh {build} damage", "make sweep", []),
     "crash_states": ("Crash states of the real system calls", "tests/crash/run.py {build} --seeds 1 --operations 200 --states 8 --real 5", "make crash-states", []),
     "fuzz": ("Fuzzers", "make fuzz FUZZ_SECONDS=5", "make fuzz FUZZ_SECONDS=1800", []),
