@@ -101,11 +101,27 @@ static void test_ot_that_grows_too_long_loses_unknown_fields(void **state) {
     assert_string_equal(set_ot(text, "th", "fd70a4"), "ot=th:fd70a4");
 }
 
+// Long members go first where all do not fit; what was just set is not among them.
+static void test_what_was_just_set_stays(void **state) {
+    (void)state;
+    char text[520] = "", expected[520];
+    size_t len = (size_t)snprintf(text, sizeof text, "ot=a:%0180d", 0);
+    for (int i = 0; i < 3; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, ",k%d=%0100d", i, i);
+    assert_in_range(len, OTEL_TRACESTATE_KEPT_MAX - 20, OTEL_TRACESTATE_KEPT_MAX);
+    snprintf(expected, sizeof expected, "ot=th:fd70a4;rv:00000000000001;a:%0180d,k0=%0100d,k1=%0100d", 0, 0,
+             1);
+    char once[OTEL_TRACESTATE_KEPT_MAX + 1];
+    strcpy(once, set_ot(text, "rv", "00000000000001"));
+    assert_string_equal(set_ot(once, "th", "fd70a4"), expected);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_member_set_goes_to_the_left),
         cmocka_unit_test(test_an_unsound_member_changes_nothing),
         cmocka_unit_test(test_the_right_end_gives_way),
+        cmocka_unit_test(test_what_was_just_set_stays),
         cmocka_unit_test(test_members_are_found),
         cmocka_unit_test(test_fields_of_ot),
         cmocka_unit_test(test_ot_that_grows_too_long_loses_unknown_fields),

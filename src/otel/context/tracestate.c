@@ -60,7 +60,7 @@ static bool is_value(fq_str value) {
 
 struct member {
     fq_str key, value;
-    bool left_out;
+    bool left_out, is_new;
 };
 struct members {
     size_t count;
@@ -85,7 +85,7 @@ static bool split(fq_str text, struct members *members) {
         fq_str value = {equals + 1, piece.len - key.len - 1};
         if (!is_key(key) || !is_value(value))
             return false;
-        members->at[members->count++] = (struct member){key, value, false};
+        members->at[members->count++] = (struct member){.key = key, .value = value};
     }
     return true;
 }
@@ -99,12 +99,14 @@ static size_t size_of(const struct members *members) {
     return size;
 }
 
-// Leaves members out until all fit; the specification's order: the long ones first, then from the right.
+// Leaves members out until all fit; the specification's order: the long ones first, then from the right. What was just set
+// goes last of all.
 static void cut(struct members *members) {
-    for (size_t pass = 0; pass < 2; pass++) {
+    for (size_t pass = 0; pass < 3; pass++) {
         for (size_t i = members->count; i-- > 0 && size_of(members) > OTEL_TRACESTATE_KEPT_MAX;) {
-            if (pass == 1 || member_size(&members->at[i]) > LONG_MEMBER)
-                members->at[i].left_out = true;
+            struct member *member = &members->at[i];
+            if (pass == 2 || (!member->is_new && (pass == 1 || member_size(member) > LONG_MEMBER)))
+                member->left_out = true;
         }
     }
 }
@@ -161,11 +163,9 @@ size_t otel_tracestate_set(const char *text, size_t len, const char *key, const 
     bool is_sound = is_key(name) && (value == NULL || is_value((fq_str){value, value_len}));
     if (!is_sound)
         return write_out(&members, ret_text);
+    fq_str text_set = {value, value_len};
     if (value != NULL)
-        edited.at[edited.count++] = (struct member){
-            name, {value, value_len},
-             false
-        };
+        edited.at[edited.count++] = (struct member){.key = name, .value = text_set, .is_new = true};
     for (size_t i = 0; i < members.count && edited.count < OTEL_TRACESTATE_MEMBERS_MAX; i++) {
         if (!fq_str_equal(members.at[i].key, name))
             edited.at[edited.count++] = members.at[i];
