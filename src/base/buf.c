@@ -9,12 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Where accesses and failing allocations are watched, small buffers hold no byte beyond what was asked for.
+enum { FIRST_CAPACITY = 256 };
+
+// Where growing begins. FQ_TIGHT, where accesses and failing allocations are watched: small buffers hold no byte beyond what
+// was asked for.
+static size_t first_capacity(const fq_buf *buf, size_t need) {
 #ifdef FQ_TIGHT
-enum { FIRST_CAPACITY = 256, TIGHT_MAX = 512 };
+    if (need > 0 && need <= 2 * (size_t)FIRST_CAPACITY)
+        return need;
 #else
-enum { FIRST_CAPACITY = 256, TIGHT_MAX = 0 };
+    (void)need;
 #endif
+    return buf->capacity != 0 ? buf->capacity : FIRST_CAPACITY;
+}
 
 void fq_buf_init(fq_buf *buf, size_t max) {
     *buf = (fq_buf){.max = max};
@@ -51,7 +58,7 @@ int fq_buf_reserve(fq_buf *buf, size_t extra) {
         compact(buf);
         return 0;
     }
-    size_t capacity = need <= TIGHT_MAX ? need : buf->capacity != 0 ? buf->capacity : FIRST_CAPACITY;
+    size_t capacity = first_capacity(buf, need);
     while (capacity < need) {
         if (__builtin_mul_overflow(capacity, 2u, &capacity))
             return FQ_ENOMEM;

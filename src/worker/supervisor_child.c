@@ -157,7 +157,7 @@ void fq_child_start(struct fq_position *position, bool as_successor) {
     child->position = position;
     child->started_us = fq_supervisor_now_us();
     child->oom_kills = fq_process_oom_kills();
-    if (bring_up(child, reason, sizeof reason) < 0) {
+    if (bring_up(child, reason, sizeof reason) != 0) {
         start_failed(position, supervisor, reason);
         return;
     }
