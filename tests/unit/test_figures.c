@@ -23,6 +23,7 @@ static void a_copy_outlives_what_it_was_taken_of(void **state) {
     struct core_fixture fixture;
     struct fq_figures figures = {.cell_count = 0};
     fq_metrics *metrics = fq_metrics_new(100);
+    assert_non_null(metrics);
     core_fixture_init(&fixture);
     fixture.observer = fq_metrics_observer(metrics);
     core_fixture_open(&fixture, false);
@@ -69,6 +70,7 @@ static void ended_cells_are_copied_and_count_as_told(void **state) {
     struct core_fixture fixture;
     struct fq_figures figures = {.cell_count = 0};
     fq_metrics *metrics = fq_metrics_new(1);
+    assert_non_null(metrics);
     fq_metrics_keep_ended(metrics, 2);
     core_fixture_init(&fixture);
     core_fixture_open(&fixture, false);
