@@ -201,6 +201,7 @@ static void a_board_opens_or_says_why_not(void **state) {
 struct world {
     struct fq_board board;
     int control;
+    int given[2]; // the runner's board and control socket: its own once it has taken them
 };
 
 static void make_world(struct world *world, const char *version, bool with_telemetry, int parent) {
@@ -225,14 +226,19 @@ static void make_world(struct world *world, const char *version, bool with_telem
     assert_int_equal(fq_control_send(ends[0], FQ_CONTROL_SETUP, packet, len), 0);
     free(packet);
     world->control = ends[0];
-    snprintf(descriptors, sizeof descriptors, "%d,%d,%d", fcntl(world->board.fd, F_DUPFD_CLOEXEC, 3), ends[1],
-             parent);
+    world->given[0] = fcntl(world->board.fd, F_DUPFD_CLOEXEC, 3);
+    world->given[1] = ends[1];
+    snprintf(descriptors, sizeof descriptors, "%d,%d,%d", world->given[0], ends[1], parent);
     setenv("FASTQUEUE_RUNNER_FDS", descriptors, 1);
 }
 
 static void end_world(struct world *world) {
     close(world->control);
     fq_board_close(&world->board);
+    (void)close(
+        world->given
+            [0]); // a runner that is refused before it takes them leaves them to the end of its process
+    (void)close(world->given[1]);
     unsetenv("FASTQUEUE_RUNNER_FDS");
 }
 
@@ -319,14 +325,16 @@ static void what_is_no_setup_or_no_board_is_refused(void **state) {
             assert_int_equal(fq_control_send(ends[0], FQ_CONTROL_SETUP, "no setup", 8), 0);
         else
             shutdown(ends[0], SHUT_RDWR);
-        snprintf(descriptors, sizeof descriptors, "%d,%d,%d",
-                 fcntl(kind < 3 ? board.fd : ends[0], F_DUPFD_CLOEXEC, 3), ends[1], (int)getppid());
+        int given = fcntl(kind < 3 ? board.fd : ends[0], F_DUPFD_CLOEXEC, 3);
+        snprintf(descriptors, sizeof descriptors, "%d,%d,%d", given, ends[1], (int)getppid());
         setenv("FASTQUEUE_RUNNER_FDS", descriptors, 1);
         if (kind < 3)
             refuse(FQ_EPROTOCOL, "the supervisor sent no setup");
         else
             refuse(FQ_EVERSION, "memory board: ");
         close(ends[0]);
+        (void)close(given); // as above
+        (void)close(ends[1]);
     }
     fq_board_set(&board, FQ_BOARD_MAGIC, 1); // a board no more
     struct fq_board attached;
