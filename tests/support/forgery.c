@@ -10,6 +10,17 @@
 
 #include <cmocka.h>
 
+void forgery_make_plain(struct rig *ret_rig) {
+    rig_init(ret_rig, 3);
+    for (int boot = 0; boot < 2; boot++) {
+        assert_int_equal(rig_boot(ret_rig), 0);
+        for (int i = 0; i < 30; i++)
+            rig_append(ret_rig, 3000);
+        assert_true(rig_settle(ret_rig));
+        rig_kill(ret_rig);
+    }
+}
+
 struct rig forgery_copy(const struct rig *rig) {
     struct rig copy;
     rig_init(&copy, 1);
@@ -128,4 +139,26 @@ fq_disk *forgery_medium_attach(sim_disk *sim, struct forgery_medium *medium) {
     medium->ops.read = odd_read;
     disk->ops = &medium->ops;
     return disk;
+}
+
+int forgery_backup(sim_disk *source, sim_disk *target, const struct fq_backup_options *options,
+                   struct fq_backup_report *report, char *error) {
+    fq_disk *from = sim_disk_attach(source), *to = sim_disk_attach(target);
+    error[0] = '\0';
+    int result = fq_backup_make(from, to, options, report, error);
+    from->ops->close_disk(from);
+    to->ops->close_disk(to);
+    return result;
+}
+
+void forgery_refuse_backup(sim_disk *source, int expected, const char *text) {
+    char error[FQ_STORAGE_ERROR_MAX];
+    struct fq_backup_options options = {.tries_max = 3};
+    struct fq_backup_report report;
+    sim_disk *target = sim_disk_new(1);
+    assert_int_equal(forgery_backup(source, target, &options, &report, error), expected);
+    if (strstr(error, text) == NULL)
+        fail_msg("'%s' should say '%s'", error, text);
+    assert_false(sim_disk_exists(target, "BACKUP"));
+    sim_disk_free(target);
 }

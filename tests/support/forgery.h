@@ -4,14 +4,17 @@
 #ifndef FQ_TESTS_FORGERY_H
 #define FQ_TESTS_FORGERY_H
 
+#include "journal/backup.h"
 #include "journal/manifest.h"
 #include "journal/segment.h"
 #include "support/journal_rig.h"
 
+/** A journal without snapshots, closed: the log from its first batch on, in several segments. rig_done() ends it. */
+void forgery_make_plain(struct rig *ret_rig);
 /** A copy of a closed rig that lives on its own: rig_done() ends it. */
 struct rig forgery_copy(const struct rig *rig);
 
-enum { FORGERY_FILES_MAX = 32 };
+enum { FORGERY_FILES_MAX = 32, FORGERY_IMAGE_MAX = 1 << 18 }; // a segment of the plain journal fits the image
 struct forgery_files {
     const char *directory;
     char paths[FORGERY_FILES_MAX][64]; // by name
@@ -31,6 +34,12 @@ void forgery_put_manifest(sim_disk *sim, const struct fq_manifest *manifest);
 uint64_t forgery_find(const struct rig *rig, const char *path, enum fq_segment_step wanted,
                       unsigned char *image, struct fq_batch_header *ret_header);
 void forgery_put_batch(struct rig *rig, const char *path, uint64_t offset, struct fq_batch_header *header);
+
+/** fq_backup_make() from one disk to another; `error` has room for FQ_STORAGE_ERROR_MAX. */
+int forgery_backup(sim_disk *source, sim_disk *target, const struct fq_backup_options *options,
+                   struct fq_backup_report *report, char *error);
+/** A backup fails with this error and says `text`, and leaves nothing that looks like a backup. */
+void forgery_refuse_backup(sim_disk *source, int expected, const char *text);
 
 // A view of a disk that gives less than it promises; set by the test at any time.
 struct forgery_medium {

@@ -24,22 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IMAGE_MAX = 1 << 18 };
-
 static struct damage_subject subject; // with snapshots
 static struct rig plain;              // without: the log from its first batch on, in several segments
 
 static int make_subjects(void **state) {
     (void)state;
     damage_subject_make(&subject, 5, true);
-    rig_init(&plain, 3);
-    for (int boot = 0; boot < 2; boot++) {
-        assert_int_equal(rig_boot(&plain), 0);
-        for (int i = 0; i < 30; i++)
-            rig_append(&plain, 3000);
-        assert_true(rig_settle(&plain));
-        rig_kill(&plain);
-    }
+    forgery_make_plain(&plain);
     return 0;
 }
 
@@ -48,28 +39,6 @@ static int drop_subjects(void **state) {
     damage_subject_done(&subject);
     rig_done(&plain);
     return 0;
-}
-
-static int backup(sim_disk *source, sim_disk *target, const struct fq_backup_options *options,
-                  struct fq_backup_report *report, char *error) {
-    fq_disk *from = sim_disk_attach(source), *to = sim_disk_attach(target);
-    error[0] = '\0';
-    int result = fq_backup_make(from, to, options, report, error);
-    from->ops->close_disk(from);
-    to->ops->close_disk(to);
-    return result;
-}
-
-static void refuse_backup(sim_disk *source, int expected, const char *text) {
-    char error[FQ_STORAGE_ERROR_MAX];
-    struct fq_backup_options options = {.tries_max = 3};
-    struct fq_backup_report report;
-    sim_disk *target = sim_disk_new(1);
-    assert_int_equal(backup(source, target, &options, &report, error), expected);
-    if (strstr(error, text) == NULL)
-        fail_msg("'%s' should say '%s'", error, text);
-    assert_false(sim_disk_exists(target, "BACKUP"));
-    sim_disk_free(target);
 }
 
 static void refuse_boot(struct rig *rig, const char *text) {
@@ -151,8 +120,8 @@ static void test_links_to_the_segment_before(void **state) {
     struct rig rig = forgery_copy(&plain);
     struct fq_segment_header header = forgery_header(rig.sim, last);
     char path[FQ_SEGMENT_PATH_MAX];
-    static unsigned char image[IMAGE_MAX];
-    assert_true(header.file_size <= IMAGE_MAX);
+    static unsigned char image[FORGERY_IMAGE_MAX];
+    assert_true(header.file_size <= FORGERY_IMAGE_MAX);
     sim_disk_peek(rig.sim, last, 0, image, header.file_size);
     sim_disk_remove(rig.sim, last);
     header.first_batch_seq++;
@@ -160,7 +129,7 @@ static void test_links_to_the_segment_before(void **state) {
     forgery_put_file(rig.sim, path, image, header.file_size);
     forgery_put_header(rig.sim, path, &header);
     refuse_boot(&rig, "a segment is missing or foreign");
-    refuse_backup(rig.sim, FQ_ECORRUPT, "should be in the segment before it");
+    forgery_refuse_backup(rig.sim, FQ_ECORRUPT, "should be in the segment before it");
     rig_done(&rig);
 }
 
@@ -168,7 +137,7 @@ static void test_links_to_the_segment_before(void **state) {
 
 static void test_a_seal_of_another_batch(void **state) {
     (void)state;
-    static unsigned char image[IMAGE_MAX];
+    static unsigned char image[FORGERY_IMAGE_MAX];
     struct forgery_files segments = forgery_list(plain.sim, "seg/");
     for (int field = 0; field < 2; field++) {
         struct rig rig = forgery_copy(&plain);
@@ -184,7 +153,7 @@ static void test_a_seal_of_another_batch(void **state) {
 
 static void test_a_batch_of_another_place(void **state) {
     (void)state;
-    static unsigned char image[IMAGE_MAX];
+    static unsigned char image[FORGERY_IMAGE_MAX];
     struct forgery_files segments = forgery_list(plain.sim, "seg/");
     struct rig rig = forgery_copy(&plain);
     struct fq_batch_header batch;
@@ -192,7 +161,7 @@ static void test_a_batch_of_another_place(void **state) {
     batch.prev_crc++;
     forgery_put_batch(&rig, segments.paths[1], at, &batch);
     refuse_boot(&rig, "is whole but misplaced");
-    refuse_backup(rig.sim, FQ_ECORRUPT, "is misplaced");
+    forgery_refuse_backup(rig.sim, FQ_ECORRUPT, "is misplaced");
     rig_done(&rig);
 }
 
@@ -208,7 +177,7 @@ static void test_a_manifest_of_more_than_there_is(void **state) {
     struct forgery_files segments = forgery_list(rig.sim, "seg/");
     for (size_t i = 0; i < segments.count; i++)
         sim_disk_remove(rig.sim, segments.paths[i]);
-    refuse_backup(rig.sim, FQ_EAGAIN, "the segment with batch 1 is missing");
+    forgery_refuse_backup(rig.sim, FQ_EAGAIN, "the segment with batch 1 is missing");
     manifest.boot_segment_no = 0;
     forgery_put_manifest(rig.sim, &manifest);
     refuse_boot(&rig, "seg/: the log ends with batch 0 of boot 0");

@@ -23,22 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IMAGE_MAX = 1 << 18 };
-
 static struct damage_subject subject; // with snapshots
 static struct rig plain;              // without: the log from its first batch on, in several segments
 
 static int make_subjects(void **state) {
     (void)state;
     damage_subject_make(&subject, 5, true);
-    rig_init(&plain, 3);
-    for (int boot = 0; boot < 2; boot++) {
-        assert_int_equal(rig_boot(&plain), 0);
-        for (int i = 0; i < 30; i++)
-            rig_append(&plain, 3000);
-        assert_true(rig_settle(&plain));
-        rig_kill(&plain);
-    }
+    forgery_make_plain(&plain);
     return 0;
 }
 
@@ -47,28 +38,6 @@ static int drop_subjects(void **state) {
     damage_subject_done(&subject);
     rig_done(&plain);
     return 0;
-}
-
-static int backup(sim_disk *source, sim_disk *target, const struct fq_backup_options *options,
-                  struct fq_backup_report *report, char *error) {
-    fq_disk *from = sim_disk_attach(source), *to = sim_disk_attach(target);
-    error[0] = '\0';
-    int result = fq_backup_make(from, to, options, report, error);
-    from->ops->close_disk(from);
-    to->ops->close_disk(to);
-    return result;
-}
-
-static void refuse_backup(sim_disk *source, int expected, const char *text) {
-    char error[FQ_STORAGE_ERROR_MAX];
-    struct fq_backup_options options = {.tries_max = 3};
-    struct fq_backup_report report;
-    sim_disk *target = sim_disk_new(1);
-    assert_int_equal(backup(source, target, &options, &report, error), expected);
-    if (strstr(error, text) == NULL)
-        fail_msg("'%s' should say '%s'", error, text);
-    assert_false(sim_disk_exists(target, "BACKUP"));
-    sim_disk_free(target);
 }
 
 // ---- snapshots ----
@@ -190,14 +159,14 @@ static void test_backups_of_forged_segments(void **state) {
         header.first_batch_seq += field == 1;
         header.file_size += field == 2 ? 4096 : 0;
         forgery_put_header(rig.sim, last, &header);
-        refuse_backup(rig.sim, FQ_ECORRUPT, "damaged or foreign");
+        forgery_refuse_backup(rig.sim, FQ_ECORRUPT, "damaged or foreign");
         rig_done(&rig);
     }
     struct rig rig = forgery_copy(&plain);
     sim_disk_truncate(rig.sim, last, 100);
-    refuse_backup(rig.sim, FQ_ECORRUPT, "too short for a segment");
+    forgery_refuse_backup(rig.sim, FQ_ECORRUPT, "too short for a segment");
     sim_disk_remove(rig.sim, segments.paths[1]);
-    refuse_backup(rig.sim, FQ_ECORRUPT, "should be in the segment before it");
+    forgery_refuse_backup(rig.sim, FQ_ECORRUPT, "should be in the segment before it");
     rig_done(&rig);
 }
 
@@ -210,11 +179,12 @@ static void test_backups_beside_a_compaction(void **state) {
     // The snapshot goes between its two readings: the backup begins again, into a directory that is not empty any more.
     sim_disk *source = sim_disk_clone(subject.rig.sim), *target = sim_disk_new(1);
     sim_disk_fail(source, SIM_OPEN, 2, 2, ENOENT);
-    assert_int_equal(backup(source, target, &options, &report, error), 0);
+    assert_int_equal(forgery_backup(source, target, &options, &report, error), 0);
     assert_int_equal(report.tries, 2);
     assert_int_equal(report.linked_files, 0); // what cannot be linked is copied
     assert_int_equal(report.last_record_seq, subject.rig.durable);
-    assert_int_equal(backup(source, target, &options, &report, error), 0); // and once more into the same
+    assert_int_equal(forgery_backup(source, target, &options, &report, error),
+                     0); // and once more into the same
     fq_disk *disk = sim_disk_attach(target);
     assert_int_equal(fq_backup_check(disk, error), 0);
     // The list itself cannot be read.
@@ -249,7 +219,7 @@ static void test_backups_told_that_there_is_no_room(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         sim_disk *target = sim_disk_new(1);
         sim_disk_fail(target, SIM_WRITE, 0, 1, rows[i].error);
-        assert_int_equal(backup(plain.sim, target, &options, &report, error), rows[i].result);
+        assert_int_equal(forgery_backup(plain.sim, target, &options, &report, error), rows[i].result);
         assert_non_null(strstr(error, strerror(rows[i].error)));
         sim_disk_free(target);
     }
@@ -318,7 +288,7 @@ static void test_salvage_of_a_part(void **state) {
 
 static void test_salvage_of_damaged_records(void **state) {
     (void)state;
-    static unsigned char image[IMAGE_MAX];
+    static unsigned char image[FORGERY_IMAGE_MAX];
     struct forgery_files segments = forgery_list(plain.sim, "seg/");
     struct rig rig = forgery_copy(&plain);
     struct fq_batch_header batch;

@@ -14,6 +14,7 @@
 #include "net/process_use.h"
 #include "support/certificates.h"
 #include "support/failing_call.h"
+#include "support/failing_loop.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -68,56 +69,11 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
     return status;
 }
 
-// ---- the world ----
-
-static char directory[32];
-static uv_loop_t loop;
-
-static int open_descriptors(void) {
-    DIR *all = __real_opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(all) != NULL)
-        count++;
-    closedir(all);
-    return count;
-}
-
-static int set_up(void **state) {
-    (void)state;
-    failing_call_set(NULL, 0, 0);
-    return uv_loop_init(&loop);
-}
-
-static void close_walked(uv_handle_t *handle, void *context) {
-    (void)context;
-    if (!uv_is_closing(handle))
-        fail_msg("a handle was left open: %s", uv_handle_type_name(handle->type));
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    failing_call_set(NULL, 0, 0);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    uv_walk(&loop, close_walked, NULL);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    return 0;
-}
-
-static int make_directory(void **state) {
-    (void)state;
-    fq_test_certificates_begin(directory);
-    return 0;
-}
-
-static int remove_directory(void **state) {
-    (void)state;
-    fq_test_certificates_end(directory);
-    return 0;
-}
+// ---- addresses ----
 
 static struct fq_address unix_address(void) {
     struct fq_address address = {.kind = FQ_ADDRESS_UNIX};
-    snprintf(address.path, sizeof address.path, "%s/door", directory);
+    snprintf(address.path, sizeof address.path, "%s/door", failing_loop()->directory);
     return address;
 }
 
@@ -149,7 +105,7 @@ static void listening_that_fails_is_told(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct fq_address address = rows[i].is_unix ? unix_address() : tcp_address("127.0.0.1");
-        int fds[FQ_LISTEN_SOCKET_MAX], before = open_descriptors();
+        int fds[FQ_LISTEN_SOCKET_MAX], before = failing_loop_descriptors();
         size_t count = 0;
         char error[256] = "";
         failing_call_set(rows[i].call, 0, rows[i].error);
@@ -158,7 +114,7 @@ static void listening_that_fails_is_told(void **state) {
         assert_non_null(strstr(error, rows[i].text));
         for (size_t k = 0; k < count; k++)
             close(fds[k]);
-        assert_int_equal(open_descriptors(), before);
+        assert_int_equal(failing_loop_descriptors(), before);
         assert_int_equal(address.port, 0); // not known
         unlink(unix_address().path);
     }
@@ -200,7 +156,7 @@ static void what_lies_in_the_way_stays(void **state) {
 static void a_name_of_two_addresses(void **state) {
     (void)state;
     struct fq_address address = tcp_address("127.0.0.1");
-    int fds[FQ_LISTEN_SOCKET_MAX], before = open_descriptors();
+    int fds[FQ_LISTEN_SOCKET_MAX], before = failing_loop_descriptors();
     size_t count;
     char error[256];
     has_second_address = true;
@@ -219,7 +175,7 @@ static void a_name_of_two_addresses(void **state) {
     failing_call_set("bind", 1, EADDRINUSE);
     assert_int_equal(fq_listen_sockets(&address, fds, &count, error, sizeof error), FQ_EIO);
     has_second_address = false;
-    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(failing_loop_descriptors(), before);
 }
 
 // ---- a listener ----
@@ -251,14 +207,6 @@ static int call(const struct fq_address *address) {
     return fd;
 }
 
-static void run_until(const int *count, int least) {
-    for (int i = 0; i < 2000 && *count < least; i++) {
-        uv_run(&loop, UV_RUN_NOWAIT);
-        usleep(1000);
-    }
-    assert_true(*count >= least);
-}
-
 static void callers_that_cannot_be_taken(void **state) {
     (void)state;
     static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS};
@@ -267,23 +215,24 @@ static void callers_that_cannot_be_taken(void **state) {
         struct house house = {0};
         fq_listener *listener;
         char error[256];
-        assert_int_equal(
-            fq_listener_open(&loop, &address, &house_handler, &house, error, sizeof error, &listener), 0);
+        assert_int_equal(fq_listener_open(&failing_loop()->loop, &address, &house_handler, &house, error,
+                                          sizeof error, &listener),
+                         0);
         int caller = call(&address);
         failing_call_set("accept4", 0, errors[i]);
-        run_until(&house.exhausted, 1); // turned away, and the doors are shut for a moment
+        failing_loop_run_until(&house.exhausted, 1); // turned away, and the doors are shut for a moment
         assert_int_equal(house.callers, 0);
         close(caller);
         caller = call(&address);
-        run_until(&house.callers, 1); // then open again
+        failing_loop_run_until(&house.callers, 1); // then open again
         close(caller);
         assert_int_equal(house.exhausted, 1);
         caller = call(&address);
         failing_call_set("accept4", 0, ECONNABORTED); // one that has hung up is no reason to stop
-        run_until(&house.callers, 2);
+        failing_loop_run_until(&house.callers, 2);
         close(caller);
         assert_null(fq_listener_close(listener));
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     }
     assert_null(fq_listener_close(NULL));
 }
@@ -294,18 +243,20 @@ static void a_listener_that_cannot_be_made(void **state) {
     struct house house = {0};
     fq_listener *listener = NULL;
     char error[256] = "";
-    int before = open_descriptors();
+    int before = failing_loop_descriptors();
     failing_call_set("calloc", 0, ENOMEM);
-    assert_int_equal(
-        fq_listener_open(&loop, &address, &house_handler, &house, error, sizeof error, &listener), FQ_ENOMEM);
+    assert_int_equal(fq_listener_open(&failing_loop()->loop, &address, &house_handler, &house, error,
+                                      sizeof error, &listener),
+                     FQ_ENOMEM);
     assert_string_equal(error, "out of memory");
     failing_call_set("uv_poll_init", 0, EINVAL);
-    assert_int_equal(
-        fq_listener_open(&loop, &address, &house_handler, &house, error, sizeof error, &listener), FQ_EIO);
+    assert_int_equal(fq_listener_open(&failing_loop()->loop, &address, &house_handler, &house, error,
+                                      sizeof error, &listener),
+                     FQ_EIO);
     assert_non_null(strstr(error, "event loop"));
-    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     assert_null(listener);
-    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(failing_loop_descriptors(), before);
     assert_int_not_equal(access(address.path, F_OK), 0);
 }
 
@@ -346,32 +297,32 @@ static void children(void **state) {
     fq_child *child = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         failing_call_set(rows[i].call, rows[i].skip, ENOMEM);
-        assert_int_equal(fq_child_spawn(&loop, &options, &child), rows[i].result);
+        assert_int_equal(fq_child_spawn(&failing_loop()->loop, &options, &child), rows[i].result);
         assert_int_equal(failing_call_count(), 1);
         assert_null(child);
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     }
     setenv("FQ_TEST_WORD", "bad", 1); // the one given takes its place
-    assert_int_equal(fq_child_spawn(&loop, &options, &child), 0);
-    run_until(&ended.count, 1);
+    assert_int_equal(fq_child_spawn(&failing_loop()->loop, &options, &child), 0);
+    failing_loop_run_until(&ended.count, 1);
     assert_int_equal(ended.code, 7);
     assert_int_equal(ended.signal, 0);
     fq_child_signal(child, SIGKILL); // nobody is there any more: no other process may get it
     assert_null(fq_child_close(child));
     options.args = waits;
-    assert_int_equal(fq_child_spawn(&loop, &options, &child), 0);
+    assert_int_equal(fq_child_spawn(&failing_loop()->loop, &options, &child), 0);
     assert_true(fq_child_pid(child) > 0);
     raise(SIGCHLD); // of somebody else's child
     for (int i = 0; i < 5; i++)
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     assert_int_equal(ended.count, 1);
     fq_child_signal(child, SIGTERM);
-    run_until(&ended.count, 2);
+    failing_loop_run_until(&ended.count, 2);
     assert_int_equal(ended.code, -1);
     assert_int_equal(ended.signal, SIGTERM);
     assert_null(fq_child_close(child));
     assert_null(fq_child_close(NULL));
-    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     unsetenv("FQ_TEST_WORD");
 }
 
@@ -401,7 +352,7 @@ static void notices_to_nobody(void **state) {
     (void)state;
     char path[200], text[16];
     struct sockaddr_un where = {.sun_family = AF_UNIX};
-    snprintf(where.sun_path, sizeof where.sun_path, "%s/notify", directory);
+    snprintf(where.sun_path, sizeof where.sun_path, "%s/notify", failing_loop()->directory);
     int fd = __real_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(__real_bind(fd, (const struct sockaddr *)&where, sizeof where), 0);
     memset(path, 'x', sizeof path - 1);
@@ -425,7 +376,7 @@ static void notices_to_nobody(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, failing_loop_set_up, failing_loop_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(listening_that_fails_is_told),
         TEST(what_lies_in_the_way_stays),
@@ -436,5 +387,5 @@ int main(void) {
         TEST(what_the_kernel_does_not_tell_is_zero),
         TEST(notices_to_nobody),
     };
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, failing_loop_make_directory, failing_loop_remove_directory);
 }

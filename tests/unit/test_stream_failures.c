@@ -10,6 +10,7 @@
 #include "net/stream.h"
 #include "support/certificates.h"
 #include "support/failing_call.h"
+#include "support/failing_loop.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -47,61 +48,6 @@ WRAP(int, BIO_write, (BIO * bio, const void *bytes, int len), (bio, bytes, len),
 WRAP(int, SSL_write, (SSL * ssl, const void *bytes, int len), (ssl, bytes, len), -1)
 WRAP(int, SSL_CTX_check_private_key, (const SSL_CTX *context), (context), 0)
 
-// ---- the world ----
-
-static char directory[32];
-static uv_loop_t loop;
-
-static int open_descriptors(void) {
-    DIR *all = __real_opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(all) != NULL)
-        count++;
-    closedir(all);
-    return count;
-}
-
-static int set_up(void **state) {
-    (void)state;
-    failing_call_set(NULL, 0, 0);
-    return uv_loop_init(&loop);
-}
-
-static void close_walked(uv_handle_t *handle, void *context) {
-    (void)context;
-    if (!uv_is_closing(handle))
-        fail_msg("a handle was left open: %s", uv_handle_type_name(handle->type));
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    failing_call_set(NULL, 0, 0);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    uv_walk(&loop, close_walked, NULL);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    return 0;
-}
-
-static int make_directory(void **state) {
-    (void)state;
-    fq_test_certificates_begin(directory);
-    return 0;
-}
-
-static int remove_directory(void **state) {
-    (void)state;
-    fq_test_certificates_end(directory);
-    return 0;
-}
-
-static void run_until(const int *count, int least) {
-    for (int i = 0; i < 2000 && *count < least; i++) {
-        uv_run(&loop, UV_RUN_NOWAIT);
-        usleep(1000);
-    }
-    assert_true(*count >= least);
-}
-
 // ---- a stream ----
 
 struct heard {
@@ -128,29 +74,29 @@ static void streams_that_cannot_be_made(void **state) {
     static const char *const calls[] = {"calloc", "getsockopt", "uv_pipe_open"};
     struct heard heard = {0};
     fq_stream_pool pool;
-    fq_stream_pool_init(&pool, &loop);
+    fq_stream_pool_init(&pool, &failing_loop()->loop);
     uv_pipe_t first; // the loop opens a descriptor of its own for the first stream
-    assert_int_equal(uv_pipe_init(&loop, &first, 0), 0);
+    assert_int_equal(uv_pipe_init(&failing_loop()->loop, &first, 0), 0);
     uv_close((uv_handle_t *)&first, NULL);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        int pair[2], before = open_descriptors();
+        int pair[2], before = failing_loop_descriptors();
         fq_stream *stream = NULL;
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         failing_call_set(calls[i], 0, ENOMEM);
         assert_int_equal(fq_stream_open(&pool, pair[0], NULL, &stream_handler, &heard, &stream),
                          i == 0 ? FQ_ENOMEM : FQ_EIO);
         assert_null(stream);
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
         close(pair[1]);
-        assert_int_equal(open_descriptors(), before);
+        assert_int_equal(failing_loop_descriptors(), before);
     }
-    int fd = __real_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), before = open_descriptors();
+    int fd = __real_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), before = failing_loop_descriptors();
     fq_stream *stream = NULL;
     failing_call_set("uv_tcp_open", 0, EINVAL);
     assert_int_equal(fq_stream_open(&pool, fd, NULL, &stream_handler, &heard, &stream), FQ_EIO);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    assert_int_equal(open_descriptors(), before - 1);
+    uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
+    assert_int_equal(failing_loop_descriptors(), before - 1);
     assert_int_equal(heard.ends, 0);
     assert_null(fq_stream_close(NULL));
     fq_stream_pool_done(&pool);
@@ -172,7 +118,7 @@ static void streams_that_break(void **state) {
         {"uv_read_start", 0, 0,        "cannot read"  },
     };
     fq_stream_pool pool;
-    fq_stream_pool_init(&pool, &loop);
+    fq_stream_pool_init(&pool, &failing_loop()->loop);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (int closes_first = 0; closes_first < 2; closes_first++) {
             struct heard heard = {0};
@@ -191,11 +137,11 @@ static void streams_that_break(void **state) {
             assert_int_equal(fq_stream_write(stream, FQ_STR("more")), 0);
             if (closes_first) {
                 assert_null(fq_stream_close(stream)); // then nothing is told any more
-                uv_run(&loop, UV_RUN_NOWAIT);
+                uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
                 assert_int_equal(heard.ends, 0);
             } else {
                 for (int turn = 0; turn < 5; turn++)
-                    uv_run(&loop, UV_RUN_NOWAIT);
+                    uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
                 assert_int_equal(heard.ends, 1);
                 assert_string_equal(heard.reason, rows[i].reason);
                 fq_stream_set_reading(stream, true);
@@ -203,7 +149,7 @@ static void streams_that_break(void **state) {
             }
             close(pair[1]);
             for (int turn = 0; turn < 3; turn++)
-                uv_run(&loop, UV_RUN_NOWAIT);
+                uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
         }
     fq_stream_pool_done(&pool);
 }
@@ -211,7 +157,7 @@ static void streams_that_break(void **state) {
 static void streams_that_end(void **state) {
     (void)state;
     fq_stream_pool pool;
-    fq_stream_pool_init(&pool, &loop);
+    fq_stream_pool_init(&pool, &failing_loop()->loop);
     struct heard heard = {0};
     fq_stream *stream;
     int pair[2];
@@ -225,15 +171,15 @@ static void streams_that_end(void **state) {
     assert_int_equal(fq_stream_write(stream, FQ_STR("too late")), 0);
     char byte;
     for (int turn = 0; turn < 5; turn++)
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     assert_int_equal(read(pair[1], &byte, 1), 0); // the end, and what it sends is thrown away
     assert_int_equal(write(pair[1], "x", 1), 1);
     close(pair[1]);
-    run_until(&heard.ends, 1);
+    failing_loop_run_until(&heard.ends, 1);
     assert_string_equal(heard.reason, "");
     assert_null(fq_stream_close(stream));
     for (int turn = 0; turn < 3; turn++)
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&failing_loop()->loop, UV_RUN_NOWAIT);
     fq_stream_pool_done(&pool);
 }
 
@@ -241,8 +187,9 @@ static void streams_that_end(void **state) {
 
 static void sessions_that_cannot_be_made(void **state) {
     (void)state;
-    struct fq_test_identity ca = fq_test_authority(directory, "ca");
-    struct fq_test_identity server = fq_test_certificate(directory, "server", "DNS:queue", -60, 3600, &ca);
+    struct fq_test_identity ca = fq_test_authority(failing_loop()->directory, "ca");
+    struct fq_test_identity server =
+        fq_test_certificate(failing_loop()->directory, "server", "DNS:queue", -60, 3600, &ca);
     char error[256] = "";
     fq_tls_context *context = NULL;
     struct fq_tls_options options = {.is_server = true, .cert_file = server.cert};
@@ -301,8 +248,9 @@ static void move_bytes(fq_tls *from, fq_tls *to) {
 
 static void a_session_that_breaks(void **state) {
     (void)state;
-    struct fq_test_identity ca = fq_test_authority(directory, "ca");
-    struct fq_test_identity server = fq_test_certificate(directory, "server", "DNS:queue", -60, 3600, &ca);
+    struct fq_test_identity ca = fq_test_authority(failing_loop()->directory, "ca");
+    struct fq_test_identity server =
+        fq_test_certificate(failing_loop()->directory, "server", "DNS:queue", -60, 3600, &ca);
     struct fq_tls_options of_server = {.is_server = true, .cert_file = server.cert, .key_file = server.key};
     struct fq_tls_options of_client = {.ca_file = ca.cert};
     fq_tls_context *contexts[2];
@@ -336,10 +284,10 @@ static void a_session_that_breaks(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, failing_loop_set_up, failing_loop_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(streams_that_cannot_be_made), TEST(streams_that_break),           TEST(streams_that_end),
         TEST(a_session_that_breaks),       TEST(sessions_that_cannot_be_made),
     };
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, failing_loop_make_directory, failing_loop_remove_directory);
 }
