@@ -1,5 +1,6 @@
 """What the benchmark scripts share: a control plane, workers and load on loopback, and their processes' own accounting."""
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -16,6 +17,18 @@ BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release
 BINARY = BUILD / "bin/fastqueue"
 LOAD = BUILD / "bench/load"
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def end_with_parent() -> None:
+    """A child's process ends when the script does, however that ends."""
+    LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
+def spawn(args: list, stdout: int = subprocess.DEVNULL, stderr: int | None = subprocess.DEVNULL, **more) -> subprocess.Popen:
+    return subprocess.Popen(list(map(str, args)), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, preexec_fn=end_with_parent, **more)
 
 
 def free_port() -> int:

@@ -1,0 +1,100 @@
+"""The servers that are measured, FastQueue among them: each starts on loopback with its data in a folder it is given.
+
+A subject is a class with NAME (the word for --peers), MODES (mode -> what is on disk when the server has answered, in a sentence) and
+PROGRAM (what has to be installed); its object offers start(folder, mode), port, pids(), version(), flags, ready(), kill() and stop().
+"""
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+from stage import cpu_seconds, free_port, resident_bytes, spawn
+
+
+class Peer:
+    NAME = ""
+    PROGRAM = ""
+    PACKAGE = ""
+    MODES: dict[str, str] = {}
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.folder = ""
+        self.mode = ""
+        self.flags: list[str] = []
+        self.process: subprocess.Popen | None = None
+
+    @classmethod
+    def program(cls) -> str | None:
+        return shutil.which(cls.PROGRAM, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be measured here, or nothing."""
+        return None if cls.program() else f"{cls.PROGRAM} is not installed (Debian package {cls.PACKAGE})"
+
+    def arguments(self, folder: str, mode: str) -> list[str]:
+        raise NotImplementedError
+
+    def ask(self, link: socket.socket) -> bool:
+        """Whether the server, on a fresh connection, is ready to serve."""
+        raise NotImplementedError
+
+    @classmethod
+    def version(cls) -> str:
+        raise NotImplementedError
+
+    def start(self, folder: str, mode: str) -> int:
+        self.folder, self.mode, self.port = folder, mode, free_port()
+        return self.restart()
+
+    def restart(self) -> int:
+        self.flags = self.arguments(self.folder, self.mode)
+        self.process = spawn([self.program() or self.PROGRAM, *self.flags], cwd=self.folder)
+        self.ready()
+        return self.port
+
+    def ready(self, seconds: float = 120) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process is None or self.process.poll() is not None:
+                raise RuntimeError(f"{self.NAME} did not start: {' '.join(self.flags)}")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as link:
+                if self.ask(link):
+                    return
+            time.sleep(0.005)
+        raise RuntimeError(f"{self.NAME} did not answer in {seconds} s")
+
+    def pids(self) -> list[int]:
+        return [self.process.pid] if self.process else []
+
+    def cpu(self) -> float:
+        return sum(cpu_seconds(pid) for pid in self.pids())
+
+    def resident(self) -> int:
+        return sum(resident_bytes(pid) for pid in self.pids())
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.process = None
+
+    def on_disk(self) -> int:
+        return sum(path.stat().st_size for path in pathlib.Path(self.folder).rglob("*") if path.is_file())
+
+
+def first_line(*command: str) -> str:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.stdout.strip().splitlines()[0] if done.stdout.strip() else "unknown"
