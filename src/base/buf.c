@@ -45,9 +45,7 @@ static void compact(fq_buf *buf) {
     buf->end = len;
 }
 
-int fq_buf_reserve(fq_buf *buf, size_t extra) {
-    if (extra <= buf->capacity - buf->end && (buf->max == 0 || fq_buf_len(buf) + extra <= buf->max))
-        return 0;
+int fq_buf_grow(fq_buf *buf, size_t extra) {
     size_t len = fq_buf_len(buf);
     size_t need;
     if (__builtin_add_overflow(len, extra, &need))

@@ -28,8 +28,14 @@ static inline fq_str fq_buf_str(const fq_buf *buf) {
     return (fq_str){buf->data != NULL ? buf->data + buf->begin : "", buf->end - buf->begin};
 }
 
+/** fq_buf_reserve() where the room at the end does not do. */
+int fq_buf_grow(fq_buf *buf, size_t extra);
 /** Makes room for `extra` bytes behind the end. 0, FQ_ENOMEM, or FQ_ETOOBIG when `max` would be passed. */
-int fq_buf_reserve(fq_buf *buf, size_t extra);
+static inline int fq_buf_reserve(fq_buf *buf, size_t extra) {
+    if (extra <= buf->capacity - buf->end && (buf->max == 0 || fq_buf_len(buf) + extra <= buf->max))
+        return 0;
+    return fq_buf_grow(buf, extra);
+}
 /** Room at the end after fq_buf_reserve(); write there, then fq_buf_commit(). */
 static inline char *fq_buf_tail(fq_buf *buf) {
     return buf->data + buf->end;

@@ -31,4 +31,24 @@ void fq_resp_write_raw(struct fq_resp_writer *writer, fq_str encoded);
 /** A request: an array of bulk strings; used by clients. */
 void fq_resp_write_request(struct fq_resp_writer *writer, size_t arg_count);
 
+// --- a reply in one piece ---------------------------------------------------------------------------------------------
+// For replies that are written for every task: the caller makes room for all of it, puts part behind part, commits the end.
+enum { FQ_RESP_LINE_MAX = 24 }; // type byte, sign, 20 digits, CR LF
+
+/** Room for `len` bytes at the end; NULL with the failure remembered in `failed`. */
+char *fq_resp_room(struct fq_resp_writer *writer, size_t len);
+/** What was put from fq_resp_room() up to `end` is part of the output. */
+void fq_resp_commit(struct fq_resp_writer *writer, const char *end);
+/** "<type><value>CRLF", at most FQ_RESP_LINE_MAX bytes. These return the end of what they put. */
+char *fq_resp_put_line(char *to, char type, int64_t value);
+/** At most text.len + FQ_RESP_LINE_MAX + 2 bytes. */
+char *fq_resp_put_string(char *to, fq_str text);
+/** A number as a string of decimal digits, at most 2 * FQ_RESP_LINE_MAX bytes. */
+char *fq_resp_put_digits(char *to, uint64_t value);
+/** Bytes that are RESP already. */
+static inline char *fq_resp_put_raw(char *to, fq_str encoded) {
+    memcpy(to, encoded.ptr, encoded.len);
+    return to + encoded.len;
+}
+
 #endif

@@ -129,37 +129,64 @@ void fq_reply_task(struct fq_resp_writer *writer, const struct fq_task_view *vie
     write_optional(writer, view, &shape);
 }
 
+// At least what the keys, numbers and line ends of a grant take.
+enum { GRANT_FRAME_MAX = 1024 };
+
+static size_t grant_room(const struct fq_task_view *view) {
+    const struct fq_task_options *options = &view->options;
+    return GRANT_FRAME_MAX + view->name.len + view->payload.len + options->encoding.len +
+           options->traceparent.len + options->tracestate.len + options->baggage.len +
+           view->last_traceparent.len;
+}
+
+static inline char *grant_text(char *to, fq_str key, fq_str value) {
+    return fq_resp_put_string(fq_resp_put_raw(to, key), value);
+}
+
+static inline char *grant_integer(char *to, fq_str key, int64_t value) {
+    return fq_resp_put_line(fq_resp_put_raw(to, key), ':', value);
+}
+
+static size_t grant_pairs(const struct fq_task_view *view) {
+    const struct fq_task_options *options = &view->options;
+    return 12u + (options->traceparent.len > 0) + (options->tracestate.len > 0) + (options->baggage.len > 0) +
+           (view->last_traceparent.len > 0) + (view->last_ended_us > 0);
+}
+
+static char *grant_contexts(char *to, const struct fq_task_view *view) {
+    const struct fq_task_options *options = &view->options;
+    if (options->traceparent.len > 0)
+        to = grant_text(to, KEY(11, "traceparent"), options->traceparent);
+    if (options->tracestate.len > 0)
+        to = grant_text(to, KEY(10, "tracestate"), options->tracestate);
+    if (options->baggage.len > 0)
+        to = grant_text(to, KEY(7, "baggage"), options->baggage);
+    if (view->last_traceparent.len > 0) // of the attempt before, for this one to link to
+        to = grant_text(to, KEY(20, "previous_traceparent"), view->last_traceparent);
+    if (view->last_ended_us > 0)
+        to = grant_integer(to, KEY(17, "previous_ended_at"), to_ms(view->last_ended_us));
+    return to;
+}
+
 void fq_reply_grant(struct fq_resp_writer *writer, const struct fq_task_view *view, uint64_t token,
                     int64_t lease_ms) {
-    const struct fq_task_options *options = &view->options;
-    size_t contexts = options->traceparent.len > 0 ? 1 : 0;
-    contexts += options->tracestate.len > 0 ? 1 : 0;
-    contexts += options->baggage.len > 0 ? 1 : 0;
-    contexts += view->last_traceparent.len > 0 ? 1 : 0;
-    contexts += view->last_ended_us > 0 ? 1 : 0;
-    fq_resp_write_map(writer, 12 + contexts);
-    fq_resp_write_raw(writer, KEY(2, "id"));
-    fq_reply_uuid(writer, &view->id);
-    fq_resp_write_raw(writer, KEY(5, "token"));
-    fq_reply_token(writer, token);
-    put_text(writer, KEY(4, "name"), view->name);
-    put_text(writer, KEY(7, "payload"), view->payload);
-    put_text(writer, KEY(8, "encoding"), encoding_of(options->encoding));
-    put_text(writer, KEY(8, "priority"), fq_str_of(fq_priority_name(view->priority)));
-    put_integer(writer, KEY(7, "attempt"), view->attempt);
-    put_integer(writer, KEY(7, "timeout"), view->timeout_ms);
-    put_integer(writer, KEY(12, "submitted_at"), to_ms(view->submitted_us));
-    put_integer(writer, KEY(11, "eligible_at"), to_ms(view->eligible_us));
-    put_integer(writer, KEY(7, "wait_us"), view->wait_us);
-    put_integer(writer, KEY(8, "lease_ms"), lease_ms);
-    if (options->traceparent.len > 0)
-        put_text(writer, KEY(11, "traceparent"), options->traceparent);
-    if (options->tracestate.len > 0)
-        put_text(writer, KEY(10, "tracestate"), options->tracestate);
-    if (options->baggage.len > 0)
-        put_text(writer, KEY(7, "baggage"), options->baggage);
-    if (view->last_traceparent.len > 0) // of the attempt before, for this one to link to
-        put_text(writer, KEY(20, "previous_traceparent"), view->last_traceparent);
-    if (view->last_ended_us > 0)
-        put_integer(writer, KEY(17, "previous_ended_at"), to_ms(view->last_ended_us));
+    fq_resp_write_map(writer, grant_pairs(view));
+    char *to = fq_resp_room(writer, grant_room(view));
+    if (to == NULL)
+        return;
+    char id[FQ_UUID_TEXT];
+    fq_uuid_format(&view->id, id);
+    to = grant_text(to, KEY(2, "id"), (fq_str){id, sizeof id});
+    to = fq_resp_put_digits(fq_resp_put_raw(to, KEY(5, "token")), token);
+    to = grant_text(to, KEY(4, "name"), view->name);
+    to = grant_text(to, KEY(7, "payload"), view->payload);
+    to = grant_text(to, KEY(8, "encoding"), encoding_of(view->options.encoding));
+    to = grant_text(to, KEY(8, "priority"), fq_str_of(fq_priority_name(view->priority)));
+    to = grant_integer(to, KEY(7, "attempt"), view->attempt);
+    to = grant_integer(to, KEY(7, "timeout"), view->timeout_ms);
+    to = grant_integer(to, KEY(12, "submitted_at"), to_ms(view->submitted_us));
+    to = grant_integer(to, KEY(11, "eligible_at"), to_ms(view->eligible_us));
+    to = grant_integer(to, KEY(7, "wait_us"), view->wait_us);
+    to = grant_integer(to, KEY(8, "lease_ms"), lease_ms);
+    fq_resp_commit(writer, grant_contexts(to, view));
 }

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -191,12 +192,38 @@ static void numbers_are_written_as_they_are(void **state) {
     fq_buf_done(&out);
 }
 
+static void check_digits(uint64_t value) {
+    fq_buf out = {0};
+    struct fq_resp_writer writer = {.out = &out, .protocol = 2};
+    char digits[24], expected[40];
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    snprintf(expected, sizeof expected, "$%d\r\n%s\r\n", len, digits);
+    fq_resp_write_digits(&writer, value);
+    assert_true(fq_str_equal(fq_buf_str(&out), fq_str_of(expected)));
+    fq_buf_done(&out);
+}
+
+// Every number of digits, at both of its ends.
+static void numbers_have_all_their_digits(void **state) {
+    (void)state;
+    check_digits(0);
+    check_digits(UINT64_MAX);
+    for (uint64_t power = 1;; power *= 10) {
+        check_digits(power - 1);
+        check_digits(power);
+        check_digits(power + 1);
+        check_digits(power * 9 / 7);
+        if (power > UINT64_MAX / 10)
+            break;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_is_read_byte_by_byte),    cmocka_unit_test(the_rest_of_resp3_is_read),
         cmocka_unit_test(attributes_are_dropped),          cmocka_unit_test(limits_hold),
         cmocka_unit_test(malformed_replies_are_refused),   cmocka_unit_test(a_full_buffer_is_remembered),
-        cmocka_unit_test(numbers_are_written_as_they_are),
+        cmocka_unit_test(numbers_are_written_as_they_are), cmocka_unit_test(numbers_have_all_their_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
