@@ -81,10 +81,12 @@ bool fq_str_is_utf8(fq_str text) {
 }
 
 bool fq_str_is_name(fq_str text) {
+    unsigned char all = 0;
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         if (c <= 0x20 || c == 0x7f)
             return false;
+        all |= c;
     }
-    return text.len > 0 && fq_str_is_utf8(text);
+    return text.len > 0 && (all < 0x80 || fq_str_is_utf8(text));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/fields.h"
 
+#include "base/assert.h"
 #include "base/le.h"
 #include "base/time.h"
 #include "fastqueue/error.h"
@@ -85,6 +86,16 @@ fq_str fq_field_get(fq_str fields, enum fq_field tag) {
         at += HEAD + len;
     }
     return (fq_str){"", 0};
+}
+
+enum fq_field fq_field_first(fq_str fields, fq_str *ret_value) {
+    *ret_value = (fq_str){fields.ptr + HEAD, fq_get_u32(fields.ptr + 1)};
+    return (enum fq_field)(unsigned char)fields.ptr[0];
+}
+
+int64_t fq_field_as_number(fq_str value) {
+    FQ_ASSERT(value.len == NUMBER);
+    return (int64_t)fq_get_u64(value.ptr);
 }
 
 int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent) {

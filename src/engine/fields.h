@@ -42,6 +42,15 @@ bool fq_fields_are_valid(fq_str fields, int from, int to);
 /** The value, or an empty slice. */
 fq_str fq_field_get(fq_str fields, enum fq_field tag);
 int64_t fq_field_number(fq_str fields, enum fq_field tag, int64_t absent);
+/** The first of `fields`, which are not empty. */
+enum fq_field fq_field_first(fq_str fields, fq_str *ret_value);
+/** What follows the first, whose value is `value`. */
+static inline fq_str fq_field_rest(fq_str fields, fq_str value) {
+    size_t taken = (size_t)(value.ptr + value.len - fields.ptr);
+    return (fq_str){fields.ptr + taken, fields.len - taken};
+}
+/** A value that is a number. */
+int64_t fq_field_as_number(fq_str value);
 /** Bytes of the leading fields with tags below `tag`. */
 size_t fq_fields_len_before(fq_str fields, enum fq_field tag);
 /** Bytes of the leading fields that stay with the task: those of the submit, and the context of an attempt before. */

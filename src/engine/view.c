@@ -6,18 +6,33 @@
 #include "engine/show.h"
 #include "engine/task.h"
 
-static void show_fields(struct fq_task_view *view, fq_str fields) {
-    view->options = (struct fq_task_options){
-        .encoding = fq_field_get(fields, FQ_FIELD_ENCODING),
-        .traceparent = fq_field_get(fields, FQ_FIELD_TRACEPARENT),
-        .tracestate = fq_field_get(fields, FQ_FIELD_TRACESTATE),
-        .baggage = fq_field_get(fields, FQ_FIELD_BAGGAGE),
-        .unique = fq_field_get(fields, FQ_FIELD_UNIQUE),
-    };
-    view->last_traceparent = fq_field_get(fields, FQ_FIELD_LAST_TRACEPARENT);
-    view->last_ended_us = fq_field_number(fields, FQ_FIELD_LAST_ENDED_US, 0);
-    view->timeout_ms = fq_field_number(fields, FQ_FIELD_TIMEOUT_MS, 0);
-    view->expires_us = fq_field_number(fields, FQ_FIELD_EXPIRES_US, 0);
+static void show_field(struct fq_task_view *view, enum fq_field tag, fq_str value) {
+    switch (tag) {
+    case FQ_FIELD_ENCODING: view->options.encoding = value; break;
+    case FQ_FIELD_TRACEPARENT: view->options.traceparent = value; break;
+    case FQ_FIELD_TRACESTATE: view->options.tracestate = value; break;
+    case FQ_FIELD_BAGGAGE: view->options.baggage = value; break;
+    case FQ_FIELD_UNIQUE: view->options.unique = value; break;
+    case FQ_FIELD_LAST_TRACEPARENT: view->last_traceparent = value; break;
+    case FQ_FIELD_LAST_ENDED_US: view->last_ended_us = fq_field_as_number(value); break;
+    case FQ_FIELD_TIMEOUT_MS: view->timeout_ms = fq_field_as_number(value); break;
+    case FQ_FIELD_EXPIRES_US: view->expires_us = fq_field_as_number(value); break;
+    case FQ_FIELD_RESULT_TTL_MS: view->result_ttl_ms = fq_field_as_number(value); break;
+    default: break;
+    }
+}
+
+// Shows what came with the submit; returns the fields behind that.
+static fq_str show_submitted(struct fq_task_view *view, fq_str fields) {
+    while (fields.len > 0) {
+        fq_str value;
+        enum fq_field tag = fq_field_first(fields, &value);
+        if (tag >= FQ_FIELD_SUBMIT_END)
+            break;
+        show_field(view, tag, value);
+        fields = fq_field_rest(fields, value);
+    }
+    return fields;
 }
 
 static void show_error(struct fq_task_view *view, fq_str fields, fq_str type, fq_str message) {
@@ -30,8 +45,8 @@ static void show_error(struct fq_task_view *view, fq_str fields, fq_str type, fq
     }
 }
 
-static void show_final(struct fq_task_view *view, const struct fq_task *task) {
-    fq_str fields = fq_task_fields(task);
+// `fields`: those that came with the end.
+static void show_final(struct fq_task_view *view, const struct fq_task *task, fq_str fields) {
     view->completed_us = task->moment;
     view->run_traceparent = fq_field_get(fields, FQ_FIELD_RUN_TRACEPARENT);
     view->run_us =
@@ -55,39 +70,38 @@ static void show_final(struct fq_task_view *view, const struct fq_task *task) {
     }
 }
 
+// Every task passes here three times: the view is filled where it is, and its fields are read in one walk.
 void fq_task_show(const fq_engine *engine, const struct fq_task *task, struct fq_task_view *ret_view) {
-    fq_str fields = fq_task_fields(task);
-    struct fq_task_view view = {
-        .id = task->id,
-        .name = fq_name_text(task->name),
-        .payload = fq_task_payload(task),
-        .state = fq_task_state_of(task),
-        .priority = (enum fq_priority)task->priority,
-        .attempt = task->attempt,
-        .retries = task->retries,
-        .crashes = task->crashes,
-        .losses = task->losses,
-        .submitted_us = task->submitted_us,
-        .eligible_us = task->eligible_us,
-        .granted_us = task->granted_us,
-        .started_us = task->started_us,
-        .result_ttl_ms = fq_task_result_ttl_ms(engine, task),
-        .cancel_requested = (task->flags & FQ_FLAG_CANCEL_REQUESTED) != 0,
-        .worker = fq_worker_id(task->worker),
-    };
-    show_fields(&view, fields);
+    struct fq_task_view *view = ret_view;
+    memset(view, 0, sizeof *view);
+    view->id = task->id;
+    view->name = fq_name_text(task->name);
+    view->payload = fq_task_payload(task);
+    view->state = fq_task_state_of(task);
+    view->priority = (enum fq_priority)task->priority;
+    view->attempt = task->attempt;
+    view->retries = task->retries;
+    view->crashes = task->crashes;
+    view->losses = task->losses;
+    view->submitted_us = task->submitted_us;
+    view->eligible_us = task->eligible_us;
+    view->granted_us = task->granted_us;
+    view->started_us = task->started_us;
+    view->result_ttl_ms = engine->config.default_result_ttl_ms;
+    view->cancel_requested = (task->flags & FQ_FLAG_CANCEL_REQUESTED) != 0;
+    view->worker = fq_worker_id(task->worker);
+    fq_str ended = show_submitted(view, fq_task_fields(task));
     // After a backoff `eligible_us` is that of the coming turn, not of the last grant.
-    if (view.granted_us >= view.eligible_us && view.granted_us != 0)
-        view.wait_us = view.granted_us - view.eligible_us;
-    if (view.state == FQ_TASK_SCHEDULED) {
-        view.due_us = task->moment;
-    } else if (view.state == FQ_TASK_STARTED) {
-        view.token = (uint64_t)task->moment;
-        view.lease_until_boot_us = fq_heap_key(&engine->boot_timers, task);
-    } else if (fq_task_state_is_final(view.state)) {
-        show_final(&view, task);
+    if (view->granted_us >= view->eligible_us && view->granted_us != 0)
+        view->wait_us = view->granted_us - view->eligible_us;
+    if (view->state == FQ_TASK_SCHEDULED) {
+        view->due_us = task->moment;
+    } else if (view->state == FQ_TASK_STARTED) {
+        view->token = (uint64_t)task->moment;
+        view->lease_until_boot_us = fq_heap_key(&engine->boot_timers, task);
+    } else if (fq_task_state_is_final(view->state)) {
+        show_final(view, task, ended);
     }
-    *ret_view = view;
 }
 
 static void show_entry(const struct fq_ledger_entry *entry, struct fq_task_view *ret_view) {

@@ -20,6 +20,7 @@ struct fq_metrics {
     uint32_t *table; // index into cells, plus 1; 0 = free; open addressing
     size_t table_mask;
     struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
+    struct fq_metrics_cell *last[2]; // found last, without and with a worker; NULL = none. Tasks come in runs
     uint64_t overflowed;
     int64_t recycled_us;
     struct fq_metrics_cell *ended;
@@ -131,6 +132,7 @@ static void recycle(fq_metrics *metrics, int64_t now_us) {
         return;
     metrics->recycled_us = now_us;
     metrics->used[false] = metrics->used[true] = 0;
+    metrics->last[false] = metrics->last[true] = NULL;
     size_t kept = 1;
     for (size_t i = 1; i < metrics->cell_count; i++) {
         struct fq_metrics_cell *cell = metrics->cells[i];
@@ -154,11 +156,14 @@ static struct fq_metrics_cell *overflow_cell(fq_metrics *metrics) {
 
 static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum fq_priority priority,
                                          fq_str worker, int64_t now_us) {
+    struct fq_metrics_cell **last = &metrics->last[worker.len > 0];
+    if (*last != NULL && is_cell_of(*last, name, priority, worker))
+        return *last;
     for (size_t slot = slot_of(metrics, name, priority, worker); metrics->table[slot] != 0;
          slot = (slot + 1) & metrics->table_mask) {
         struct fq_metrics_cell *cell = metrics->cells[metrics->table[slot] - 1];
         if (is_cell_of(cell, name, priority, worker))
-            return cell;
+            return *last = cell;
     }
     size_t *used = &metrics->used[worker.len > 0];
     if (*used >= metrics->cell_max)
