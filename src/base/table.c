@@ -110,6 +110,17 @@ static void close_gap(const fq_table *table, uint64_t *slots, uint32_t bits, uin
     slots[position] = 0;
 }
 
+// The entries that move next: their keys are hashed anew then.
+static void prefetch_next(const fq_table *table) {
+    if (table->ops->prefetch == NULL)
+        return;
+    uint64_t end = (uint64_t)1 << table->old_bits;
+    for (uint64_t at = table->old_cursor; at < end && at < table->old_cursor + MOVES_PER_INSERT; at++) {
+        if (table->old_slots[at] != 0)
+            table->ops->prefetch(value_of(table->old_slots[at]));
+    }
+}
+
 static void move_some(fq_table *table, uint64_t slot_count) {
     if (table->old_slots == NULL)
         return;
@@ -128,7 +139,9 @@ static void move_some(fq_table *table, uint64_t slot_count) {
     if (table->old_cursor == end) {
         free(table->old_slots);
         table->old_slots = NULL;
+        return;
     }
+    prefetch_next(table);
 }
 
 void fq_table_adopt(fq_table *table, fq_table_spare *spare) {

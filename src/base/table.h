@@ -15,6 +15,7 @@
 struct fq_table_ops {
     uint64_t (*hash)(const void *context, uint64_t value);
     bool (*equal)(const void *context, uint64_t value, const void *key);
+    void (*prefetch)(uint64_t value); // has the memory of its key fetched; NULL = that gains nothing
 };
 
 typedef struct fq_table {
@@ -37,6 +38,14 @@ static inline uint64_t fq_table_value(const void *pointer) {
 }
 static inline void *fq_table_pointer(uint64_t value) {
     return (void *)(uintptr_t)(value << 4);
+}
+
+/** Has the memory fetched where an entry of `hash` is or will be: for who asks a little later. */
+static inline void fq_table_prefetch(const fq_table *table, uint64_t hash) {
+    if (table->slots != NULL)
+        __builtin_prefetch(&table->slots[hash >> (64 - table->bits)]);
+    if (table->old_slots != NULL)
+        __builtin_prefetch(&table->old_slots[hash >> (64 - table->old_bits)]);
 }
 
 void fq_table_init(fq_table *table, const struct fq_table_ops *ops, const void *context);

@@ -27,6 +27,7 @@ void fq_apply_granted(fq_engine *engine, fq_decision *decision, struct fq_event 
     fq_task_attach(engine, task, event->now_us);
     engine->hash += fq_task_hash(task);
     engine->token = event->granted.token;
+    fq_table_prefetch(&engine->tasks, fq_task_table_hash(engine, &task->id)); // its outcome comes soon
     engine->totals.granted++;
     fq_decision_effect_add(decision, (struct fq_effect){.type = FQ_EFFECT_GRANTED,
                                                         .id = task->id,

@@ -150,6 +150,7 @@ static int put_fields(fq_decision *decision, const struct fq_submit *submit, int
 int fq_decide_submit(const fq_engine *engine, const struct fq_command *command, struct fq_now now,
                      fq_decision *decision) {
     const struct fq_submit *submit = &command->submit;
+    fq_table_prefetch(&engine->tasks, fq_task_table_hash(engine, &submit->id));
     int rc = check_submit(engine, decision, submit);
     if (rc < 0)
         return rc;

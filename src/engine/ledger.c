@@ -17,7 +17,7 @@ static uint64_t table_hash(const void *context, uint64_t value) {
 static bool table_equal(const void *context, uint64_t value, const void *key) {
     return fq_uuid_equal(&fq_ledger_at(context, value)->id, key);
 }
-const struct fq_table_ops fq_ledger_table_ops = {table_hash, table_equal};
+const struct fq_table_ops fq_ledger_table_ops = {.hash = table_hash, .equal = table_equal};
 
 void fq_ledger_init(struct fq_ledger *ledger, uint64_t seed) {
     *ledger = (struct fq_ledger){.seed = seed, .base = FQ_LEDGER_CHUNK};

@@ -11,7 +11,7 @@ static bool table_equal(const void *context, uint64_t value, const void *key) {
     (void)context;
     return fq_str_equal(fq_name_text(fq_table_pointer(value)), *(const fq_str *)key);
 }
-const struct fq_table_ops fq_name_table_ops = {table_hash, table_equal};
+const struct fq_table_ops fq_name_table_ops = {.hash = table_hash, .equal = table_equal};
 
 struct fq_name *fq_name_find(const fq_engine *engine, fq_str text) {
     return fq_table_pointer(fq_table_find(&engine->names, fq_hash_str(text, engine->config.seed + 2), &text));

@@ -239,7 +239,11 @@ static bool id_equal(const void *context, uint64_t value, const void *key) {
     const struct fq_task *task = fq_table_pointer(value);
     return fq_uuid_equal(&task->id, key);
 }
-const struct fq_table_ops fq_task_table_ops = {id_hash, id_equal};
+static void id_prefetch(uint64_t value) {
+    const struct fq_task *task = fq_table_pointer(value);
+    __builtin_prefetch(&task->id);
+}
+const struct fq_table_ops fq_task_table_ops = {.hash = id_hash, .equal = id_equal, .prefetch = id_prefetch};
 
 static fq_str unique_key(uint64_t value) {
     const struct fq_task *task = fq_table_pointer(value);
@@ -252,7 +256,7 @@ static bool unique_equal(const void *context, uint64_t value, const void *key) {
     (void)context;
     return fq_str_equal(unique_key(value), *(const fq_str *)key);
 }
-const struct fq_table_ops fq_task_unique_ops = {unique_hash, unique_equal};
+const struct fq_table_ops fq_task_unique_ops = {.hash = unique_hash, .equal = unique_equal};
 
 struct fq_task *fq_task_find(const fq_engine *engine, const fq_uuid *id) {
     return fq_table_pointer(fq_table_find(&engine->tasks, fq_task_table_hash(engine, id), id));

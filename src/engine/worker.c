@@ -12,7 +12,7 @@ static bool table_equal(const void *context, uint64_t value, const void *key) {
     (void)context;
     return fq_str_equal(fq_worker_id(fq_table_pointer(value)), *(const fq_str *)key);
 }
-const struct fq_table_ops fq_worker_table_ops = {table_hash, table_equal};
+const struct fq_table_ops fq_worker_table_ops = {.hash = table_hash, .equal = table_equal};
 
 struct set_key {
     const fq_str *names;
@@ -27,7 +27,7 @@ static bool set_equal(const void *context, uint64_t value, const void *key) {
     const struct set_key *names = key;
     return fq_set_equals(fq_table_pointer(value), names->names, names->count);
 }
-const struct fq_table_ops fq_set_table_ops = {set_hash, set_equal};
+const struct fq_table_ops fq_set_table_ops = {.hash = set_hash, .equal = set_equal};
 
 struct fq_worker *fq_worker_find(const fq_engine *engine, fq_str id) {
     return fq_table_pointer(fq_table_find(&engine->workers, fq_hash_str(id, engine->config.seed + 3), &id));

@@ -23,7 +23,7 @@ static bool is_equal(const void *context, uint64_t value, const void *key) {
     (void)context;
     return value == *(const uint64_t *)key;
 }
-static const struct fq_table_ops ops = {hash_of, is_equal};
+static const struct fq_table_ops ops = {.hash = hash_of, .equal = is_equal};
 
 static void insert(fq_table *table, uint64_t value) {
     fq_table_spare spare = {0};

@@ -30,7 +30,7 @@ static bool is_key(const void *context, uint64_t value, const void *key) {
     const fq_str *wanted = key;
     return total->key_len == wanted->len && memcmp(total->key, wanted->ptr, wanted->len) == 0;
 }
-static const struct fq_table_ops table_ops = {hash_of, is_key};
+static const struct fq_table_ops table_ops = {.hash = hash_of, .equal = is_key};
 
 static otel_produced_totals *make(void) {
     otel_produced_totals *totals = calloc(1, sizeof *totals);
