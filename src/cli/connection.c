@@ -49,15 +49,11 @@ int fq_connection_fail(const fq_client *client, int error) {
     return fq_connection_exit_code(error);
 }
 
-int fq_connection_open(const struct fq_options *options, fq_client **ret_client) {
-    return fq_connection_open_within(options, fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT),
-                                     ret_client);
-}
-
-int fq_connection_open_within(const struct fq_options *options, int64_t timeout_ms, fq_client **ret_client) {
+static int open_at(const struct fq_options *options, const char *address, int64_t timeout_ms,
+                   fq_client **ret_client) {
     struct fq_client_options client;
     fq_client_options_init(&client);
-    client.address = fq_option_text(options, FQ_OPTION_CONTROL_PLANE_ADDRESS);
+    client.address = address;
     client.user = fq_option_text(options, FQ_OPTION_USER);
     client.tls_ca = fq_option_text(options, FQ_OPTION_TLS_CA);
     client.tls_cert = fq_option_text(options, FQ_OPTION_TLS_CERT);
@@ -79,6 +75,18 @@ int fq_connection_open_within(const struct fq_options *options, int64_t timeout_
     return result == FQ_ETIMEOUT ? FQ_EXIT_UNAVAILABLE : fq_connection_exit_code(result);
 }
 
+int fq_connection_open(const struct fq_options *options, fq_client **ret_client) {
+    return fq_connection_open_within(options, fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT),
+                                     ret_client);
+}
+
+int fq_connection_open_within(const struct fq_options *options, int64_t timeout_ms, fq_client **ret_client) {
+    return open_at(options, fq_option_text(options, FQ_OPTION_CONTROL_PLANE_ADDRESS), timeout_ms, ret_client);
+}
+
+int fq_connection_open_at(const struct fq_options *options, const char *address, fq_client **ret_client) {
+    return open_at(options, address, fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT), ret_client);
+}
 int fq_connection_ask(fq_client *client, const struct fq_args *args, const struct fq_value **ret_values) {
     if (args->count > FQ_ARGS_MAX) {
         fprintf(stderr, "fastqueue: more than %d words in one request\n", FQ_ARGS_MAX);

@@ -36,6 +36,7 @@ enum fq_option_type {
 enum fq_section {
     FQ_SECTION_TASK,
     FQ_SECTION_FILTER,
+    FQ_SECTION_LOAD,
     FQ_SECTION_SERVER,
     FQ_SECTION_SECURITY,
     FQ_SECTION_WORKER,

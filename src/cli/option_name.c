@@ -32,6 +32,7 @@ const char *fq_section_title(enum fq_section section) {
     switch (section) {
     case FQ_SECTION_TASK: return "Task";
     case FQ_SECTION_FILTER: return "Filters";
+    case FQ_SECTION_LOAD: return "Load";
     case FQ_SECTION_SERVER: return "Control plane";
     case FQ_SECTION_SECURITY: return "Security";
     case FQ_SECTION_WORKER: return "Running tasks";

@@ -107,6 +107,15 @@ static int info_stats(struct fq_call *call, fq_buf *text) {
                          stats.expired_total, stats.evicted_total, stats.stale_total, stats.repeat_total);
 }
 
+static int info_cpu(struct fq_call *call, fq_buf *text) {
+    double user_s, system_s;
+    int rc = fq_buf_printf(text, "# CPU\r\n");
+    if (rc < 0 || call->core->cpu_use == NULL)
+        return rc;
+    call->core->cpu_use(&user_s, &system_s);
+    return fq_buf_printf(text, "used_cpu_sys:%.6f\r\nused_cpu_user:%.6f\r\n", system_s, user_s);
+}
+
 static int info_telemetry(struct fq_call *call, fq_buf *text) {
     const struct fq_core_telemetry *telemetry = &call->core->telemetry;
     int rc = fq_buf_printf(text, "# Telemetry\r\n");
@@ -137,6 +146,7 @@ int fq_command_info(struct fq_call *call) {
         {"durability", info_durability},
         {"queue",      info_queue     },
         {"stats",      info_stats     },
+        {"cpu",        info_cpu       },
         {"telemetry",  info_telemetry }
     };
     fq_buf *text = &call->core->scratch;

@@ -37,6 +37,7 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
     core->credentials = config->credentials;
     core->observer = config->observer;
     core->telemetry = config->telemetry;
+    core->cpu_use = config->cpu_use;
     core->server_id = config->server_id != NULL ? config->server_id : "fastqueue";
     core->seed = config->seed;
     core->reason = "";

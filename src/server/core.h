@@ -66,6 +66,8 @@ struct fq_core_config {
     uint64_t seed;                           // ids that the server makes, jitter, hash tables
     struct fq_core_observer observer;        // on_event NULL = none
     struct fq_core_telemetry telemetry;
+    /** CPU time of the process so far, for INFO; NULL = not told. */
+    void (*cpu_use)(double *ret_user_s, double *ret_system_s);
     const char *server_id; // borrowed; shown by HELLO, INFO and FQ.REGISTER; NULL = "fastqueue"
 };
 

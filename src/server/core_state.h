@@ -34,6 +34,7 @@ struct fq_core {
     const fq_credentials *credentials;
     struct fq_core_observer observer;
     struct fq_core_telemetry telemetry;
+    void (*cpu_use)(double *ret_user_s, double *ret_system_s); // NULL = not told
     const char *server_id;
     uint64_t seed;
     uint32_t boot_epoch;

@@ -213,6 +213,7 @@ static int open_core(struct server *server) {
                                     .seed = seed,
                                     .observer = fq_metrics_observer(server->metrics),
                                     .telemetry = fq_server_telemetry_hooks(server->telemetry),
+                                    .cpu_use = fq_process_cpu,
                                     .server_id = server->server_id};
     server->core = fq_core_new(&config);
     if (server->core == NULL || fq_core_start(server->core, fq_loop_now(&server->loop)) < 0)
