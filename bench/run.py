@@ -69,7 +69,8 @@ def write_charts(bench: record.Bench, chosen: list) -> None:
         key = getattr(workload, "RATIO", "rate")
         mine = [one for one in bench.measurements if one.workload == workload.NAME and key in one.values]
         if mine:
-            bars = [(f"{one.subject} ({one.mode}), {one.what}", one.values[key], one.subject.startswith("fastqueue")) for one in mine]
+            shown = workload.chart(mine) if hasattr(workload, "chart") else mine
+            bars = [(f"{one.subject} ({one.mode}), {one.what}", one.values[key], one.subject.startswith("fastqueue")) for one in shown]
             (OUT / f"{workload.NAME}.svg").write_text(chart.svg(workload.TITLE, record.COLUMNS.get(key, key), bars))
 
 

@@ -5,6 +5,7 @@
 //   work      take BATCH tasks at a time, do nothing, acknowledge them, until COUNT are finished
 //   cycle     both side by side in two processes; the time from the first submission to the last acknowledgement
 //   latency   submit one, a worker in a process of its own answers, the result is known; COUNT times
+//   call      the submitter's side of that alone
 //   ack       CONNECTIONS submitters, each with one task unacknowledged
 //
 // Prints one line of JSON.
@@ -100,8 +101,16 @@ static void run_work(const struct queue *queue, const struct setup *setup) {
            cpu_s(RUSAGE_SELF) / (double)setup->count * 1e6);
 }
 
-// A process that ends with its parent.
+static void child_ended(int signal, siginfo_t *info, void *context) {
+    (void)signal, (void)context;
+    if (info->si_code != CLD_EXITED || info->si_status != 0)
+        _exit(1); // it has said why; the other one must not wait for it
+}
+
+// A process that ends with its parent, and whose failure ends its parent.
 static pid_t split(void) {
+    struct sigaction action = {.sa_sigaction = child_ended, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigaction(SIGCHLD, &action, NULL);
     fflush(stdout);
     pid_t child = fork();
     if (child < 0)
@@ -143,8 +152,21 @@ static void run_cycle(const struct queue *queue, const struct setup *setup) {
         seconds, count / seconds, count / submitted, submitter_s / count * 1e6, worker_s / count * 1e6);
 }
 
-static void run_latency(const struct queue *queue, const struct setup *setup) {
+// Calls beyond the first ones, timed and printed.
+static void call_all(const struct queue *queue, const struct setup *setup) {
     double *seconds = calloc((size_t)setup->count, sizeof *seconds);
+    void *self = queue->open(setup, false);
+    for (long i = -WARM_UP_CALLS; i < setup->count; i++) {
+        double start = now_s();
+        queue->call(self, i + WARM_UP_CALLS);
+        if (i >= 0)
+            seconds[i] = now_s() - start;
+    }
+    printf("\"client_cpu_us\":%.3f", cpu_s(RUSAGE_SELF) / (double)(setup->count + WARM_UP_CALLS) * 1e6);
+    print_percentiles(seconds, setup->count);
+}
+
+static void run_latency(const struct queue *queue, const struct setup *setup) {
     pid_t worker = split();
     if (worker == 0) {
         void *self = queue->open(setup, true);
@@ -153,17 +175,8 @@ static void run_latency(const struct queue *queue, const struct setup *setup) {
         queue->settle(self);
         _exit(0);
     }
-    void *self = queue->open(setup, false);
-    for (long i = -WARM_UP_CALLS; i < setup->count; i++) {
-        double start = now_s();
-        queue->call(self, i + WARM_UP_CALLS);
-        if (i >= 0)
-            seconds[i] = now_s() - start;
-    }
-    double worker_s = reap(worker), count = (double)(setup->count + WARM_UP_CALLS);
-    printf("\"client_cpu_us\":%.3f,\"worker_cpu_us\":%.3f", cpu_s(RUSAGE_SELF) / count * 1e6,
-           worker_s / count * 1e6);
-    print_percentiles(seconds, setup->count);
+    call_all(queue, setup);
+    printf(",\"worker_cpu_us\":%.3f", reap(worker) / (double)(setup->count + WARM_UP_CALLS) * 1e6);
 }
 
 // Submitters that share a count: every one takes the next number, submits it and waits for its answer.
@@ -275,7 +288,8 @@ static struct setup parse(int argc, char **argv) {
     if (setup.port < 1 || setup.count < 1 || setup.batch < 1 || setup.connections < 1 || setup.names < 1) {
         fputs("usage: VERB PORT [--count N] [--bytes N] [--batch N] [--window N] [--connections N] [--names "
               "N]\n"
-              "       [--delay MS] [--mixed] [--variant NAME]; verbs: submit, work, cycle, latency, ack\n",
+              "       [--delay MS] [--mixed] [--variant NAME]; verbs: submit, work, cycle, latency, call, "
+              "ack\n",
               stderr);
         exit(2);
     }
@@ -291,6 +305,7 @@ int driver_main(const struct queue *queue, int argc, char **argv) {
         {"work",    run_work   },
         {"cycle",   run_cycle  },
         {"latency", run_latency},
+        {"call",    call_all   },
         {"ack",     run_ack    },
     };
     struct setup setup = parse(argc, argv);

@@ -15,6 +15,8 @@ struct fastqueue {
     long answers; // to FQ.COMPLETE
 };
 
+enum { FETCH_MAX = 1000 }; // the server refuses to give more at once
+
 static const char task[] = "bench.noop";
 
 static size_t name_of(const struct setup *setup, long number, char *ret_name) {
@@ -115,7 +117,7 @@ static long fastqueue_work(void *opaque, long n) {
     struct fastqueue *self = opaque;
     bool registered = self->setup->names > 1;
     char count[24];
-    sprintf(count, "%ld", n);
+    sprintf(count, "%ld", n < FETCH_MAX ? n : FETCH_MAX);
     wire_literal(&self->wire, "*7\r\n$8\r\nFQ.FETCH\r\n");
     resp_put_text(&self->wire, registered ? "WORKER" : "TASKS");
     resp_put_text(&self->wire, registered ? "bench" : task);

@@ -64,9 +64,16 @@ class Peer:
                 raise RuntimeError(f"{self.NAME} did not start: {' '.join(self.flags)}")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as link:
                 if self.ask(link):
-                    return
+                    return self.settle()
             time.sleep(0.005)
         raise RuntimeError(f"{self.NAME} did not answer in {seconds} s")
+
+    def settle(self, seconds: float = 3) -> None:
+        """What a server still does after its start (files made ready) is no task's cost: waits until it rests."""
+        end, before = time.monotonic() + seconds, -1.0
+        while time.monotonic() < end and self.cpu() != before:
+            before = self.cpu()
+            time.sleep(0.06)
 
     def pids(self) -> list[int]:
         return [self.process.pid] if self.process else []
