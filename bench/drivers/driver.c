@@ -214,15 +214,34 @@ static void ack_polled(struct submitters *all) {
     }
 }
 
-static void *ack_thread(void *arg) {
-    struct submitters *all = arg;
-    void *self = all->queue->open(all->setup, false);
+struct ack_thread {
+    pthread_t id;
+    struct submitters *all;
+    void *self;
+};
+
+static void *ack_threaded(void *arg) {
+    const struct ack_thread *own = arg;
+    struct submitters *all = own->all;
     for (long number; (number = atomic_fetch_add(&all->next, 1)) < all->setup->count;) {
         double start = now_s();
-        all->queue->confirm(self, all->queue->submit(self, number, 1));
+        all->queue->confirm(own->self, all->queue->submit(own->self, number, 1));
         all->seconds[number] = now_s() - start;
     }
     return NULL;
+}
+
+static void ack_in_threads(struct submitters *all) {
+    long n = all->setup->connections;
+    struct ack_thread *threads = calloc((size_t)n, sizeof *threads);
+    for (long i = 0; i < n; i++) {
+        threads[i].all = all;
+        threads[i].self = all->selves[i];
+        if (pthread_create(&threads[i].id, NULL, ack_threaded, &threads[i]) != 0)
+            die("pthread_create");
+    }
+    for (long i = 0; i < n; i++)
+        pthread_join(threads[i].id, NULL);
 }
 
 static void run_ack(const struct queue *queue, const struct setup *setup) {
@@ -231,22 +250,14 @@ static void run_ack(const struct queue *queue, const struct setup *setup) {
     size_t n = (size_t)setup->connections;
     if (setup->count < setup->connections)
         die("ack needs a task for each connection");
-    double start;
-    if (queue->fd != NULL) {
-        all.selves = calloc(n, sizeof *all.selves);
-        for (size_t i = 0; i < n; i++)
-            all.selves[i] = queue->open(setup, false);
-        start = now_s();
+    all.selves = calloc(n, sizeof *all.selves);
+    for (size_t i = 0; i < n; i++)
+        all.selves[i] = queue->open(setup, false);
+    double start = now_s();
+    if (queue->fd != NULL)
         ack_polled(&all);
-    } else {
-        pthread_t *threads = calloc(n, sizeof *threads);
-        start = now_s();
-        for (size_t i = 0; i < n; i++)
-            if (pthread_create(&threads[i], NULL, ack_thread, &all) != 0)
-                die("pthread_create");
-        for (size_t i = 0; i < n; i++)
-            pthread_join(threads[i], NULL);
-    }
+    else
+        ack_in_threads(&all);
     double seconds = now_s() - start;
     printf("\"seconds\":%.4f,\"rate\":%.1f,\"client_cpu_us\":%.3f", seconds, (double)setup->count / seconds,
            cpu_s(RUSAGE_SELF) / (double)setup->count * 1e6);

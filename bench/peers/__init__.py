@@ -51,10 +51,12 @@ class Peer:
         self.folder, self.mode, self.port = folder, mode, free_port()
         return self.restart()
 
-    def restart(self) -> int:
+    def restart(self, settle: bool = True) -> int:
         self.flags = self.arguments(self.folder, self.mode)
         self.process = spawn([self.program() or self.PROGRAM, *self.flags], cwd=self.folder)
         self.ready()
+        if settle:
+            self.settle()
         return self.port
 
     def ready(self, seconds: float = 120) -> None:
@@ -64,7 +66,7 @@ class Peer:
                 raise RuntimeError(f"{self.NAME} did not start: {' '.join(self.flags)}")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as link:
                 if self.ask(link):
-                    return self.settle()
+                    return
             time.sleep(0.005)
         raise RuntimeError(f"{self.NAME} did not answer in {seconds} s")
 
