@@ -6,7 +6,7 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-telemetry interop sweep crash-states lint check sbom fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-quick bench-telemetry interop sweep crash-states lint check sbom fmt install deb docs clean help
 
 all: build
 
@@ -75,9 +75,13 @@ sweep: test-deps build ## damage a journal at every byte, fail every n-th call; 
 crash-states: test-deps build ## rebuild the disk for every crash point of a recorded run and recover from each (some minutes)
 	@tests/crash/run.py $(DIR)
 
-bench: ## print the figures of docs/benchmarks.md
+bench: ## measure FastQueue beside its peers, whole (BENCH_ARGS="--only cycle,ack"; see docs/benchmarks.md)
+	@tools/install_deps.sh build bench
 	@$(MAKE) --no-print-directory build BUILD=release
-	@bench/run.sh build/release
+	@bench/run.py build/release $(BENCH_ARGS)
+
+bench-quick: ## the same with few tasks, one round: under five minutes
+	@$(MAKE) --no-print-directory bench BENCH_ARGS="--quick $(BENCH_ARGS)"
 
 bench-telemetry: ## what telemetry costs, beside opentelemetry-cpp and -python (some 10 minutes)
 	@$(MAKE) --no-print-directory build BUILD=release

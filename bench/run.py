@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures FastQueue and its peers side by side and prints what came out, losses like wins.
 
-usage: bench/run.py BUILD [--quick] [--only WORKLOAD,...] [--peers NAME,...] [--rounds N] [--write docs/benchmarks.md] [--list]
+usage: bench/run.py BUILD [--quick] [--only WORKLOAD,...] [--peers NAME,...] [--rounds N] [--write docs/benchmarks.md] [--out FOLDER] [--list]
 
 Round by round through all subjects, medians over the rounds. Everything runs on loopback; data lie in folders below BUILD
 (or $FASTQUEUE_BENCH_DIR). Tables come to the terminal; the record, the tables and a chart per workload to build/bench/.
@@ -22,7 +22,6 @@ import table
 import workloads
 from stage import BINARY, ROOT, BUILD
 
-OUT = ROOT / "build/bench"
 
 
 def options() -> argparse.Namespace:
@@ -33,6 +32,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--peers", default="", help="these subjects, by comma; fastqueue is always among them")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--write", default="", help="put the tables into this document, between its marks")
+    parser.add_argument("--out", default=str(ROOT / "build/bench"), type=pathlib.Path, help="where record, tables and charts go")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
     return parser.parse_args()
 
@@ -64,14 +64,14 @@ def run_all(bench: record.Bench, chosen: list) -> bool:
     return True
 
 
-def write_charts(bench: record.Bench, chosen: list) -> None:
+def write_charts(out: pathlib.Path, bench: record.Bench, chosen: list) -> None:
     for workload in chosen:
         key = getattr(workload, "RATIO", "rate")
         mine = [one for one in bench.measurements if one.workload == workload.NAME and key in one.values]
         if mine:
             shown = workload.chart(mine) if hasattr(workload, "chart") else mine
             bars = [(f"{one.subject} ({one.mode}), {one.what}", one.values[key], one.subject.startswith("fastqueue")) for one in shown]
-            (OUT / f"{workload.NAME}.svg").write_text(chart.svg(workload.TITLE, record.COLUMNS.get(key, key), bars))
+            (out / f"{workload.NAME}.svg").write_text(chart.svg(workload.TITLE, record.COLUMNS.get(key, key), bars))
 
 
 def main() -> int:
@@ -91,19 +91,18 @@ def main() -> int:
             "subjects": peers.all.describe(bench)}
     print(document.heading(head))
     whole = run_all(bench, chosen)
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / ".gitignore").write_text("*\n")
-    record.save(OUT / "latest.json", head, bench)
-    write_charts(bench, chosen)
+    out = pathlib.Path(chosen_options.out)
+    record.save(out / "latest.json", head, bench)
+    write_charts(out, bench, chosen)
     header, cells = summary.rows(bench.measurements)
     print("\n## Figures asked for\n\n" + table.text(header, cells))
     for subject, why in bench.skipped.items():
         print(f"SKIPPED {subject}: {why}")
     page = document.markdown(head, bench, chosen)
-    (OUT / "latest.md").write_text(page)
+    (out / "latest.md").write_text(page)
     if chosen_options.write and whole:
         document.insert(pathlib.Path(chosen_options.write), page)
-    print(f"\nrecord, tables and charts: {OUT.relative_to(ROOT)}/")
+    print(f"\nrecord, tables and charts: {out}/")
     return 0 if whole else 130
 
 
