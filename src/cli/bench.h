@@ -9,6 +9,7 @@
 
 #include "cli/bench_latency.h"
 #include "cli/option.h"
+#include "cli/secret_file.h"
 #include "client/uv_driver.h"
 #include "fastqueue/client.h"
 
@@ -23,6 +24,8 @@ enum fq_bench_workload {
 };
 /** "submit", "work", … Static storage. */
 const char *fq_bench_workload_name(enum fq_bench_workload workload);
+/** The one that is called so, negative if there is none. */
+int fq_bench_workload_find(const char *name);
 
 // What counts as done.
 enum fq_bench_until {
@@ -34,20 +37,29 @@ enum fq_bench_until {
 
 enum { FQ_BENCH_PRIORITY_MIXED = 4, FQ_BENCH_REASON_SIZE = 400, FQ_BENCH_WORKER_ID_SIZE = 64 };
 
-// What the tasks are like and who is asked; the same for all runs of one call. Everything is borrowed.
+// What the tasks are like and who is asked; the same for all runs of one call.
 struct fq_bench_target {
-    const struct fq_options *options;
-    const char *address;      // of the control plane
-    const char *token;        // NULL = none
-    const char *task;         // name of the tasks …
-    const char *const *names; // … or, where there are many, what is put behind it: all of them in full
+    const struct fq_options *options; // borrowed
+    const char *address;              // of the control plane; borrowed
+    const char *task;                 // their name; borrowed
+    const char **names; // that name, or where there are many, each with ".1", ".2", … behind it
     size_t name_count;
     int64_t silence_ms; // a control plane that says nothing for so long is given up
     fq_slice payload;
     int64_t delay_ms;
     int priority; // index, or FQ_BENCH_PRIORITY_MIXED
     uint64_t seed;
+    char token[FQ_TOKEN_SIZE]; // "" = none
+    char *payload_text, *name_text;
+    int signal_fd; // SIGINT, SIGTERM and SIGHUP, which are blocked
 };
+/** Reads the options, which are borrowed. 0 or an exit code with the sentence printed; fq_bench_target_done in every case. */
+FQ_MUST_USE int fq_bench_target_read(const struct fq_options *options, struct fq_bench_target *target);
+void fq_bench_target_done(struct fq_bench_target *target);
+/** The signal that has come, 0 if none has; each is told once. */
+int fq_bench_target_signal(const struct fq_bench_target *target);
+/** True if `name` is one of its names. */
+bool fq_bench_target_has(const struct fq_bench_target *target, fq_slice name);
 
 struct fq_bench_plan {
     enum fq_bench_workload workload;
@@ -55,6 +67,8 @@ struct fq_bench_plan {
     uint64_t goal;       // UINT64_MAX: until time is over
     int64_t duration_ms; // 0: until the goal is reached
     size_t submitters, workers;
+    bool is_sweep;      // the one worker cancels what is not due yet instead
+    bool waits;         // workers wait for tasks to come
     uint32_t in_flight; // unanswered at once, of one submitter
     uint32_t batch;     // of one fetch
     double rate;        // tasks a second at even distances, whatever the answers do; 0 = as the answers allow
@@ -70,6 +84,11 @@ struct fq_bench_figures {
     char first_error[FQ_BENCH_REASON_SIZE];
 };
 
+/** The plan that options make of a workload. */
+struct fq_bench_plan fq_bench_plan_make(const struct fq_options *options, enum fq_bench_workload workload);
+/** How many tasks came as far as the plan wants them. */
+uint64_t fq_bench_figures_done(const struct fq_bench_plan *plan, const struct fq_bench_figures *figures);
+
 struct fq_bench_run;
 
 struct fq_bench_connection {
@@ -81,6 +100,7 @@ struct fq_bench_connection {
     uint32_t fetches;        // worker: of these, FETCH
     bool has_left;           // worker: UNREGISTER was sent
     char worker_id[FQ_BENCH_WORKER_ID_SIZE];
+    char cursor[64]; // sweep: of the next page
 };
 
 struct fq_bench_run {
@@ -91,8 +111,7 @@ struct fq_bench_run {
     uv_timer_t ticker; // progress and silence
     uv_poll_t pacer;   // readable when the next task is due
     int pacer_fd;
-    uv_signal_t interrupt, terminate;
-    uint32_t signals;
+    uv_poll_t signals;
     struct fq_bench_connection *connections;
     size_t connection_count, ready_count;
     bool has_begun, is_stopping;    // the measuring began; it is over
@@ -144,5 +163,10 @@ void fq_bench_worker_event(struct fq_bench_connection *connection, const struct 
 void fq_bench_worker_begin(struct fq_bench_connection *connection);
 /** Gives back what it holds; its last answer settles it. */
 void fq_bench_worker_leave(struct fq_bench_connection *connection);
+
+// bench_sweep.c
+void fq_bench_sweep_event(struct fq_bench_connection *connection, const struct fq_session_event *event);
+/** Asks for the next page. */
+void fq_bench_sweep_next(struct fq_bench_connection *connection);
 
 #endif

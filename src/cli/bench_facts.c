@@ -67,17 +67,10 @@ struct left {
     uint64_t pending, scheduled;
 };
 
-static bool is_ours(const struct fq_bench_target *target, fq_slice name) {
-    size_t len = strlen(target->task);
-    if (name.len < len || memcmp(name.ptr, target->task, len) != 0)
-        return false;
-    return target->name_count > 1 ? name.len > len && name.ptr[len] == '.' : name.len == len;
-}
-
 static void on_name(void *context, const struct fq_value *values, uint32_t at) {
     static const char *const priorities[] = {"critical", "high", "normal", "low"};
     struct left *left = context;
-    if (!is_ours(left->target, fq_row_text(values, at, "name")))
+    if (!fq_bench_target_has(left->target, fq_row_text(values, at, "name")))
         return;
     for (size_t i = 0; i < sizeof priorities / sizeof priorities[0]; i++)
         left->pending += (uint64_t)fq_row_number(values, at, priorities[i]);

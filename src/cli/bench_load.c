@@ -105,7 +105,8 @@ static void on_result(struct fq_bench_connection *connection, const struct fq_se
     if (event->error < 0)
         fq_bench_count_error(run, event->error, event->message);
     else if (status.len != sizeof SUCCESS - 1 || memcmp(status.ptr, SUCCESS, status.len) != 0)
-        fq_bench_count_error(run, FQ_EBADSTATE, status);
+        fq_bench_count_error(run, FQ_EBADSTATE,
+                             event->result.error_message.len > 0 ? event->result.error_message : status);
     else if (!run->is_stopping) {
         run->figures->results++;
         fq_bench_latency_count(&run->figures->result, fq_bench_now(run) - event->tag);

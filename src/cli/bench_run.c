@@ -5,7 +5,6 @@
 #include "net/clock.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,14 +29,6 @@ uint64_t fq_bench_now(const struct fq_bench_run *run) {
     return uv_hrtime() - run->begun_ns;
 }
 
-static uint64_t count_done(const struct fq_bench_run *run) {
-    switch (run->plan->until) {
-    case FQ_BENCH_ACKNOWLEDGED: return run->figures->acknowledged;
-    case FQ_BENCH_RESULT_KNOWN: return run->figures->results;
-    default: return run->figures->completed;
-    }
-}
-
 // --- its end ------------------------------------------------------------------------------------------------------------
 void fq_bench_stop(struct fq_bench_run *run) {
     if (run->is_stopping)
@@ -49,7 +40,7 @@ void fq_bench_stop(struct fq_bench_run *run) {
         run->figures->own_cpu_s = own_cpu_s() - run->cpu_at_begin_s;
     }
     for (size_t i = 0; i < run->connection_count; i++) {
-        if (run->connections[i].is_worker && run->connections[i].is_ready)
+        if (run->connections[i].is_worker && run->connections[i].is_ready && !run->plan->is_sweep)
             fq_bench_worker_leave(&run->connections[i]);
     }
     fq_bench_check_idle(run);
@@ -94,7 +85,7 @@ void fq_bench_count_error(struct fq_bench_run *run, int error, fq_slice message)
 void fq_bench_advance(struct fq_bench_run *run) {
     run->answers++;
     uint64_t errors = run->plan->until == FQ_BENCH_EMPTY ? 0 : run->figures->errors;
-    if (!run->is_stopping && count_done(run) + errors >= run->plan->goal)
+    if (!run->is_stopping && fq_bench_figures_done(run->plan, run->figures) + errors >= run->plan->goal)
         fq_bench_stop(run);
     else if (run->is_stopping)
         fq_bench_check_idle(run);
@@ -127,7 +118,9 @@ static void begin(struct fq_bench_run *run) {
     run->cpu_at_begin_s = own_cpu_s();
     run->begun_ns = run->answered_ns = run->shown_ns = uv_hrtime();
     for (size_t i = 0; i < run->connection_count; i++) {
-        if (run->connections[i].is_worker)
+        if (run->plan->is_sweep)
+            fq_bench_sweep_next(&run->connections[i]);
+        else if (run->connections[i].is_worker)
             fq_bench_worker_begin(&run->connections[i]);
         else
             fq_bench_submitter_fill(&run->connections[i]);
@@ -147,14 +140,16 @@ void fq_bench_ready(struct fq_bench_connection *connection) {
         return;
     if (!run->has_begun && run->ready_count == run->connection_count)
         begin(run);
-    else if (run->has_begun && connection->is_worker)
+    else if (run->has_begun && connection->is_worker && !run->plan->is_sweep)
         fq_bench_worker_begin(connection);
 }
 
 // --- the loop's callbacks -----------------------------------------------------------------------------------------------
 static void on_event(void *context, const struct fq_session_event *event) {
     struct fq_bench_connection *connection = context;
-    if (connection->is_worker)
+    if (connection->run->plan->is_sweep)
+        fq_bench_sweep_event(connection, event);
+    else if (connection->is_worker)
         fq_bench_worker_event(connection, event);
     else if (event->type == FQ_SESSION_READY)
         fq_bench_ready(connection);
@@ -172,7 +167,7 @@ static void on_lost(void *context, int error, const char *reason, int64_t retry_
 }
 
 static void show_progress(struct fq_bench_run *run, uint64_t now_ns) {
-    uint64_t done = count_done(run);
+    uint64_t done = fq_bench_figures_done(run->plan, run->figures);
     double seconds = (double)(now_ns - run->shown_ns) / 1e9;
     fprintf(stderr, "\r\033[K%s: %llu", fq_bench_workload_name(run->plan->workload),
             (unsigned long long)done);
@@ -186,21 +181,20 @@ static void show_progress(struct fq_bench_run *run, uint64_t now_ns) {
 static void give_up(struct fq_bench_run *run) {
     char sentence[FQ_BENCH_REASON_SIZE * 2];
     long long seconds = (run->target->silence_ms + 999) / 1000;
-    if (run->lost[0] != '\0')
+    int error = FQ_ECONNECT;
+    if (run->lost[0] != '\0') {
         snprintf(sentence, sizeof sentence, "the control plane is gone and did not come back in %lld s: %s",
                  seconds, run->lost);
-    else if (run->plan->workers == 0 && run->plan->until == FQ_BENCH_RESULT_KNOWN)
+    } else if (run->plan->workers == 0 && run->plan->until == FQ_BENCH_RESULT_KNOWN) {
         snprintf(sentence, sizeof sentence,
                  "no result in %lld s: does a subworker serve the task %s? 'fastqueue queues' tells", seconds,
                  run->target->names[0]);
-    else
+        error = FQ_ETIMEOUT;
+    } else {
         snprintf(sentence, sizeof sentence,
-                 "no answer from the control plane in %lld s; 'fastqueue doctor' looks closer, "
-                 "--request-timeout waits "
-                 "longer",
-                 seconds);
-    fq_bench_fail(run, run->lost[0] != '\0' ? FQ_ECONNECT : FQ_ETIMEOUT,
-                  (fq_slice){sentence, strlen(sentence)});
+                 "no answer from the control plane in %lld s; 'fastqueue doctor' looks closer", seconds);
+    }
+    fq_bench_fail(run, error, (fq_slice){sentence, strlen(sentence)});
 }
 
 // Waiting is right while nothing is asked: a schedule may be slower than the watch, and tasks may be delayed.
@@ -238,11 +232,16 @@ static void on_tick(uv_timer_t *timer) {
         show_progress(run, now_ns);
 }
 
-static void on_signal(uv_signal_t *signal, int number) {
-    struct fq_bench_run *run = signal->data;
+// The second one leaves at once.
+static void on_signal(uv_poll_t *poll, int status, int events) {
+    struct fq_bench_run *run = poll->data;
+    (void)status, (void)events;
+    int number = fq_bench_target_signal(run->target);
+    if (number == 0)
+        return;
     if (run->exit_code == 0)
         run->exit_code = 128 + number;
-    if (run->signals++ > 0)
+    if (run->is_stopping)
         uv_stop(&run->loop);
     fq_bench_stop(run);
 }
@@ -260,7 +259,7 @@ static int open_connection(struct fq_bench_run *run, struct fq_bench_connection 
     options.target = (struct fq_target_options){
         .address = run->target->address,
         .user = fq_option_text(given, FQ_OPTION_USER),
-        .token = run->target->token,
+        .token = run->target->token[0] != '\0' ? run->target->token : NULL,
         .tls_ca = fq_option_text(given, FQ_OPTION_TLS_CA),
         .tls_cert = fq_option_text(given, FQ_OPTION_TLS_CERT),
         .tls_key = fq_option_text(given, FQ_OPTION_TLS_KEY),
@@ -280,12 +279,10 @@ static int open_connection(struct fq_bench_run *run, struct fq_bench_connection 
 
 static void start_handles(struct fq_bench_run *run) {
     uv_timer_init(&run->loop, &run->ticker);
-    uv_signal_init(&run->loop, &run->interrupt);
-    uv_signal_init(&run->loop, &run->terminate);
-    run->ticker.data = run->interrupt.data = run->terminate.data = run;
+    uv_poll_init(&run->loop, &run->signals, run->target->signal_fd);
+    run->ticker.data = run->signals.data = run;
     uv_timer_start(&run->ticker, on_tick, TICK_MS, TICK_MS);
-    uv_signal_start(&run->interrupt, on_signal, SIGINT);
-    uv_signal_start(&run->terminate, on_signal, SIGTERM);
+    uv_poll_start(&run->signals, UV_READABLE, on_signal);
     if (run->pacer_fd >= 0) {
         uv_poll_init(&run->loop, &run->pacer, run->pacer_fd);
         run->pacer.data = run;
@@ -297,8 +294,7 @@ static void finish(struct fq_bench_run *run) {
     for (size_t i = 0; i < run->connection_count; i++)
         run->connections[i].driver = fq_uv_driver_close(run->connections[i].driver);
     uv_close((uv_handle_t *)&run->ticker, NULL);
-    uv_close((uv_handle_t *)&run->interrupt, NULL);
-    uv_close((uv_handle_t *)&run->terminate, NULL);
+    uv_close((uv_handle_t *)&run->signals, NULL);
     if (run->pacer_fd >= 0)
         uv_close((uv_handle_t *)&run->pacer, NULL);
     while (uv_run(&run->loop, UV_RUN_DEFAULT) != 0)

@@ -48,14 +48,14 @@ static void send_fetch(struct fq_bench_connection *connection) {
     const struct fq_bench_plan *plan = run->plan;
     char count[NUMBER_MAX];
     uint64_t left = plan->goal > run->granted ? plan->goal - run->granted : 0;
-    if (left == 0 && plan->submitters == 0)
+    if (left == 0 && !plan->waits)
         return;
     snprintf(count, sizeof count, "%u", left > 0 && left < plan->batch ? (unsigned)left : plan->batch);
     const fq_slice args[] = {slice_of("FQ.FETCH"), slice_of("WORKER"), slice_of(connection->worker_id),
                              slice_of("COUNT"),    slice_of(count),    slice_of("BLOCK"),
                              slice_of("1000")};
     connection->fetches++;
-    command(connection, args, plan->submitters > 0 ? 7 : 5, false, TAG_FETCH);
+    command(connection, args, plan->waits ? 7 : 5, false, TAG_FETCH);
 }
 
 void fq_bench_worker_begin(struct fq_bench_connection *connection) {
@@ -114,7 +114,7 @@ static void on_fetched(struct fq_bench_connection *connection, const struct fq_s
     complete_all(connection, event->values);
     if (run->is_stopping)
         return;
-    if (count == 0 && run->plan->submitters == 0) {
+    if (count == 0 && !run->plan->waits) {
         if (connection->fetches == 0)
             fq_bench_worker_leave(connection);
         return;

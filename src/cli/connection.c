@@ -84,8 +84,10 @@ int fq_connection_open_within(const struct fq_options *options, int64_t timeout_
     return open_at(options, fq_option_text(options, FQ_OPTION_CONTROL_PLANE_ADDRESS), timeout_ms, ret_client);
 }
 
-int fq_connection_open_at(const struct fq_options *options, const char *address, fq_client **ret_client) {
-    return open_at(options, address, fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT), ret_client);
+int fq_connection_open_at(const struct fq_options *options, const char *address, int64_t timeout_ms_max,
+                          fq_client **ret_client) {
+    int64_t timeout_ms = fq_option_number(options, FQ_OPTION_REQUEST_TIMEOUT);
+    return open_at(options, address, timeout_ms < timeout_ms_max ? timeout_ms : timeout_ms_max, ret_client);
 }
 int fq_connection_ask(fq_client *client, const struct fq_args *args, const struct fq_value **ret_values) {
     if (args->count > FQ_ARGS_MAX) {

@@ -21,9 +21,9 @@ FQ_MUST_USE int fq_connection_open(const struct fq_options *options, fq_client *
 /** As above, with another limit for each request than --request-timeout. */
 FQ_MUST_USE int fq_connection_open_within(const struct fq_options *options, int64_t timeout_ms,
                                           fq_client **ret_client);
-/** As fq_connection_open, to another address than --control-plane-address. */
+/** As fq_connection_open, to `address`, and no request takes longer than `timeout_ms_max` either. */
 FQ_MUST_USE int fq_connection_open_at(const struct fq_options *options, const char *address,
-                                      fq_client **ret_client);
+                                      int64_t timeout_ms_max, fq_client **ret_client);
 /** Sends a command and waits for its reply, borrowed until the next call. 0, or an exit code with the sentence printed. */
 FQ_MUST_USE int fq_connection_ask(fq_client *client, const struct fq_args *args,
                                   const struct fq_value **ret_values);
