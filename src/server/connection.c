@@ -17,6 +17,7 @@ enum {
     UNAUTHENTICATED_BYTES = 2048,
     ARGS_MAX = 65536,
     EXTRA_BYTES = 65536,         // of a request beyond its largest argument
+    COMPANY_BYTES_MAX = 512,     // of replies that may wait for the one that is waited for
     STALL_US = 10 * FQ_US_PER_S, // how long output above the soft limit may lie without a byte being taken
 };
 
@@ -108,8 +109,11 @@ bool fq_connection_release(fq_connection *connection, uint64_t durable_seq) {
             connection->mark_count * sizeof connection->marks[0]);
     if (connection->request != NULL)
         fq_list_append_once(&connection->core->answered, &connection->ready);
+    else if (connection->was_blocked && !fq_list_is_linked(&connection->ready))
+        fq_list_insert_before(connection->core->ready.next, &connection->ready);
     else
         fq_list_append_once(&connection->core->ready, &connection->ready);
+    connection->was_blocked = false;
     return connection->mark_count == 0;
 }
 
@@ -118,6 +122,12 @@ fq_str fq_connection_output(const fq_connection *connection) {
         return FQ_STR("");
     fq_str all = fq_buf_str(&connection->output);
     return (fq_str){all.ptr, (size_t)(connection->released_end - connection->output_base)};
+}
+
+bool fq_connection_awaits_more(const fq_connection *connection) {
+    bool is_blocked = connection->block == FQ_BLOCK_FETCH || connection->block == FQ_BLOCK_RESULT;
+    size_t len = fq_connection_output(connection).len;
+    return is_blocked && !connection->is_closing && len > 0 && len <= COMPANY_BYTES_MAX;
 }
 
 void fq_connection_trim(fq_connection *connection) {
@@ -306,6 +316,7 @@ void fq_connection_unblock(fq_connection *connection) {
     fq_core *core = connection->core;
     fq_timer_clear(&core->timers, &connection->timer);
     connection->block = FQ_BLOCK_NONE;
+    connection->was_blocked = true;
     if (fq_buf_len(&connection->input) > 0)
         fq_list_append_once(&core->held, &connection->held);
 }

@@ -85,6 +85,7 @@ struct fq_connection {
     size_t counted_bytes; // of core->client_bytes
 
     enum fq_block block;
+    bool was_blocked;         // its next output ends a wait: it goes first
     bool delay_served;        // the login that is executed again has waited its time
     struct fq_timer timer;    // of the block
     struct fq_timer deadline; // cut then: not logged in, or output that is not taken

@@ -131,6 +131,9 @@ FQ_MUST_USE int fq_connection_feed(fq_connection *connection, const void *bytes,
                                    struct fq_now now);
 /** What may be sent now; empty if nothing. Valid until the next call on the core or any of its connections. */
 fq_str fq_connection_output(const fq_connection *connection);
+/** What may be sent is short and its peer waits for a FETCH or a RESULT behind it: it may be kept for that, if not for
+ *  long. */
+bool fq_connection_awaits_more(const fq_connection *connection);
 /** The first `len` bytes of the output were taken by the transport. */
 void fq_connection_sent(fq_connection *connection, size_t len);
 /** False while the peer is to be held back: too many replies unsent, or too much waits for the disk. */

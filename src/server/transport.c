@@ -19,6 +19,7 @@ enum {
     LINGER_US = FQ_US_PER_S,
     LEAVE_US = 30 * FQ_US_PER_S,
     LINE_EVERY_US = 60 * FQ_US_PER_S,
+    COMPANY_US = 5 * FQ_US_PER_MS, // how long a reply waits for the one that its peer waits for
 };
 
 enum transport_state { SHAKING, OPEN, LEAVING, LINGERING };
@@ -27,6 +28,7 @@ struct transport {
     struct transport *next, *previous;
     fq_list_link shaking;           // while SHAKING
     struct transport *next_resting; // has had its fill in this turn
+    fq_list_link company;           // while its output waits for more
     fq_transports *owner;
     fq_stream *stream;
     fq_connection *connection; // NULL while SHAKING and once LINGERING
@@ -55,6 +57,8 @@ struct fq_transports {
     struct transport *resting;
     uint64_t turn;
     fq_list_link shaking;                         // the oldest first
+    fq_list_link company;                         // since the turn at `company_us`
+    int64_t company_us;                           // boot
     int64_t handshake_line_us, exhausted_line_us; // boot; when the log was last told
     size_t timed_count;                           // transports that are not simply OPEN
     int64_t next_sweep_us;
@@ -88,6 +92,7 @@ static void leave_rest(struct transport *transport) {
 
 static void close_transport(struct transport *transport, struct fq_now now) {
     leave_rest(transport);
+    fq_list_remove(&transport->company);
     set_state(transport, OPEN, now);
     if (transport->connection != NULL)
         fq_connection_close(transport->connection, now);
@@ -103,6 +108,7 @@ static void linger(struct transport *transport, struct fq_now now) {
     if (transport->connection != NULL)
         fq_connection_close(transport->connection, now);
     transport->connection = NULL;
+    fq_list_remove(&transport->company);
     if (transport->owner->timed_count > LINGERING_MAX) {
         close_transport(transport, now);
         return;
@@ -163,6 +169,7 @@ static void end_rest(fq_transports *transports) {
 }
 
 static void serve(struct transport *transport, struct fq_now now) {
+    fq_list_remove(&transport->company);
     send_output(transport);
     if (fq_connection_should_close(transport->connection)) {
         if (has_said_all(transport))
@@ -368,20 +375,39 @@ static void sweep(fq_transports *transports, struct fq_now now) {
     transports->next_sweep_us = now.boot_us + SWEEP_US;
 }
 
+// A write costs more than most commands, and it wakes a peer that has nothing to do yet. So what is said to somebody who
+// waits for more leaves together with that, or behind the next turn, whichever comes first.
+static void keep_for_company(struct transport *transport, struct fq_now now) {
+    fq_transports *owner = transport->owner;
+    if (fq_list_is_empty(&owner->company))
+        owner->company_us = now.boot_us;
+    fq_list_append_once(&owner->company, &transport->company);
+}
+
 void fq_transports_flush(fq_transports *transports, struct fq_now now) {
     end_rest(transports);
+    fq_list_link kept, *link;
+    fq_list_init(&kept);
+    fq_list_splice_before(&kept, &transports->company);
     fq_connection *connection;
     while ((connection = fq_core_next_ready(transports->config.core)) != NULL) {
         struct transport *transport = fq_connection_context(connection);
-        if (transport != NULL)
+        if (transport != NULL && transport->state == OPEN && fq_connection_awaits_more(connection))
+            keep_for_company(transport, now);
+        else if (transport != NULL)
             serve(transport, now);
     }
+    while ((link = fq_list_pop(&kept)) != NULL)
+        serve(FQ_ELEMENT(link, struct transport, company), now);
     if (transports->timed_count > 0 && now.boot_us >= transports->next_sweep_us)
         sweep(transports, now);
 }
 
 int64_t fq_transports_deadline(const fq_transports *transports) {
-    return transports->timed_count > 0 ? transports->next_sweep_us : FQ_NEVER_US;
+    int64_t sweep_us = transports->timed_count > 0 ? transports->next_sweep_us : FQ_NEVER_US;
+    if (fq_list_is_empty(&transports->company) || sweep_us < transports->company_us + COMPANY_US)
+        return sweep_us;
+    return transports->company_us + COMPANY_US;
 }
 
 void fq_transports_stats(const fq_transports *transports, struct fq_transports_stats *ret_stats) {
@@ -399,6 +425,7 @@ fq_transports *fq_transports_new(const struct fq_transports_config *config) {
     transports->config = *config;
     transports->all.next = transports->all.previous = &transports->all;
     fq_list_init(&transports->shaking);
+    fq_list_init(&transports->company);
     fq_stream_pool_init(&transports->pool, &config->loop->uv);
     return transports;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/link.h"
 
+#include "base/scratch.h"
 #include "base/time.h"
 #include "client/dial.h"
 
@@ -156,7 +157,7 @@ static int take_bytes(struct fq_link *link, const char *bytes, size_t len, int64
 }
 
 static void read_socket(struct fq_link *link, int64_t now_us) {
-    char bytes[LINK_READ_BYTES];
+    FQ_SCRATCH char bytes[LINK_READ_BYTES];
     for (int i = 0; i < LINK_READS_A_STEP; i++) {
         ssize_t got = recv(link->fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)

@@ -6,6 +6,7 @@
 #include "worker/runner_state.h"
 
 #include "base/assert.h"
+#include "base/scratch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -233,7 +234,8 @@ static bool hold(fq_runner *runner, const struct grant *grant, int64_t now_us) {
 }
 
 static void hold_all(fq_runner *runner, const struct fq_value *values, int64_t now_us) {
-    struct declined declined = {.count = 0};
+    FQ_SCRATCH struct declined declined;
+    declined.count = 0;
     uint32_t at = 1;
     for (uint32_t i = 0; i < values[0].child_count; i++) {
         struct grant grant;

@@ -86,6 +86,12 @@ static void turn(fq_runner *runner, const struct epoll_event *ready, int count, 
 int fq_runner_poll(fq_runner *runner, uint32_t want) {
     if (fq_runner_is_forked(runner))
         return FQ_ECLOSED;
+    // Out of work: what was done and the next fetch leave at once. What the socket brought is found by the wait to come.
+    if (runner->held.len == 0 && runner->done.len > 0 && !runner->fetching) {
+        turn(runner, NULL, 0, want);
+        if (runner->done.len == 0)
+            return 0;
+    }
     int64_t now_us = fq_runner_now_us();
     bool must_leave =
         !runner->leaving && (fq_board_get(&runner->board, FQ_BOARD_ORDERS) & FQ_ORDER_LEAVE) != 0;
@@ -99,9 +105,12 @@ int fq_runner_poll(fq_runner *runner, uint32_t want) {
 }
 
 int fq_runner_wait(fq_runner *runner, uint32_t want, int64_t wait_ms) {
-    int error = fq_runner_poll(runner, want);
-    if (error < 0)
-        return error;
+    if (fq_runner_is_forked(runner))
+        return FQ_ECLOSED;
+    if (runner->held.len > 0)
+        return fq_runner_poll(runner, want);
+    if (!runner->fetching || runner->done.len > 0)
+        turn(runner, NULL, 0, want);
     int64_t until = wait_ms < 0 ? FQ_NEVER_US : fq_time_add(fq_runner_now_us(), wait_ms * FQ_US_PER_MS);
     while (runner->held.len == 0 && !fq_runner_should_exit(runner)) {
         int64_t left = until == FQ_NEVER_US ? -1 : (until - fq_runner_now_us() + 999) / FQ_US_PER_MS;

@@ -118,6 +118,16 @@ class Listening(unittest.TestCase):
                 got += piece
             self.assertEqual(got.count(b"$36\r\n"), 50)
 
+    def test_a_reply_in_front_of_a_wait_does_not_wait_for_its_end(self) -> None:
+        own = "01890000-0000-7000-8000-000000000001"
+        with Server() as server, server.connect() as submitter, server.connect() as worker:
+            for link in (submitter, worker):
+                link.sock.settimeout(10)
+            submitter.send(encode("FQ.SUBMIT", "a.task", "{}", "ID", own) + encode("FQ.RESULT", own, "WAIT", "600000"))
+            self.assertEqual(submitter.read(), own)
+            worker.send(encode("ECHO", "in front") + encode("FQ.FETCH", "TASKS", "another.task", "BLOCK", "600000"))
+            self.assertEqual(worker.read(), "in front")
+
     def test_quit_behind_large_replies(self) -> None:
         with Server() as server, server.connect(protocol=2) as link:
             for _ in range(8):

@@ -204,6 +204,41 @@ static void workers_of_one_connection_are_limited(void **state) {
     core_peer_free(peer);
 }
 
+// What is said in front of a wait may be kept for its end; nothing else may, and the end of a wait leaves first.
+static void only_what_is_in_front_of_a_wait_awaits_more(void **state) {
+    (void)state;
+    struct core_peer *worker = core_peer_connect(&fixture, NULL);
+    struct core_peer *client = core_peer_connect(&fixture, NULL);
+    core_peer_line(worker, "PING");
+    fq_core_turn(fixture.core, fixture.now);
+    assert_false(fq_connection_awaits_more(worker->connection));
+    core_peer_line(worker, "FQ.FETCH TASKS mail BLOCK 60000");
+    assert_true(fq_connection_awaits_more(worker->connection));
+    core_peer_take(worker);
+    assert_false(fq_connection_awaits_more(worker->connection)); // there is nothing that could be kept
+    while (fq_core_next_ready(fixture.core) != NULL)
+        continue;
+    core_peer_line(client, "FQ.SUBMIT mail x");
+    fq_core_turn(fixture.core, fixture.now);
+    assert_ptr_equal(fq_core_next_ready(fixture.core), worker->connection);
+    assert_ptr_equal(fq_core_next_ready(fixture.core), client->connection);
+    assert_false(fq_connection_awaits_more(worker->connection));
+    core_peer_free(worker);
+    core_peer_free(client);
+}
+
+// A wait behind more replies than a write is worth keeps none of them.
+static void many_replies_are_not_kept(void **state) {
+    (void)state;
+    struct core_peer *worker = core_peer_connect(&fixture, NULL);
+    for (int i = 0; i < 74; i++)
+        core_peer_line(worker, "PING"); // +PONG\r\n: 518 bytes
+    core_peer_line(worker, "FQ.FETCH TASKS mail BLOCK 60000");
+    fq_core_turn(fixture.core, fixture.now);
+    assert_false(fq_connection_awaits_more(worker->connection));
+    core_peer_free(worker);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names_waited_for_are_limited, open_core, close_core),
@@ -211,6 +246,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(places_in_several_lines_are_given_up, open_core, close_core),
         cmocka_unit_test_setup_teardown(many_lines_are_served_in_one_turn, open_core, close_core),
         cmocka_unit_test_setup_teardown(workers_of_one_connection_are_limited, open_core, close_core),
+        cmocka_unit_test_setup_teardown(only_what_is_in_front_of_a_wait_awaits_more, open_core, close_core),
+        cmocka_unit_test_setup_teardown(many_replies_are_not_kept, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_blocked_fetch_reaches_what_is_behind_expired_tasks, open_core,
                                         close_core),
     };
