@@ -6,7 +6,7 @@ import subprocess
 import peers.all
 from peers import Peer
 from record import Bench, Case
-from stage import BUILD, cpu_seconds, spawn
+from stage import BUILD, python_site, spawn
 
 # What a table calls a subject -> its server, its driver, the driver's --variant (a word: the server's mode).
 SUBJECTS = {
@@ -89,6 +89,16 @@ def case(bench: Bench, subject: str, mode: str, verb: str, what: str, count: int
                 {"verb": verb, "batch": batch, "bytes": size, "count": count, **options})
 
 
+def runners(bench: Bench) -> list[tuple[str, str, dict | None]]:
+    """FastQueue's runners that were built: kind, task module, environment."""
+    found: list[tuple[str, str, dict | None]] = [("C", str(BUILD / "bench/bench_tasks.so"), None)]
+    try:
+        found.append(("Python", "bench_tasks", python_site(BUILD / "bench/site")))
+    except SystemExit as missing:
+        bench.skip("fastqueue's Python runner", str(missing))
+    return found
+
+
 @contextlib.contextmanager
 def program(*args: object, **more):
     """A helper process that ends with the block."""
@@ -100,4 +110,4 @@ def program(*args: object, **more):
         process.wait()
 
 
-__all__ = ["SUBJECTS", "alone", "answer", "case", "command", "cpu_seconds", "drive", "program", "tasks", "usable"]
+__all__ = ["SUBJECTS", "alone", "answer", "case", "command", "drive", "program", "runners", "tasks", "usable"]

@@ -15,7 +15,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release").resolve()
 BINARY = BUILD / "bin/fastqueue"
-LOAD = BUILD / "bench/load"
+DRIVER = BUILD / "bench/driver-fastqueue"
+ECHO = BUILD / "bench/echo"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -70,16 +71,17 @@ def proportional_bytes(pid: int) -> int:
 class Server:
     """A control plane on a free port; `mode` is sync, relaxed or none (memory only)."""
 
-    def __init__(self, mode: str, folder: str, *more: str, env: dict | None = None):
+    def __init__(self, mode: str, folder: str, *more: str, env: dict | None = None, quiet: bool = False):
         self.mode, self.folder, self.more, self.env = mode, folder, more, {**os.environ, **(env or {})}
+        self.stderr = subprocess.DEVNULL if quiet else None
         self.port = free_port()
         self.start()
 
     def start(self) -> None:
         where = ["--data-dir", "none"] if self.mode == "none" else ["--data-dir", self.folder, "--durability", self.mode]
-        self.process = subprocess.Popen(
+        self.process = spawn(
             [BINARY, "control-plane", "--base-address", f"tcp://127.0.0.1:{self.port}", "--http-address", "off",
-             "--log-level", "error", *where, *self.more], stdout=subprocess.DEVNULL, env=self.env)
+             "--log-level", "error", *where, *self.more], stderr=self.stderr, env=self.env)
         wait_for(self.port, self.process)
 
     def kill(self) -> None:
@@ -94,9 +96,10 @@ class Server:
         self.process.wait(60)
 
 
-def load(mode: str, port: int, *args, task: str = "bench.noop") -> dict:
-    done = subprocess.run([LOAD, mode, "127.0.0.1", str(port), *map(str, args)], stdout=subprocess.PIPE, check=True,
-                          env={**os.environ, "LOAD_TASK": task})
+def load(verb: str, port: int, count: int, task: str = "bench.noop", **options: int) -> dict:
+    """A verb of the FastQueue driver against a server that somebody else measures; calls are all timed, none before."""
+    words = [item for key, value in {"warm-up": 0, **options}.items() for item in (f"--{key}", str(value))]
+    done = subprocess.run([DRIVER, verb, str(port), "--count", str(count), "--variant", task, *words], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 
@@ -111,10 +114,10 @@ def folder():
 
 
 @contextlib.contextmanager
-def subworker(port: int, *args: str, env: dict | None = None, concurrency: int = 1):
-    process = subprocess.Popen(
+def subworker(port: int, *args: str, env: dict | None = None, concurrency: int = 1, quiet: bool = False):
+    process = spawn(
         [BINARY, "subworker", "--control-plane-address", f"tcp://127.0.0.1:{port}", "--concurrency", str(concurrency),
-         "--log-level", "warning", *args], env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
+         "--log-level", "warning", *args], env={**os.environ, **(env or {})}, stderr=subprocess.DEVNULL if quiet else None)
     try:
         yield process
     finally:

@@ -63,7 +63,7 @@ def faster(mode: str, peer: str, peer_mode: str) -> Callable[[Run], float]:
 
 
 def latency_to_echo(run: Run) -> float:
-    return run.least("p50_us", "latency", "fastqueue", "memory", worker="c") / run.least("p50_us", "latency", "libuv echo")
+    return run.least("p50_us", "latency", "fastqueue", "memory", worker="C") / run.least("p50_us", "latency", "libuv echo")
 
 
 def latency_to_beanstalkd(run: Run) -> float:

@@ -6,6 +6,7 @@
 //   cycle     both side by side in two processes; the time from the first submission to the last acknowledgement
 //   latency   submit one, a worker in a process of its own answers, the result is known; COUNT times
 //   call      the submitter's side of that alone
+//   pace      COUNT tasks at RATE a second, in ticks of 2 ms, whatever is done with them
 //   ack       CONNECTIONS submitters, each with one task unacknowledged
 //
 // Prints one line of JSON.
@@ -28,8 +29,6 @@
 #include <unistd.h>
 
 #include "wire.h"
-
-enum { WARM_UP_CALLS = 200 };
 
 char *payload_new(size_t bytes) {
     static const char head[] = "{\"args\":[\"", tail[] = "\"],\"kwargs\":{}}";
@@ -156,13 +155,13 @@ static void run_cycle(const struct queue *queue, const struct setup *setup) {
 static void call_all(const struct queue *queue, const struct setup *setup) {
     double *seconds = calloc((size_t)setup->count, sizeof *seconds);
     void *self = queue->open(setup, false);
-    for (long i = -WARM_UP_CALLS; i < setup->count; i++) {
+    for (long i = -setup->warm_up; i < setup->count; i++) {
         double start = now_s();
-        queue->call(self, i + WARM_UP_CALLS);
+        queue->call(self, i + setup->warm_up);
         if (i >= 0)
             seconds[i] = now_s() - start;
     }
-    printf("\"client_cpu_us\":%.3f", cpu_s(RUSAGE_SELF) / (double)(setup->count + WARM_UP_CALLS) * 1e6);
+    printf("\"client_cpu_us\":%.3f", cpu_s(RUSAGE_SELF) / (double)(setup->count + setup->warm_up) * 1e6);
     print_percentiles(seconds, setup->count);
 }
 
@@ -170,13 +169,30 @@ static void run_latency(const struct queue *queue, const struct setup *setup) {
     pid_t worker = split();
     if (worker == 0) {
         void *self = queue->open(setup, true);
-        for (long i = 0; i < setup->count + WARM_UP_CALLS; i++)
+        for (long i = 0; i < setup->count + setup->warm_up; i++)
             queue->serve(self);
         queue->settle(self);
         _exit(0);
     }
     call_all(queue, setup);
-    printf(",\"worker_cpu_us\":%.3f", reap(worker) / (double)(setup->count + WARM_UP_CALLS) * 1e6);
+    printf(",\"worker_cpu_us\":%.3f", reap(worker) / (double)(setup->count + setup->warm_up) * 1e6);
+}
+
+static void run_pace(const struct queue *queue, const struct setup *setup) {
+    void *self = queue->open(setup, false);
+    double start = now_s();
+    for (long sent = 0, answers = 0; sent < setup->count; usleep(2000)) {
+        long due = (long)((now_s() - start) * (double)setup->rate);
+        due = due < setup->count ? due : setup->count;
+        if (due > sent)
+            answers = queue->submit(self, sent, due - sent);
+        sent = due > sent ? due : sent;
+        queue->confirm(self, answers);
+        answers = 0;
+    }
+    double seconds = now_s() - start;
+    printf("\"seconds\":%.4f,\"rate\":%.1f,\"client_cpu_us\":%.3f", seconds, (double)setup->count / seconds,
+           cpu_s(RUSAGE_SELF) / (double)setup->count * 1e6);
 }
 
 // Submitters that share a count: every one takes the next number, submits it and waits for its answer.
@@ -272,14 +288,22 @@ static const struct option long_options[] = {
     {"connections", required_argument, NULL, 'c'},
     {"names",       required_argument, NULL, 'N'},
     {"delay",       required_argument, NULL, 'd'},
+    {"rate",        required_argument, NULL, 'r'},
+    {"warm-up",     required_argument, NULL, 'u'},
     {"mixed",       no_argument,       NULL, 'm'},
     {"variant",     required_argument, NULL, 'v'},
     {NULL,          0,                 NULL, 0  },
 };
 
 static struct setup parse(int argc, char **argv) {
-    struct setup setup = {
-        .count = 1000, .bytes = 100, .batch = 1, .connections = 1, .names = 1, .variant = ""};
+    struct setup setup = {.count = 1000,
+                          .bytes = 100,
+                          .batch = 1,
+                          .connections = 1,
+                          .names = 1,
+                          .rate = 1000,
+                          .warm_up = 200,
+                          .variant = ""};
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         long value = optarg != NULL ? atol(optarg) : 0;
         switch (c) {
@@ -290,13 +314,16 @@ static struct setup parse(int argc, char **argv) {
         case 'c': setup.connections = value; break;
         case 'N': setup.names = value; break;
         case 'd': setup.delay_ms = value; break;
+        case 'r': setup.rate = value; break;
+        case 'u': setup.warm_up = value; break;
         case 'm': setup.mixed = true; break;
         case 'v': setup.variant = optarg; break;
         default: exit(2);
         }
     }
     setup.port = optind + 2 == argc ? atoi(argv[optind + 1]) : 0;
-    if (setup.port < 1 || setup.count < 1 || setup.batch < 1 || setup.connections < 1 || setup.names < 1) {
+    if (setup.port < 1 || setup.count < 1 || setup.batch < 1 || setup.connections < 1 || setup.names < 1 ||
+        setup.rate < 1 || setup.warm_up < 0) {
         fputs("usage: VERB PORT [--count N] [--bytes N] [--batch N] [--window N] [--connections N] [--names "
               "N]\n"
               "       [--delay MS] [--mixed] [--variant NAME]; verbs: submit, work, cycle, latency, call, "
@@ -317,6 +344,8 @@ int driver_main(const struct queue *queue, int argc, char **argv) {
         {"cycle",   run_cycle  },
         {"latency", run_latency},
         {"call",    call_all   },
+        {"pace",    run_pace   },
+        {"pace",    run_pace   },
         {"ack",     run_ack    },
     };
     struct setup setup = parse(argc, argv);

@@ -14,6 +14,8 @@ struct setup {
     long connections; // of `ack`
     long names;       // over which tasks are spread, where the queue has names
     long delay_ms;    // before a task is due
+    long rate;        // of `pace`, a second
+    long warm_up;     // calls that are not timed
     bool mixed;       // priorities are spread
     const char *variant;
 };

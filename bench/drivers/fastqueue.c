@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FastQueue by its wire protocol, as a foreign client speaks it: what is measured is the server, and its peers' drivers are made alike.
+// FastQueue by its wire protocol, as a foreign client speaks it (--variant names the task): what is measured is the server, and its peers' drivers are made alike.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,34 +11,37 @@
 struct fastqueue {
     const struct setup *setup;
     struct wire wire;
+    const char *task;
     char *payload;
     long answers; // to FQ.COMPLETE
 };
 
-enum { FETCH_MAX = 1000 }; // the server refuses to give more at once
+enum {
+    FETCH_MAX = 1000, // the server refuses to give more at once
+    NAME_SIZE = 64
+};
 
-static const char task[] = "bench.noop";
-
-static size_t name_of(const struct setup *setup, long number, char *ret_name) {
-    if (setup->names < 2) {
-        memcpy(ret_name, task, sizeof task);
-        return sizeof task - 1;
-    }
-    return (size_t)sprintf(ret_name, "bench.n%06ld", number % setup->names);
+static size_t name_of(const struct fastqueue *self, long number, char *ret_name) {
+    if (self->setup->names > 1)
+        return (size_t)sprintf(ret_name, "bench.n%06ld", number % self->setup->names);
+    return (size_t)snprintf(ret_name, NAME_SIZE, "%s", self->task);
 }
 
 // With many names a worker registers them once; with one it says it in each fetch.
 static void *fastqueue_open(const struct setup *setup, bool worker) {
     struct fastqueue *self = calloc(1, sizeof *self);
     self->setup = setup;
+    self->task = *setup->variant != 0 ? setup->variant : "bench.noop";
+    if (strlen(self->task) >= NAME_SIZE)
+        die("a task name of %zu bytes", strlen(self->task));
     self->payload = payload_new(setup->bytes);
     wire_dial(&self->wire, setup->port);
     if (worker && setup->names > 1) {
-        char name[32];
+        char name[NAME_SIZE];
         wire_print(&self->wire, "*%ld\r\n$11\r\nFQ.REGISTER\r\n$5\r\nbench\r\n$5\r\nTASKS\r\n",
                    setup->names + 3);
         for (long i = 0; i < setup->names; i++)
-            resp_put(&self->wire, name, name_of(setup, i, name));
+            resp_put(&self->wire, name, name_of(self, i, name));
         wire_flush(&self->wire);
         resp_skip(&self->wire);
     }
@@ -48,8 +51,8 @@ static void *fastqueue_open(const struct setup *setup, bool worker) {
 static void submit_one(struct fastqueue *self, long number) {
     static const char *const priorities[] = {"critical", "high", "normal", "low"};
     const struct setup *setup = self->setup;
-    char name[32], delay[24];
-    size_t len = name_of(setup, number, name);
+    char name[NAME_SIZE], delay[24];
+    size_t len = name_of(self, number, name);
     payload_number(self->payload, number);
     wire_print(&self->wire, "*%d\r\n$9\r\nFQ.SUBMIT\r\n", 3 + 2 * (setup->mixed + (setup->delay_ms > 0)));
     resp_put(&self->wire, name, len);
@@ -120,7 +123,7 @@ static long fastqueue_work(void *opaque, long n) {
     sprintf(count, "%ld", n < FETCH_MAX ? n : FETCH_MAX);
     wire_literal(&self->wire, "*7\r\n$8\r\nFQ.FETCH\r\n");
     resp_put_text(&self->wire, registered ? "WORKER" : "TASKS");
-    resp_put_text(&self->wire, registered ? "bench" : task);
+    resp_put_text(&self->wire, registered ? "bench" : self->task);
     resp_put_text(&self->wire, "COUNT");
     resp_put_text(&self->wire, count);
     wire_literal(&self->wire, "$5\r\nBLOCK\r\n$4\r\n1000\r\n");
@@ -145,7 +148,7 @@ static void fastqueue_call(void *opaque, long number) {
     sprintf(id, "%08lx-0000-4000-8000-%012lx", number & 0xffffffff, number);
     payload_number(self->payload, number);
     wire_literal(&self->wire, "*5\r\n$9\r\nFQ.SUBMIT\r\n");
-    resp_put_text(&self->wire, task);
+    resp_put_text(&self->wire, self->task);
     resp_put(&self->wire, self->payload, self->setup->bytes);
     wire_literal(&self->wire, "$2\r\nID\r\n");
     resp_put_text(&self->wire, id);

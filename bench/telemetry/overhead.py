@@ -15,7 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from stage import BUILD, Server, cpu_seconds, folder, free_port, load, proportional_bytes, python_site, runner_pids, subworker, wait_until_done  # noqa: E402
+from stage import BUILD, DRIVER, Server, cpu_seconds, folder, free_port, load, proportional_bytes, python_site, runner_pids, subworker, wait_until_done  # noqa: E402
 
 QUICK = "--quick" in sys.argv
 PAYLOAD = 100
@@ -47,7 +47,7 @@ def run(module: str, env: dict, work, telemetry: bool) -> tuple[dict, dict | Non
     on = settings(sink.endpoint) if sink else {}
     with folder() as path, Server("sync", path, env=on) as server:
         with subworker(server.port, "--task-modules", module, env={**env, **on}, concurrency=CPUS) as worker:
-            load("latency", server.port, 50, PAYLOAD)
+            load("call", server.port, 50, bytes=PAYLOAD)
             before = cpu_seconds(server.process.pid), cpu_seconds(worker.pid)
             figures = work(server)
             figures["control plane CPU"] = cpu_seconds(server.process.pid) - before[0]
@@ -58,7 +58,7 @@ def run(module: str, env: dict, work, telemetry: bool) -> tuple[dict, dict | Non
 def flat_out(task: str, count: int):
     def work(server: Server) -> dict:
         start = time.monotonic()
-        load("submit", server.port, count, PAYLOAD, 512, task=task)
+        load("submit", server.port, count, task, bytes=PAYLOAD, batch=512)
         wait_until_done(server.port, count + 50)
         return {"per_second": count / (time.monotonic() - start), "count": count}
     return work
@@ -68,13 +68,13 @@ def offered(rate: int, seconds: int):
     """A steady load, and beside it one task at a time whose way is timed."""
     def work(server: Server) -> dict:
         count = rate * seconds
-        pacing = subprocess.Popen([BUILD / "bench/load", "pace", "127.0.0.1", str(server.port), str(count), str(PAYLOAD), str(rate)],
+        pacing = subprocess.Popen([DRIVER, "pace", str(server.port), "--count", str(count), "--bytes", str(PAYLOAD), "--rate", str(rate)],
                                   stdout=subprocess.PIPE)
         probe = 200 * seconds
-        timed = load("latency", server.port, probe, PAYLOAD)
+        timed = load("call", server.port, probe, bytes=PAYLOAD)
         paced = json.loads(pacing.communicate()[0])
         wait_until_done(server.port, count + probe + 50)
-        return {"per_second": paced["per_second"], "p99_us": timed["p99_us"], "p50_us": timed["p50_us"], "count": count + probe}
+        return {"per_second": paced["rate"], "p99_us": timed["p99_us"], "p50_us": timed["p50_us"], "count": count + probe}
     return work
 
 
@@ -109,7 +109,7 @@ def memory(module: str) -> None:
         on = settings(sink.endpoint) if sink else {}
         with folder() as path, Server("sync", path, env=on) as server:
             with subworker(server.port, "--task-modules", module, env=on) as worker:
-                load("submit", server.port, 5_000, PAYLOAD, 512)
+                load("submit", server.port, 5_000, bytes=PAYLOAD, batch=512)
                 wait_until_done(server.port, 5_000)
                 sizes[telemetry] = [proportional_bytes(pid) for pid in (server.process.pid, worker.pid, runner_pids(worker.pid)[0])]
         if sink:

@@ -8,7 +8,7 @@ import time
 import peers.all
 from drive import drive, usable
 from record import Case
-from stage import LOAD, spawn
+from stage import ECHO, spawn
 
 NAME, TITLE, ORDER, RATIO = "delayed", "Delayed tasks: a million timers", 50, "server_cpu_us"
 
@@ -21,7 +21,7 @@ def delayed(subject: str, mode: str, count: int, delay_s: int):
             values = {"submit_rate": told["rate"], "bytes_per_task": (server.resident() - empty) / count}
             asking = None
             if subject == "fastqueue":
-                asking = spawn([LOAD, "alive", "127.0.0.1", server.port, 1 + delay_s * 1000, 1000], stdout=subprocess.PIPE)
+                asking = spawn([ECHO, "alive", server.port, 1 + delay_s * 1000, 1000], stdout=subprocess.PIPE)
             time.sleep(max(0.0, delay_s - told["seconds"]))
             worked = drive(server, subject, "work", batch=256, count=count)
             if asking:

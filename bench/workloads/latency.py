@@ -6,10 +6,10 @@ import subprocess
 import time
 
 import peers.all
-from drive import answer, drive, program, usable
+from drive import answer, drive, program, runners, usable
 from peers import Peer
 from record import Case
-from stage import BUILD, LOAD, free_port, load, python_site, spawn, subworker
+from stage import DRIVER, ECHO, free_port, load, spawn, subworker
 
 NAME, TITLE, ORDER, RATIO = "latency", "One at a time: submission to result known, 100 B", 20, "p50_us"
 PEERS = (("beanstalkd", "memory"), ("gearmand", "memory"), ("redis list, no ack", "memory"), ("redis reliable list", "memory"),
@@ -18,9 +18,9 @@ PEERS = (("beanstalkd", "memory"), ("gearmand", "memory"), ("redis list, no ack"
 
 def echo(count: int) -> dict:
     port = free_port()
-    with program(LOAD, "echo", port):
+    with program(ECHO, "serve", port):
         time.sleep(0.2)
-        return figures(load("ping", port, count, 100))
+        return figures(answer(spawn([ECHO, "ping", port, count, 100], stdout=subprocess.PIPE, stderr=subprocess.PIPE), "echo"))
 
 
 def figures(told: dict) -> dict:
@@ -30,7 +30,7 @@ def figures(told: dict) -> dict:
 def by_runner(mode: str, count: int, module: str, env: dict | None = None):
     def measure() -> dict:
         with peers.all.running("fastqueue", mode) as server, subworker(server.port, "--task-modules", module, env=env):
-            load("latency", server.port, 200, 100)
+            load("call", server.port, 200)
             return timed(server, count)
     return measure
 
@@ -38,7 +38,7 @@ def by_runner(mode: str, count: int, module: str, env: dict | None = None):
 def timed(server: Peer, count: int) -> dict:
     """The driver's calls, answered by a runner that is there already."""
     before = server.cpu()
-    process = spawn([BUILD / "bench/driver-fastqueue", "call", server.port, "--count", count], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = spawn([DRIVER, "call", server.port, "--count", count], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     told = answer(process, "fastqueue call")
     told["server_cpu_us"] = (server.cpu() - before) / told.pop("count") * 1e6
     return told
@@ -53,14 +53,12 @@ def by_client(subject: str, mode: str, count: int):
 
 def run(bench) -> None:
     count, synced = bench.count(10_000, 1_500), bench.count(2_000, 200)
-    c_module = str(BUILD / "bench/bench_tasks.so")
     cases = [Case("libuv echo", "-", "100 B there and back", lambda: echo(count), {"echo": True})]
     for mode in ("memory", "sync"):
         some = count if mode == "memory" else synced
-        cases += [Case("fastqueue", mode, "worker: a client", by_client("fastqueue", mode, some), {"worker": "client"}),
-                  Case("fastqueue", mode, "worker: a C runner", by_runner(mode, some, c_module), {"worker": "c"}),
-                  Case("fastqueue", mode, "worker: a Python runner", by_runner(mode, some, "bench_tasks", python_site(BUILD / "bench/site")),
-                       {"worker": "python"})]
+        cases.append(Case("fastqueue", mode, "worker: a client", by_client("fastqueue", mode, some), {"worker": "client"}))
+        cases += [Case("fastqueue", mode, f"worker: a {kind} runner", by_runner(mode, some, module, env), {"worker": kind})
+                  for kind, module, env in runners(bench)]
     cases += [Case(subject, mode, "worker: a client", by_client(subject, mode, count if mode == "memory" else synced), {"worker": "client"})
               for subject, mode in PEERS if usable(bench, subject)]
     bench.alternate(cases)

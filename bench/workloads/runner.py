@@ -3,9 +3,9 @@ the command until the first task has ended."""
 import time
 
 import peers.all
-from drive import drive
+from drive import drive, runners
 from record import Case
-from stage import BUILD, cpu_seconds, load, python_site, resident_bytes, runner_pids, subworker, wait_until_done
+from stage import cpu_seconds, load, resident_bytes, runner_pids, subworker, wait_until_done
 
 NAME, TITLE, ORDER = "runner", "Submit, run, complete with FastQueue's own runners, 100 B, one process", 15
 
@@ -15,7 +15,7 @@ def ran(mode: str, count: int, module: str, env: dict | None):
         with peers.all.running("fastqueue", mode) as server:
             start = time.monotonic()
             with subworker(server.port, "--task-modules", module, env=env) as worker:
-                load("latency", server.port, 1, 100)
+                load("call", server.port, 1)
                 started = time.monotonic() - start
                 runner = runner_pids(worker.pid)[0]
                 before, mine = server.cpu(), cpu_seconds(runner)
@@ -31,7 +31,5 @@ def ran(mode: str, count: int, module: str, env: dict | None):
 
 def run(bench) -> None:
     count = bench.count(300_000, 30_000)
-    site = python_site(BUILD / "bench/site")
     bench.alternate([Case("fastqueue", mode, f"a {kind} runner", ran(mode, count, module, env), {"worker": kind})
-                     for mode in ("sync", "relaxed", "memory")
-                     for kind, module, env in (("C", str(BUILD / "bench/bench_tasks.so"), None), ("Python", "bench_tasks", site))])
+                     for mode in ("sync", "relaxed", "memory") for kind, module, env in runners(bench)])

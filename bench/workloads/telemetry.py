@@ -18,12 +18,13 @@ def settings(port: int) -> dict:
 
 def worked(env: dict, count: int) -> dict:
     module = str(BUILD / "bench/bench_tasks.so")
-    with folder() as path, Server("sync", path, env=env) as server, subworker(server.port, "--task-modules", module, env=env) as worker:
-        load("latency", server.port, 50, 100)
+    with folder() as path, Server("sync", path, env=env, quiet=True) as server, \
+            subworker(server.port, "--task-modules", module, env=env, quiet=True) as worker:
+        load("call", server.port, 50)
         runner = runner_pids(worker.pid)[0]
         before, mine = cpu_seconds(server.process.pid), cpu_seconds(runner)
         start = time.monotonic()
-        load("submit", server.port, count, 100, 512)
+        load("submit", server.port, count, batch=512)
         wait_until_done(server.port, count + 50)
         return {"rate": count / (time.monotonic() - start), "server_cpu_us": (cpu_seconds(server.process.pid) - before) / count * 1e6,
                 "worker_cpu_us": (cpu_seconds(runner) - mine) / count * 1e6}
