@@ -99,6 +99,10 @@ void fq_engine_hold_leases(fq_engine *engine, struct fq_now now) {
     engine->leases_held_until_us = fq_time_add(now.boot_us, engine->config.lease_ms * FQ_US_PER_MS / 2);
 }
 
+void fq_engine_expect(const fq_engine *engine, const fq_uuid *id) {
+    fq_table_prefetch(&engine->tasks, fq_task_table_hash(engine, id));
+}
+
 void fq_engine_note(fq_engine *engine, const fq_decision *decision) {
     engine->repeat_total += decision->is_repeat;
     engine->stale_total += decision->is_stale;

@@ -42,6 +42,8 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
     core->seed = config->seed;
     core->reason = "";
     fq_random_seed(&core->random, config->seed);
+    core->id_dice[0] = fq_random_next(&core->random);
+    core->id_dice[1] = fq_random_next(&core->random);
     init_parts(core);
     core->decision = fq_decision_new();
     core->ids = calloc(FQ_PAGE_ROWS_MAX, sizeof *core->ids);

@@ -41,11 +41,13 @@ struct fq_core {
     struct fq_now started, now; // now: of the call that runs
     int64_t turned_us, held_us; // boot time of the last turn, and of the last hold of leases; 0 = none yet
     fq_random random;
+    uint64_t id_dice[2]; // of the next id that is made here
 
     fq_decision *decision;
-    const char *reason;  // why fq_commit_command refused; "" = the error's own sentence
-    fq_buf record;       // events being encoded
-    size_t *record_ends; // where each of them ends in `record`
+    char error[FQ_CALL_ERROR_TEXT]; // of the command that runs
+    const char *reason;             // why fq_commit_command refused; "" = the error's own sentence
+    fq_buf record;                  // events being encoded
+    size_t *record_ends;            // where each of them ends in `record`
     size_t record_end_room;
     fq_buf scratch;    // texts of a reply being built
     fq_buf grant_text; // tasks leased by the FETCH that runs, as they go over the wire
