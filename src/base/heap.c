@@ -20,9 +20,7 @@ void fq_heap_done(fq_heap *heap) {
     heap->capacity = 0;
 }
 
-int fq_heap_reserve(const fq_heap *heap, uint32_t extra, fq_heap_spare *spare) {
-    if (extra <= heap->capacity - heap->count)
-        return 0;
+int fq_heap_reserve_spare(const fq_heap *heap, uint32_t extra, fq_heap_spare *spare) {
     uint64_t need = (uint64_t)heap->count + extra;
     if (need <= spare->capacity)
         return 0;

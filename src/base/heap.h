@@ -33,8 +33,12 @@ void fq_heap_init(fq_heap *heap, size_t place_offset, size_t tie_offset);
 /** Frees the heap's memory, not the items. */
 void fq_heap_done(fq_heap *heap);
 
+/** fq_heap_reserve() where the heap's own room does not do. */
+int fq_heap_reserve_spare(const fq_heap *heap, uint32_t extra, fq_heap_spare *spare);
 /** Sees to room for `extra` more entries, in the heap or in `spare`. 0 or FQ_ENOMEM. */
-int fq_heap_reserve(const fq_heap *heap, uint32_t extra, fq_heap_spare *spare);
+static inline int fq_heap_reserve(const fq_heap *heap, uint32_t extra, fq_heap_spare *spare) {
+    return extra <= heap->capacity - heap->count ? 0 : fq_heap_reserve_spare(heap, extra, spare);
+}
 /** Takes the spare's memory if it is larger than the heap's. */
 void fq_heap_adopt(fq_heap *heap, fq_heap_spare *spare);
 void fq_heap_spare_done(fq_heap_spare *spare);

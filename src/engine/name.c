@@ -14,6 +14,8 @@ static bool table_equal(const void *context, uint64_t value, const void *key) {
 const struct fq_table_ops fq_name_table_ops = {.hash = table_hash, .equal = table_equal};
 
 struct fq_name *fq_name_find(const fq_engine *engine, fq_str text) {
+    if (engine->name_last != NULL && fq_str_equal(fq_name_text(engine->name_last), text))
+        return engine->name_last;
     return fq_table_pointer(fq_table_find(&engine->names, fq_hash_str(text, engine->config.seed + 2), &text));
 }
 
@@ -38,7 +40,7 @@ struct fq_name *fq_name_free(struct fq_name *name) {
 struct fq_name *fq_name_take(fq_engine *engine, struct fq_reservation *reservation, fq_str text) {
     struct fq_name *name = fq_name_find(engine, text);
     if (name != NULL)
-        return name;
+        return engine->name_last = name;
     struct fq_name **place = &reservation->name_spares;
     while (*place != NULL && !fq_str_equal(fq_name_text(*place), text))
         place = &(*place)->next_spare;

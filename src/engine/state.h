@@ -145,6 +145,8 @@ struct fq_engine {
     fq_heap wall_timers;   // times of day and expiry
     fq_list_link finished; // final and not dead: least recently used first
     fq_list_link worker_list, seen_list;
+    struct fq_name *name_last;     // taken last: tasks come in runs
+    struct fq_worker *worker_last; // taken last; NULL = none, or it is gone
     uint64_t worker_serial;
     uint64_t registered_count, holder_count, set_count, member_count;
     struct fq_dead dead;

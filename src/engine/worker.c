@@ -30,6 +30,8 @@ static bool set_equal(const void *context, uint64_t value, const void *key) {
 const struct fq_table_ops fq_set_table_ops = {.hash = set_hash, .equal = set_equal};
 
 struct fq_worker *fq_worker_find(const fq_engine *engine, fq_str id) {
+    if (engine->worker_last != NULL && fq_str_equal(fq_worker_id(engine->worker_last), id))
+        return engine->worker_last;
     return fq_table_pointer(fq_table_find(&engine->workers, fq_hash_str(id, engine->config.seed + 3), &id));
 }
 
@@ -56,7 +58,7 @@ struct fq_worker *fq_worker_take(fq_engine *engine, struct fq_reservation *reser
         return NULL;
     struct fq_worker *worker = fq_worker_find(engine, id);
     if (worker != NULL)
-        return worker;
+        return engine->worker_last = worker;
     worker = reservation->worker;
     FQ_ASSERT(worker != NULL && fq_str_equal(fq_worker_id(worker), id));
     reservation->worker = NULL;
@@ -77,6 +79,8 @@ static void settle(fq_engine *engine, struct fq_worker *worker) {
     }
     if (shown || worker->reference_count > 0)
         return;
+    if (engine->worker_last == worker)
+        engine->worker_last = NULL;
     fq_table_remove(&engine->workers, fq_hash_str(fq_worker_id(worker), engine->config.seed + 3),
                     fq_table_value(worker));
     fq_worker_free(worker);

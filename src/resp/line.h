@@ -18,6 +18,16 @@ enum { FQ_RESP_NUMBER_LINE_MAX = 24 }; // type byte, sign, 19 digits, CR LF and 
 static inline int fq_resp_number_line(fq_str text, size_t at, int64_t *ret_value) {
     const char *p = text.ptr + at;
     size_t room = text.len - at;
+    if (room >= 4 && p[0] >= '0' && p[0] <= '9') { // nearly all lines have one digit or two
+        if (p[1] == '\r' && p[2] == '\n') {
+            *ret_value = p[0] - '0';
+            return 3;
+        }
+        if (p[1] >= '0' && p[1] <= '9' && p[2] == '\r' && p[3] == '\n') {
+            *ret_value = (p[0] - '0') * 10 + (p[1] - '0');
+            return 4;
+        }
+    }
     size_t i = 0;
     bool negative = room > 0 && p[0] == '-';
     if (negative)

@@ -67,7 +67,7 @@ const struct fq_command_row *fq_command_find(const struct fq_command_index *inde
 int fq_call_refuse(struct fq_call *call, int error, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(call->error, sizeof call->error, format, args);
+    vsnprintf(call->error, FQ_CALL_ERROR_TEXT, format, args);
     va_end(args);
     return error;
 }
@@ -187,6 +187,7 @@ int fq_command_execute(fq_connection *connection, const fq_str *args, size_t arg
     call.arg_count = arg_count;
     call.now = now;
     call.reply = fq_connection_writer(connection);
+    call.error = core->error;
     call.error[0] = '\0';
     int rc = check(&call);
     if (rc == 0) {

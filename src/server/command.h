@@ -31,7 +31,7 @@ struct fq_call {
     size_t arg_count;
     struct fq_now now;
     struct fq_resp_writer *reply;
-    char error[FQ_CALL_ERROR_TEXT]; // the sentence for a negative return; "" = the error's own
+    char *error; // FQ_CALL_ERROR_TEXT bytes: the sentence for a negative return; "" = the error's own
 };
 
 struct fq_command_row {
