@@ -77,6 +77,7 @@ crash-states: test-deps build ## rebuild the disk for every crash point of a rec
 
 bench: ## measure FastQueue beside its peers, whole (BENCH_ARGS="--only cycle,ack"; see docs/benchmarks.md)
 	@tools/install_deps.sh build bench
+	@bench/python/install.sh
 	@$(MAKE) --no-print-directory build BUILD=release
 	@bench/run.py build/release $(BENCH_ARGS)
 

@@ -69,8 +69,8 @@ for group in "${@:-build}"; do
         server gearmand gearman-job-server
         server redis-server redis-server
         server nats-server nats-server
-        library libnats-dev
-        optional="beanstalkd gearman-job-server redis-server nats-server libnats-dev"
+        library libnats-dev python3-venv python3-celery python3-rq python3-gevent python3-eventlet python3-hiredis
+        optional="python3-venv python3-celery python3-rq python3-gevent python3-eventlet python3-hiredis beanstalkd gearman-job-server redis-server nats-server libnats-dev"
         ;;
     *)
         echo "install_deps: no group '$group'; there are build, demo, test, check, deb and bench" >&2
