@@ -21,8 +21,8 @@ SUBJECTS = {
 # Modes in which an answer waits for a disk: few tasks in flight are slow there, so fewer of them are run.
 SYNCED = {"sync", "fsync", "always"}
 # Tasks that keep each server busy for about a second when they come in batches.
-SECOND = {"fastqueue": 300_000, "beanstalkd": 60_000, "gearmand": 300_000, "redis list, no ack": 600_000, "redis reliable list": 300_000,
-          "redis streams": 200_000, "jetstream": 60_000}
+SECOND = {"fastqueue": 400_000, "beanstalkd": 60_000, "gearmand": 600_000, "redis list, no ack": 3_000_000, "redis reliable list": 600_000,
+          "redis streams": 400_000, "jetstream": 80_000}
 TIMEOUT = 300
 
 

@@ -51,9 +51,23 @@ def wait_for(port: int, process: subprocess.Popen, seconds: float = 30) -> None:
     raise SystemExit("the server did not answer")
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def cpu_seconds(pid: int, children: bool = False) -> float:
+    """User and system time; `children`: with that of children that ended and were waited for. A process that has just ended has none."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(map(int, fields[11:15 if children else 13])) / TICKS
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found = [pid]
+    for each in found:
+        for listing in pathlib.Path(f"/proc/{each}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, listing.read_text().split())
+    return found
 
 
 def resident_bytes(pid: int) -> int:

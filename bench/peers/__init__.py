@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from stage import cpu_seconds, free_port, resident_bytes, spawn
+from stage import cpu_seconds, family, free_port, resident_bytes, spawn
 
 
 class Peer:
@@ -78,13 +78,14 @@ class Peer:
             time.sleep(0.06)
 
     def pids(self) -> list[int]:
-        return [self.process.pid] if self.process else []
+        """Its process and what that has started and not yet waited for (a compaction, a rewrite of a log)."""
+        return family(self.process.pid) if self.process else []
 
     def cpu(self) -> float:
-        return sum(cpu_seconds(pid) for pid in self.pids())
+        return sum(cpu_seconds(pid, children=True) for pid in self.pids())
 
     def resident(self) -> int:
-        return sum(resident_bytes(pid) for pid in self.pids())
+        return resident_bytes(self.process.pid) if self.process else 0
 
     def kill(self) -> None:
         if self.process:
