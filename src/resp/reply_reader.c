@@ -53,21 +53,27 @@ __attribute__((format(printf, 3, 4))) static int refuse(fq_resp_reply_reader *re
     return error;
 }
 
-static int add_node(fq_resp_reply_reader *reader, const struct fq_resp_limits *limits,
-                    struct fq_resp_node node) {
+// Room for one more node, which is filled in place: a node that is made elsewhere and copied costs more than the parsing.
+static int reserve_node(fq_resp_reply_reader *reader, const struct fq_resp_limits *limits) {
     if (limits->args_max != 0 && reader->node_count >= limits->args_max)
         return refuse(reader, FQ_ETOOBIG, "a reply of more than %u values", limits->args_max);
-    if (reader->node_count == reader->node_room) {
-        size_t room = reader->node_room != 0 ? reader->node_room * 2 : FIRST_NODES;
-        struct fq_resp_node *nodes = realloc(reader->nodes, room * sizeof *nodes);
-        if (nodes == NULL)
-            return refuse(reader, FQ_ENOMEM, "out of memory");
-        reader->nodes = nodes;
-        reader->node_room = room;
-    }
-    node.next = (uint32_t)reader->node_count + 1;
-    reader->nodes[reader->node_count++] = node;
-    return 1;
+    if (reader->node_count < reader->node_room)
+        return 0;
+    size_t room = reader->node_room != 0 ? reader->node_room * 2 : FIRST_NODES;
+    struct fq_resp_node *nodes = realloc(reader->nodes, room * sizeof *nodes);
+    if (nodes == NULL)
+        return refuse(reader, FQ_ENOMEM, "out of memory");
+    reader->nodes = nodes;
+    reader->node_room = room;
+    return 0;
+}
+
+static void fill(struct fq_resp_node *node, enum fq_resp_type type) {
+    node->type = type;
+    node->child_count = 0;
+    node->integer = 0;
+    node->real = 0;
+    node->text = (fq_str){NULL, 0};
 }
 
 // A text while the reply is incomplete: its offset stands in for the pointer.
@@ -93,29 +99,29 @@ static int find_line(fq_resp_reply_reader *reader, fq_str text, size_t *ret_len)
     return 1;
 }
 
-static int read_line_value(fq_resp_reply_reader *reader, fq_str text, char type,
-                           struct fq_resp_node *ret_node) {
+static int read_line_value(fq_resp_reply_reader *reader, fq_str text, char type, struct fq_resp_node *node) {
     size_t len;
     int rc = find_line(reader, text, &len);
     if (rc <= 0)
         return rc;
     fq_str line = {text.ptr + reader->offset + 1, len};
-    struct fq_resp_node node = {.text = span(reader->offset + 1, len)};
     char number[64];
+    fill(node, FQ_RESP_STATUS);
+    node->text = span(reader->offset + 1, len);
     switch (type) {
-    case '+': node.type = FQ_RESP_STATUS; break;
-    case '-': node.type = FQ_RESP_ERROR; break;
-    case '(': node.type = FQ_RESP_STRING; break;
+    case '+': break;
+    case '-': node->type = FQ_RESP_ERROR; break;
+    case '(': node->type = FQ_RESP_STRING; break;
     case '_':
-        node.type = FQ_RESP_NIL;
-        node.text = span(0, 0);
+        node->type = FQ_RESP_NIL;
+        node->text = span(0, 0);
         break;
     case '#':
         if (len != 1 || (line.ptr[0] != 't' && line.ptr[0] != 'f'))
             return refuse(reader, FQ_EPROTOCOL, "a malformed boolean");
-        node.type = FQ_RESP_BOOLEAN;
-        node.integer = line.ptr[0] == 't';
-        node.text = span(0, 0);
+        node->type = FQ_RESP_BOOLEAN;
+        node->integer = line.ptr[0] == 't';
+        node->text = span(0, 0);
         break;
     default: // ','
         if (len == 0 || len >= sizeof number)
@@ -123,18 +129,17 @@ static int read_line_value(fq_resp_reply_reader *reader, fq_str text, char type,
         memcpy(number, line.ptr, len);
         number[len] = '\0';
         char *rest;
-        node.real = strtod(number, &rest);
+        node->real = strtod(number, &rest);
         if (*rest != '\0')
             return refuse(reader, FQ_EPROTOCOL, "a malformed double");
-        node.type = FQ_RESP_DOUBLE;
+        node->type = FQ_RESP_DOUBLE;
     }
     reader->offset += 1 + len + 2;
-    *ret_node = node;
     return 1;
 }
 
 static int read_bulk(fq_resp_reply_reader *reader, fq_str text, const struct fq_resp_limits *limits,
-                     char type, struct fq_resp_node *ret_node) {
+                     char type, struct fq_resp_node *node) {
     int64_t len;
     int taken = fq_resp_number_line(text, reader->offset + 1, &len);
     if (taken == 0)
@@ -142,7 +147,7 @@ static int read_bulk(fq_resp_reply_reader *reader, fq_str text, const struct fq_
     if (taken < 0 || len < -1)
         return refuse(reader, FQ_EPROTOCOL, "the length of a string is malformed");
     if (len == -1) {
-        *ret_node = (struct fq_resp_node){.type = FQ_RESP_NIL};
+        fill(node, FQ_RESP_NIL);
         reader->offset += 1 + (size_t)taken;
         return 1;
     }
@@ -164,8 +169,8 @@ static int read_bulk(fq_resp_reply_reader *reader, fq_str text, const struct fq_
         body += 4;
         len -= 4;
     }
-    *ret_node = (struct fq_resp_node){.type = type == '!' ? FQ_RESP_ERROR : FQ_RESP_STRING,
-                                      .text = span(body, (size_t)len)};
+    fill(node, type == '!' ? FQ_RESP_ERROR : FQ_RESP_STRING);
+    node->text = span(body, (size_t)len);
     reader->offset = end;
     return 1;
 }
@@ -181,7 +186,7 @@ static enum fq_resp_type aggregate_type(char type) {
 }
 
 static int read_aggregate(fq_resp_reply_reader *reader, fq_str text, const struct fq_resp_limits *limits,
-                          char type, struct fq_resp_node *ret_node) {
+                          char type, struct fq_resp_node *node) {
     int64_t count;
     int taken = fq_resp_number_line(text, reader->offset + 1, &count);
     if (taken == 0)
@@ -189,7 +194,7 @@ static int read_aggregate(fq_resp_reply_reader *reader, fq_str text, const struc
     if (taken < 0 || count < -1 || (count == -1 && type != '*'))
         return refuse(reader, FQ_EPROTOCOL, "the number of elements is malformed");
     if (count == -1) {
-        *ret_node = (struct fq_resp_node){.type = FQ_RESP_NIL};
+        fill(node, FQ_RESP_NIL);
         reader->offset += 1 + (size_t)taken;
         return 1;
     }
@@ -201,13 +206,13 @@ static int read_aggregate(fq_resp_reply_reader *reader, fq_str text, const struc
                                                                                        : FQ_RESP_DEPTH_MAX;
     if (reader->depth >= depth_max)
         return refuse(reader, FQ_ETOOBIG, "a reply nested deeper than %zu", depth_max);
-    *ret_node =
-        (struct fq_resp_node){.type = aggregate_type(type), .child_count = (uint32_t)count * (pairs ? 2 : 1)};
+    fill(node, aggregate_type(type));
+    node->child_count = (uint32_t)count * (pairs ? 2 : 1);
     reader->offset += 1 + (size_t)taken;
     return 2; // opens a level
 }
 
-static int read_integer(fq_resp_reply_reader *reader, fq_str text, struct fq_resp_node *ret_node) {
+static int read_integer(fq_resp_reply_reader *reader, fq_str text, struct fq_resp_node *node) {
     size_t len;
     int rc = find_line(reader, text, &len);
     if (rc <= 0)
@@ -217,33 +222,32 @@ static int read_integer(fq_resp_reply_reader *reader, fq_str text, struct fq_res
         line.ptr++;
         line.len--;
     }
-    struct fq_resp_node node = {.type = FQ_RESP_INTEGER};
-    if (fq_str_to_int64(line, &node.integer) < 0)
+    fill(node, FQ_RESP_INTEGER);
+    if (fq_str_to_int64(line, &node->integer) < 0)
         return refuse(reader, FQ_EPROTOCOL, "a malformed integer");
     reader->offset += 1 + len + 2;
-    *ret_node = node;
     return 1;
 }
 
-// One value, or the head of an aggregate: 1, 2 for a head, 0 if incomplete, or an error.
+// One value, or the head of an aggregate, into `node`: 1, 2 for a head, 0 if incomplete, or an error.
 static int read_value(fq_resp_reply_reader *reader, fq_str text, const struct fq_resp_limits *limits,
-                      char type, struct fq_resp_node *ret_node) {
+                      char type, struct fq_resp_node *node) {
     switch (type) {
     case '$':
     case '=':
-    case '!': return read_bulk(reader, text, limits, type, ret_node);
+    case '!': return read_bulk(reader, text, limits, type, node);
     case '*':
     case '%':
     case '~':
     case '>':
-    case '|': return read_aggregate(reader, text, limits, type, ret_node);
-    case ':': return read_integer(reader, text, ret_node);
+    case '|': return read_aggregate(reader, text, limits, type, node);
+    case ':': return read_integer(reader, text, node);
     case '+':
     case '-':
     case '_':
     case '#':
     case ',':
-    case '(': return read_line_value(reader, text, type, ret_node);
+    case '(': return read_line_value(reader, text, type, node);
     default: return refuse(reader, FQ_EPROTOCOL, "byte 0x%02x starts no RESP value", (unsigned char)type);
     }
 }
@@ -269,21 +273,23 @@ static int step(fq_resp_reply_reader *reader, fq_str text, const struct fq_resp_
     if (reader->offset >= text.len)
         return 0;
     char type = text.ptr[reader->offset];
-    struct fq_resp_node node;
-    int rc = read_value(reader, text, limits, type, &node);
+    int rc = reserve_node(reader, limits);
+    if (rc < 0)
+        return rc;
+    uint32_t index = (uint32_t)reader->node_count;
+    struct fq_resp_node *node = &reader->nodes[index];
+    rc = read_value(reader, text, limits, type, node);
     if (rc <= 0)
         return rc;
     reader->scanned = 0;
     if (limits->total_bytes_max != 0 && reader->offset > limits->total_bytes_max)
         return refuse(reader, FQ_ETOOBIG, "a reply of more than %llu bytes",
                       (unsigned long long)limits->total_bytes_max);
-    uint32_t index = (uint32_t)reader->node_count;
-    int added = add_node(reader, limits, node);
-    if (added < 0)
-        return added;
+    node->next = index + 1;
+    reader->node_count++;
     if (rc == 2) {
-        reader->levels[reader->depth++] = (struct level){index, node.child_count, type == '|'};
-        if (node.child_count > 0)
+        reader->levels[reader->depth++] = (struct level){index, node->child_count, type == '|'};
+        if (node->child_count > 0)
             return 2;
         // An empty aggregate is whole at once; its level counts no child.
     }
