@@ -120,13 +120,16 @@ static void check_set(const struct fq_set *set) {
             const struct fq_member *member = &set->members[i];
             bool waits = member->name->queues[priority].head != 0 && !member->name->paused;
             FQ_ASSERT((member->place[priority] != 0) == waits);
-            FQ_ASSERT(!waits || set->heap[priority][member->place[priority] - 1] == i);
+            if (waits) {
+                const struct fq_set_slot *slot = &set->heap[priority][member->place[priority] - 1];
+                FQ_ASSERT(slot->member == i && slot->turn == member->name->queues[priority].head);
+            }
             waiting += waits;
         }
         FQ_ASSERT(waiting == set->heap_count[priority]);
         for (uint32_t at = 1; at < waiting; at++) {
-            const struct fq_member *child = &set->members[set->heap[priority][at]];
-            const struct fq_member *parent = &set->members[set->heap[priority][(at - 1) / 2]];
+            const struct fq_member *child = &set->members[set->heap[priority][at].member];
+            const struct fq_member *parent = &set->members[set->heap[priority][(at - 1) / 2].member];
             FQ_ASSERT(parent->name->queues[priority].head <= child->name->queues[priority].head);
         }
     }

@@ -4,47 +4,45 @@
 #include "engine/queue.h"
 
 // --- heaps of a set -------------------------------------------------------------------------------------------------
-static uint64_t turn_at(const struct fq_set *set, enum fq_priority priority, uint32_t index) {
-    return set->members[set->heap[priority][index]].name->queues[priority].head;
+static void put(struct fq_set *set, enum fq_priority priority, uint32_t index, struct fq_set_slot slot) {
+    set->heap[priority][index] = slot;
+    set->members[slot.member].place[priority] = index + 1;
 }
 
-static void put(struct fq_set *set, enum fq_priority priority, uint32_t index, uint32_t member) {
-    set->heap[priority][index] = member;
-    set->members[member].place[priority] = index + 1;
-}
-
-static void sift(struct fq_set *set, enum fq_priority priority, uint32_t index, uint32_t member) {
-    uint64_t turn = set->members[member].name->queues[priority].head;
+static void sift(struct fq_set *set, enum fq_priority priority, uint32_t index, struct fq_set_slot slot) {
+    const struct fq_set_slot *heap = set->heap[priority];
     uint32_t count = set->heap_count[priority];
-    while (index > 0 && turn < turn_at(set, priority, (index - 1) / 2)) {
-        put(set, priority, index, set->heap[priority][(index - 1) / 2]);
+    while (index > 0 && slot.turn < heap[(index - 1) / 2].turn) {
+        put(set, priority, index, heap[(index - 1) / 2]);
         index = (index - 1) / 2;
     }
     for (;;) {
         uint32_t child = 2 * index + 1;
         if (child >= count)
             break;
-        if (child + 1 < count && turn_at(set, priority, child + 1) < turn_at(set, priority, child))
+        if (child + 1 < count && heap[child + 1].turn < heap[child].turn)
             child++;
-        if (turn <= turn_at(set, priority, child))
+        if (slot.turn <= heap[child].turn)
             break;
-        put(set, priority, index, set->heap[priority][child]);
+        put(set, priority, index, heap[child]);
         index = child;
     }
-    put(set, priority, index, member);
+    put(set, priority, index, slot);
 }
 
 static void member_changed(struct fq_member *member, enum fq_priority priority) {
     struct fq_set *set = member->set;
     uint32_t self = (uint32_t)(member - set->members);
-    bool waits = member->name->queues[priority].head != 0 && !member->name->paused;
+    uint64_t head = member->name->queues[priority].head;
+    bool waits = head != 0 && !member->name->paused;
     uint32_t place = member->place[priority];
     if (waits) {
-        sift(set, priority, place != 0 ? place - 1 : set->heap_count[priority]++, self);
+        sift(set, priority, place != 0 ? place - 1 : set->heap_count[priority]++,
+             (struct fq_set_slot){head, self});
     } else if (place != 0) {
         member->place[priority] = 0;
-        uint32_t last = set->heap[priority][--set->heap_count[priority]];
-        if (last != self)
+        struct fq_set_slot last = set->heap[priority][--set->heap_count[priority]];
+        if (last.member != self)
             sift(set, priority, place - 1, last);
     }
 }
@@ -62,12 +60,12 @@ void fq_offer_pause_changed(struct fq_name *name) {
 // --- sets -----------------------------------------------------------------------------------------------------------
 struct fq_set *fq_set_new(uint32_t count) {
     size_t head = sizeof(struct fq_set) + (size_t)count * sizeof(struct fq_member);
-    struct fq_set *set = calloc(1, head + (size_t)count * FQ_PRIORITY_COUNT * sizeof(uint32_t));
+    struct fq_set *set = calloc(1, head + (size_t)count * FQ_PRIORITY_COUNT * sizeof(struct fq_set_slot));
     if (set == NULL)
         return NULL;
-    uint32_t *indexes = (uint32_t *)(void *)((char *)set + head);
+    struct fq_set_slot *slots = (struct fq_set_slot *)(void *)((char *)set + head);
     for (int priority = 0; priority < FQ_PRIORITY_COUNT; priority++)
-        set->heap[priority] = indexes + (size_t)priority * count;
+        set->heap[priority] = slots + (size_t)priority * count;
     fq_list_init(&set->workers);
     return set;
 }
@@ -144,7 +142,7 @@ static int add_set_slot(fq_decision *decision, const struct fq_set *set, enum fq
                         uint32_t index) {
     if (index >= set->heap_count[priority])
         return 0;
-    return candidate_add(decision, IN_SET, turn_at(set, priority, index), set, index);
+    return candidate_add(decision, IN_SET, set->heap[priority][index].turn, set, index);
 }
 
 int fq_choice_add_set(fq_decision *decision, const struct fq_set *set, enum fq_priority priority) {
@@ -157,8 +155,19 @@ int fq_choice_add_name(fq_decision *decision, const struct fq_name *name, enum f
     return candidate_add(decision, IN_NAME, name->queues[priority].head, name, 0);
 }
 
+// A task that has waited long lies in none of the caches. What the hand-out reads of it comes in while others are chosen.
+static void fetch_ahead(const struct fq_task *task) {
+    enum { LINE = 64 };
+    const char *bytes = (const char *)task;
+    for (size_t at = 0; at < offsetof(struct fq_task, tail) + 2 * LINE; at += LINE)
+        __builtin_prefetch(bytes + at);
+}
+
 static int add_task(fq_decision *decision, enum candidate_kind kind, const struct fq_task *task) {
-    return task != NULL ? candidate_add(decision, kind, task->order, task, 0) : 0;
+    if (task == NULL)
+        return 0;
+    fetch_ahead(task);
+    return candidate_add(decision, kind, task->order, task, 0);
 }
 
 // What becomes eligible for choice when `candidate` is taken.
@@ -166,7 +175,7 @@ static int expand(fq_decision *decision, struct fq_candidate candidate, enum fq_
     const struct fq_name *name = candidate.from;
     if (candidate.kind == IN_SET) {
         const struct fq_set *set = candidate.from;
-        name = set->members[set->heap[priority][candidate.index]].name;
+        name = set->members[set->heap[priority][candidate.index].member].name;
         for (uint32_t child = 1; child <= 2; child++) {
             int rc = add_set_slot(decision, set, priority, 2 * candidate.index + child);
             if (rc < 0)
@@ -174,10 +183,14 @@ static int expand(fq_decision *decision, struct fq_candidate candidate, enum fq_
         }
     }
     const struct fq_queue *queue = &name->queues[priority];
-    int rc = add_task(decision, IN_LINE, fq_queue_line_first(queue));
-    if (rc == 0 && queue->back.root != NULL)
-        rc = add_task(decision, IN_BACK, fq_queue_back_first(queue));
-    return rc;
+    const struct fq_task *first = fq_queue_line_first(queue);
+    if (queue->back.root ==
+        NULL) { // then the queue knows the turn of its first, who need not be looked at yet
+        fetch_ahead(first);
+        return candidate_add(decision, IN_LINE, queue->head, first, 0);
+    }
+    int rc = add_task(decision, IN_LINE, first);
+    return rc == 0 ? add_task(decision, IN_BACK, fq_queue_back_first(queue)) : rc;
 }
 
 int fq_choice_next(fq_decision *decision, enum fq_priority priority, struct fq_task **ret_task) {

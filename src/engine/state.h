@@ -77,13 +77,19 @@ struct fq_member {
     uint32_t place[FQ_PRIORITY_COUNT]; // in the set's heaps: index + 1, 0 = nothing waits
 };
 
+// A name in a heap, with the turn of its first task, so that comparing two looks nowhere else.
+struct fq_set_slot {
+    uint64_t turn;
+    uint32_t member;
+};
+
 // The names that a worker offers. Workers that offer the same share one set.
 struct fq_set {
     uint64_t hash;
     fq_list_link workers;
     uint32_t member_count;
     uint32_t heap_count[FQ_PRIORITY_COUNT];
-    uint32_t *heap[FQ_PRIORITY_COUNT]; // binary heaps of member indexes, by the turn of the name's first task
+    struct fq_set_slot *heap[FQ_PRIORITY_COUNT]; // binary heaps
     struct fq_member members[];
 };
 

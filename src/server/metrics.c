@@ -4,6 +4,8 @@
 #include "otel/context.h"
 
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 enum { IDLE_BEFORE_RECYCLING_S = 3600, RECYCLE_INTERVAL_S = 60, EXEMPLAR_EVERY_US = 1000 };
 
@@ -13,11 +15,16 @@ const double fq_metrics_duration_bounds_ms[FQ_DURATION_BOUNDS] = {
 const double fq_metrics_wait_bounds_s[FQ_WAIT_BOUNDS] = {
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
 
+struct slot {
+    uint32_t index; // into cells, plus 1; 0 = free
+    uint32_t hash;  // its upper half: most cells that are not meant are not looked at
+};
+
 struct fq_metrics {
     struct fq_metrics_cell **cells; // in order of first use; [0] is the overflow cell
     size_t cell_count, cell_max;
-    size_t used[2];  // cells without and with a worker
-    uint32_t *table; // index into cells, plus 1; 0 = free; open addressing
+    size_t used[2];     // cells without and with a worker
+    struct slot *table; // open addressing
     size_t table_mask;
     struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
     struct fq_metrics_cell *last[2]; // found last, without and with a worker; NULL = none. Tasks come in runs
@@ -28,16 +35,9 @@ struct fq_metrics {
     int ended_times;
 };
 
-static uint64_t hash_bytes(uint64_t hash, fq_str text) {
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
-    return hash;
-}
-
-static size_t slot_of(const fq_metrics *metrics, fq_str name, enum fq_priority priority, fq_str worker) {
-    uint64_t hash = hash_bytes(0xcbf29ce484222325u + priority, name);
-    hash = hash_bytes(hash * 31 + 1, worker);
-    return (size_t)(hash ^ (hash >> 29)) & metrics->table_mask;
+static uint64_t hash_of(fq_str name, enum fq_priority priority, fq_str worker) {
+    uint64_t hash = XXH3_64bits_withSeed(name.ptr, name.len, (uint64_t)priority + 1);
+    return worker.len > 0 ? XXH3_64bits_withSeed(worker.ptr, worker.len, hash) : hash;
 }
 
 static bool is_cell_of(const struct fq_metrics_cell *cell, fq_str name, enum fq_priority priority,
@@ -48,10 +48,11 @@ static bool is_cell_of(const struct fq_metrics_cell *cell, fq_str name, enum fq_
 
 static void put_in_table(fq_metrics *metrics, size_t index) {
     const struct fq_metrics_cell *cell = metrics->cells[index];
-    size_t slot = slot_of(metrics, cell->name, cell->priority, cell->worker);
-    while (metrics->table[slot] != 0)
+    uint64_t hash = hash_of(cell->name, cell->priority, cell->worker);
+    size_t slot = (size_t)hash & metrics->table_mask;
+    while (metrics->table[slot].index != 0)
         slot = (slot + 1) & metrics->table_mask;
-    metrics->table[slot] = (uint32_t)index + 1;
+    metrics->table[slot] = (struct slot){(uint32_t)index + 1, (uint32_t)(hash >> 32)};
 }
 
 // Name and worker live behind the cell in one allocation.
@@ -159,10 +160,11 @@ static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum 
     struct fq_metrics_cell **last = &metrics->last[worker.len > 0];
     if (*last != NULL && is_cell_of(*last, name, priority, worker))
         return *last;
-    for (size_t slot = slot_of(metrics, name, priority, worker); metrics->table[slot] != 0;
-         slot = (slot + 1) & metrics->table_mask) {
-        struct fq_metrics_cell *cell = metrics->cells[metrics->table[slot] - 1];
-        if (is_cell_of(cell, name, priority, worker))
+    uint64_t hash = hash_of(name, priority, worker);
+    for (size_t at = (size_t)hash & metrics->table_mask; metrics->table[at].index != 0;
+         at = (at + 1) & metrics->table_mask) {
+        struct fq_metrics_cell *cell = metrics->cells[metrics->table[at].index - 1];
+        if (metrics->table[at].hash == (uint32_t)(hash >> 32) && is_cell_of(cell, name, priority, worker))
             return *last = cell;
     }
     size_t *used = &metrics->used[worker.len > 0];
