@@ -40,7 +40,8 @@
 enum { TEXT_MAX = 0x7fffffff, NAME_MAX_BYTES = 4096 };
 
 // One walk over an event's layout does all three: measure, write, read. A cursor that has failed stays failed; only READ
-// changes the event.
+// changes the event. Inlined, so that each of the three is compiled for itself: every task is encoded three times.
+#define WALK static inline __attribute__((always_inline)) void
 struct cursor {
     enum { MEASURE, WRITE, READ } mode;
     char *out;
@@ -75,7 +76,7 @@ static const char *take(struct cursor *cursor, size_t len) {
     return bytes;
 }
 
-static void walk_u8(struct cursor *cursor, uint8_t *value) {
+WALK walk_u8(struct cursor *cursor, uint8_t *value) {
     if (cursor->mode == WRITE) {
         *cursor->out = (char)*value;
         cursor->out += 1;
@@ -88,7 +89,7 @@ static void walk_u8(struct cursor *cursor, uint8_t *value) {
     }
 }
 
-static void walk_u16(struct cursor *cursor, uint16_t *value) {
+WALK walk_u16(struct cursor *cursor, uint16_t *value) {
     if (cursor->mode == WRITE) {
         fq_put_u16(cursor->out, *value);
         cursor->out += 2;
@@ -101,7 +102,7 @@ static void walk_u16(struct cursor *cursor, uint16_t *value) {
     }
 }
 
-static void walk_u32(struct cursor *cursor, uint32_t *value) {
+WALK walk_u32(struct cursor *cursor, uint32_t *value) {
     if (cursor->mode == WRITE) {
         fq_put_u32(cursor->out, *value);
         cursor->out += 4;
@@ -114,7 +115,7 @@ static void walk_u32(struct cursor *cursor, uint32_t *value) {
     }
 }
 
-static void walk_u64(struct cursor *cursor, uint64_t *value) {
+WALK walk_u64(struct cursor *cursor, uint64_t *value) {
     if (cursor->mode == WRITE) {
         fq_put_u64(cursor->out, *value);
         cursor->out += 8;
@@ -127,14 +128,14 @@ static void walk_u64(struct cursor *cursor, uint64_t *value) {
     }
 }
 
-static void walk_i64(struct cursor *cursor, int64_t *value) {
+WALK walk_i64(struct cursor *cursor, int64_t *value) {
     uint64_t bits = (uint64_t)*value;
     walk_u64(cursor, &bits);
     if (cursor->mode == READ)
         *value = (int64_t)bits;
 }
 
-static void walk_bool(struct cursor *cursor, bool *value) {
+WALK walk_bool(struct cursor *cursor, bool *value) {
     uint8_t byte = *value ? 1 : 0;
     walk_u8(cursor, &byte);
     if (byte > 1)
@@ -143,7 +144,7 @@ static void walk_bool(struct cursor *cursor, bool *value) {
         *value = byte == 1;
 }
 
-static void walk_id(struct cursor *cursor, fq_uuid *id) {
+WALK walk_id(struct cursor *cursor, fq_uuid *id) {
     if (cursor->mode == WRITE) {
         memcpy(cursor->out, id->bytes, sizeof id->bytes);
         cursor->out += sizeof id->bytes;
@@ -156,7 +157,7 @@ static void walk_id(struct cursor *cursor, fq_uuid *id) {
     }
 }
 
-static void walk_text(struct cursor *cursor, fq_str *text) {
+WALK walk_text(struct cursor *cursor, fq_str *text) {
     uint32_t len = (uint32_t)text->len;
     walk_u32(cursor, &len);
     if (cursor->mode == WRITE) {
@@ -172,7 +173,7 @@ static void walk_text(struct cursor *cursor, fq_str *text) {
     }
 }
 
-static void walk_submitted(struct cursor *cursor, struct fq_event *event) {
+WALK walk_submitted(struct cursor *cursor, struct fq_event *event) {
     struct fq_submitted *submitted = &event->submitted;
     walk_u64(cursor, &submitted->body_hash);
     walk_i64(cursor, &submitted->due_us);
@@ -184,7 +185,7 @@ static void walk_submitted(struct cursor *cursor, struct fq_event *event) {
     walk_text(cursor, &submitted->fields);
 }
 
-static void walk_ended(struct cursor *cursor, struct fq_event *event) {
+WALK walk_ended(struct cursor *cursor, struct fq_event *event) {
     walk_i64(cursor, &event->ended.started_us);
     walk_i64(cursor, &event->ended.due_us);
     walk_bool(cursor, &event->ended.crashed);
@@ -193,7 +194,7 @@ static void walk_ended(struct cursor *cursor, struct fq_event *event) {
     walk_text(cursor, &event->ended.fields);
 }
 
-static void walk_head(struct cursor *cursor, struct fq_event *event) {
+WALK walk_head(struct cursor *cursor, struct fq_event *event) {
     struct fq_snapshot_head *head = &event->head;
     struct fq_totals *totals = &head->totals;
     uint64_t *counts[] = {&totals->submitted, &totals->granted,  &totals->completed, &totals->failed,
@@ -208,7 +209,7 @@ static void walk_head(struct cursor *cursor, struct fq_event *event) {
         walk_u64(cursor, counts[i]);
 }
 
-static void walk_image(struct cursor *cursor, struct fq_event *event) {
+WALK walk_image(struct cursor *cursor, struct fq_event *event) {
     struct fq_task_image *image = &event->image;
     walk_u64(cursor, &image->body_hash);
     walk_u64(cursor, &image->order);
@@ -230,14 +231,14 @@ static void walk_image(struct cursor *cursor, struct fq_event *event) {
         walk_u8(cursor, &image->losses);
 }
 
-static void walk_ledger(struct cursor *cursor, struct fq_event *event) {
+WALK walk_ledger(struct cursor *cursor, struct fq_event *event) {
     walk_u64(cursor, &event->ledger.body_hash);
     walk_i64(cursor, &event->ledger.finished_us);
     walk_u8(cursor, &event->ledger.state);
     walk_u8(cursor, &event->ledger.fate);
 }
 
-static void walk_name(struct cursor *cursor, struct fq_event *event) {
+WALK walk_name(struct cursor *cursor, struct fq_event *event) {
     walk_bool(cursor, &event->name_image.paused);
     walk_u64(cursor, &event->name_image.submitted);
     walk_u64(cursor, &event->name_image.completed);
@@ -250,7 +251,7 @@ static bool has_task(enum fq_event_type type) {
            type == FQ_EVENT_TASK;
 }
 
-static void walk(struct cursor *cursor, struct fq_event *event) {
+WALK walk(struct cursor *cursor, struct fq_event *event) {
     walk_i64(cursor, &event->at_us);
     if (has_task(event->type))
         walk_id(cursor, &event->id);
