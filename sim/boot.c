@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-enum { RESERVE_BYTES = 1 << 17, LOW_WATER_BYTES = 1 << 18 };
-
 static bool lost_power_or_life(const sim_server *server) {
     return sim_disk_is_dead(server->disk);
 }
@@ -18,8 +16,8 @@ static void storage_options(const sim_server *server, bool is_rotten,
     ret_options->segment_bytes = server->options->segment_bytes;
     ret_options->first_segment_bytes =
         server->options->segment_bytes < 65536 ? server->options->segment_bytes : 65536;
-    ret_options->reserve_bytes = RESERVE_BYTES;
-    ret_options->low_water_bytes = LOW_WATER_BYTES;
+    ret_options->reserve_bytes = SIM_RESERVE_BYTES;
+    ret_options->low_water_bytes = SIM_LOW_WATER_BYTES;
     // With rot about, only who is strict can tell a rotten end from a torn one.
     ret_options->strict = is_rotten;
 }

@@ -45,6 +45,7 @@ void check_tasks(sim_model *model, const fq_engine *engine) {
 
 static void check_prefix(sim_model *model, uint64_t last_seq) {
     bool may_lose = model->options->relaxed != 0 && model->power_cut;
+    check_window(model, last_seq);
     if (model->observed_seq > last_seq && may_lose) {
         sim_world_count(model->world, "relaxed mode lost what was seen", 1);
         model->lossy = true;

@@ -47,6 +47,8 @@ void check_secrets(sim_model *model, const struct fq_resp_node *nodes) {
 
 static void check_conflict(sim_model *model, const struct asked *asked) {
     const struct model_task *task = asked->task;
+    if (is_bygone(model, asked))
+        return;
     CHECK(model, S16,
           task != NULL && (task->body.state != MODEL_NONE || task->past_kept > 0) &&
               task->body.body != asked->body,
@@ -76,8 +78,7 @@ void check_error(sim_model *model, const struct asked *asked, const struct fq_re
     else if (is_code(node->text, "STALELEASE"))
         check_stale(model, asked);
     else if (is_code(node->text, "FULL"))
-        CHECK(model, S35, model->may_fill && model->blocked_us + 10 * FQ_US_PER_S >= asked->at_us,
-              "FULL is answered while there is space: '%.*s'", FQ_STR_ARGS(node->text));
+        check_full(model, asked, node->text);
     else if (is_code(node->text, "UNKNOWNTASK") && asked->task != NULL && !is_bygone(model, asked)) {
         const struct moment *moment;
         CHECK(model, S1,

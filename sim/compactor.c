@@ -14,6 +14,7 @@ static void finish(sim_server *server, bool ok) {
     struct sim_compactor *compactor = &server->compactor;
     struct fq_now now = sim_world_server_now(server->world);
     compactor->is_busy = false;
+    compactor->is_ordered = compactor->is_ordered && !ok; // as long as the next file is being prepared, it is put off
     compactor->retry_us = ok ? 0 : compactor->retry_us == 0 ? RETRY_FIRST_US : compactor->retry_us * 2;
     if (compactor->retry_us > RETRY_MAX_US)
         compactor->retry_us = RETRY_MAX_US;
@@ -26,6 +27,7 @@ static void on_ended(void *context, uint64_t life) {
         return;
     fq_journal_compact_end(server->journal, server->compactor.ok, server->compactor.batch_seq);
     server->stats.compactions += server->compactor.ok;
+    server->compactor.installs += server->compactor.ok;
     finish(server, server->compactor.ok);
     sim_server_want_turn(server, sim_world_time(server->world));
 }
@@ -75,8 +77,28 @@ static void on_sealed(void *context, int result, uint64_t batch_seq) {
     sim_server_step_in(server, was_inside);
 }
 
+bool sim_compactor_rests(const sim_server *server) {
+    struct fq_journal_stats stats;
+    fq_journal_stats(server->journal, &stats);
+    return !server->compactor.is_busy && stats.compactions_total == server->compactor.installs;
+}
+
+void sim_server_compact(sim_server *server) {
+    server->compactor.is_ordered = true;
+    sim_server_want_turn(server, sim_world_time(server->world));
+}
+
+bool sim_server_has_compacted(const sim_server *server) {
+    return server->core != NULL && !server->compactor.is_ordered && sim_compactor_rests(server);
+}
+
 void sim_compactor_step(sim_server *server, struct fq_now now) {
     struct sim_compactor *compactor = &server->compactor;
+    if (compactor->is_ordered && sim_compactor_rests(server)) {
+        compactor->is_busy = true;
+        fq_journal_compact_begin(server->journal, on_sealed, server);
+        return;
+    }
     if (compactor->is_busy || now.boot_us < compactor->not_before_us ||
         !fq_journal_wants_compaction(server->journal))
         return;

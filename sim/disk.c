@@ -60,8 +60,10 @@ static enum outcome enter(fq_disk *disk, enum sim_call kind, int *ret_error) {
         }
     }
     int judgement = sim->judge != NULL && view->is_judged ? sim->judge(sim->judge_context, kind) : 0;
-    if (judgement < 0)
+    if (judgement < 0) {
         *ret_error = judgement;
+        sim->refused++;
+    }
     return judgement < 0 ? NOTHING_HAPPENS : HAPPENS;
 }
 
@@ -150,8 +152,10 @@ static int64_t sim_write(fq_disk *disk, int handle, const void *bytes, size_t le
     struct sim_file *file = &sim->files[sim->handles[handle].file];
     uint64_t end = offset + len;
     if (end > file->seen_size && sim->capacity != 0 &&
-        sim_disk_used(sim) + end - file->seen_size > sim->capacity)
+        sim_disk_used(sim) + end - file->seen_size > sim->capacity) {
+        sim->refused++;
         return -ENOSPC;
+    }
     if (len == 0)
         return 0;
     sim_disk_make_room(file, end);
@@ -271,6 +275,8 @@ static int sim_facts(fq_disk *disk, struct fq_disk_facts *ret_facts) {
                                         .free_bytes = used > total ? 0 : total - used,
                                         .block_size = SECTOR,
                                         .is_volatile = sim->is_volatile};
+    if (((struct sim_view *)disk)->is_judged)
+        sim->told_free = ret_facts->free_bytes;
     return 0;
 }
 

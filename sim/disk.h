@@ -68,6 +68,10 @@ void sim_disk_remove(sim_disk *sim, const char *path);
 uint64_t sim_disk_rewrites(const sim_disk *sim);
 /** Of all that programs see: names and bytes, without those below `except` and leftovers (.tmp). */
 uint64_t sim_disk_hash(const sim_disk *sim, const char *except);
+/** The free bytes that the process was told when it last asked; UINT64_MAX = it never did. */
+uint64_t sim_disk_told_free(const sim_disk *sim);
+/** Calls of that process that failed though the machine was alive: a judge's errors, no room. */
+uint64_t sim_disk_refused(const sim_disk *sim);
 /** Bytes in all files. */
 uint64_t sim_disk_used(const sim_disk *sim);
 /** Calls `on_path` for each file. */

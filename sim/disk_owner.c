@@ -19,6 +19,7 @@ sim_disk *sim_disk_new(uint64_t seed) {
     sim_disk *sim = calloc(1, sizeof *sim);
     FQ_ASSERT(sim != NULL);
     fq_random_seed(&sim->random, seed);
+    sim->told_free = UINT64_MAX;
     for (int i = 0; i < HANDLES_MAX; i++)
         sim->handles[i].file = -1;
     return sim;
@@ -231,6 +232,14 @@ void sim_disk_each(const sim_disk *sim, void (*on_path)(void *context, const cha
     for (int i = 0; i < sim->seen.end; i++)
         if (sim->seen.rows[i].file >= 0)
             on_path(context, sim->seen.rows[i].path);
+}
+
+uint64_t sim_disk_told_free(const sim_disk *sim) {
+    return sim->told_free;
+}
+
+uint64_t sim_disk_refused(const sim_disk *sim) {
+    return sim->refused;
 }
 
 uint64_t sim_disk_used(const sim_disk *sim) {

@@ -66,6 +66,7 @@ struct sim_disk {
     uint64_t fail_skip, fail_times;
     int fail_error;
     uint64_t rewrites; // of synced bytes that were not zero
+    uint64_t told_free, refused;
     int (*judge)(void *context, enum sim_call kind);
     void *judge_context;
 };

@@ -7,8 +7,9 @@ static void run_first(void *context, uint64_t life);
 static void begin(struct sim_executor *executor) {
     sim_server *server = executor->server;
     executor->is_running = true;
-    int64_t at_us = sim_world_time(server->world) + sim_machine_disk_us(server);
-    sim_world_at(server->world, at_us, run_first, server, server->life);
+    int64_t takes_us = sim_machine_disk_us(server);
+    sim_machine_job_begins(server, takes_us);
+    sim_world_at(server->world, sim_world_time(server->world) + takes_us, run_first, server, server->life);
 }
 
 // The effect was there some time before the loop hears of it.
@@ -27,6 +28,7 @@ static void run_first(void *context, uint64_t life) {
         sim_world_at(server->world, server->paused_until_us, run_first, server, life);
         return;
     }
+    sim_machine_job_ends(server);
     size_t at = executor->first;
     executor->first = (executor->first + 1) % SIM_JOBS_MAX;
     executor->count--;

@@ -4,6 +4,8 @@
 #include "sim/server_state.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { BOOT_CALLS = 200, BOOT_DEATHS = 5, SLOWEST_US = 5 * FQ_US_PER_S, PAUSE_MAX_US = 20 * FQ_US_PER_S };
 enum { SHORTAGE_LEAST_US = 100 * FQ_US_PER_MS, SHORTAGE_MAX_US = 10 * FQ_US_PER_S };
@@ -69,6 +71,57 @@ int64_t sim_machine_disk_us(sim_server *server) {
         return (int64_t)below(server, SIM_STREAM_DISK, SLOWEST_US);
     }
     return 30 + (int64_t)below(server, SIM_STREAM_DISK, 200);
+}
+
+void sim_machine_job_begins(sim_server *server, int64_t us) {
+    server->slow_since_us = us > FQ_US_PER_MS ? sim_world_time(server->world) : 0;
+}
+
+void sim_machine_job_ends(sim_server *server) {
+    if (server->slow_since_us != 0)
+        server->slow_us += sim_world_time(server->world) - server->slow_since_us;
+    server->slow_since_us = 0;
+}
+
+static int64_t brisk_us(sim_server *server) {
+    int64_t now_us = sim_world_time(server->world), slow_us = server->slow_us;
+    if (server->slow_since_us != 0)
+        slow_us += now_us - server->slow_since_us;
+    now_us -= slow_us + server->stopped_us;
+    if (now_us > server->brisk_us) // what is slow while the machine stands still counts twice
+        server->brisk_us = now_us;
+    return server->brisk_us;
+}
+
+struct files {
+    sim_server *server;
+    char segment[SIM_PATH_MAX];
+    struct sim_space *space;
+};
+
+static void look_at_file(void *context, const char *path) {
+    struct files *files = context;
+    const sim_disk *disk = files->server->disk;
+    if (strcmp(path, "seg/next.tmp") == 0)
+        files->space->spare_bytes = sim_disk_size(disk, path);
+    else if (strcmp(path, "RESERVE") == 0)
+        files->space->reserve_bytes = sim_disk_size(disk, path);
+    else if (strncmp(path, "seg/", 4) == 0 && strcmp(path, files->segment) > 0)
+        snprintf(files->segment, sizeof files->segment, "%s", path);
+}
+
+void sim_machine_tell(sim_server *server) {
+    struct sim_space space = {.told_free = sim_disk_told_free(server->disk),
+                              .low_water = SIM_LOW_WATER_BYTES,
+                              .refused = sim_disk_refused(server->disk),
+                              .brisk_us = brisk_us(server)};
+    if (server->options->disk_bytes != 0 || server->is_healed) {
+        struct files files = {.server = server, .space = &space};
+        sim_disk_each(server->disk, look_at_file, &files);
+        if (files.segment[0] != 0)
+            space.segment_bytes = sim_disk_size(server->disk, files.segment);
+    }
+    sim_model_space(server->model, &space);
 }
 
 // --- each second ----------------------------------------------------------------------------------------------------------

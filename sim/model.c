@@ -82,6 +82,7 @@ void sim_model_booted(sim_model *model, fq_core *core) {
     model->core = core;
     model->turned_boot = model->held_until = 0;
     model->boot++;
+    check_space_booted(model);
     if (!model->healed || model->crashed_us == 0)
         return;
     const int64_t most_us = 120 * (int64_t)FQ_US_PER_S;
@@ -97,6 +98,7 @@ void sim_model_crashed(sim_model *model, bool power_cut) {
     model->uncounted = false;
     model->turn_events = 0;
     model->crashed_us = sim_world_time(model->world);
+    check_space_crashed(model);
     for (uint32_t i = 0; i < model->worker_count; i++)
         model->workers[i].registered = 0;
 }
@@ -134,6 +136,7 @@ void sim_model_turned(sim_model *model, fq_core *core, struct fq_now now) {
         CHECK(model, S36, false, "a lease of worker %s ended early and for no reason",
               model->workers[model->leaving].id);
     look_at_core(model, core);
+    check_space(model);
     model->turn_count++;
     // In a turn with little to do everything that was due is done; failing allocations may put it off.
     bool calm = model->turn_events < 256 && (model->options->memory_rate == 0 || model->healed);

@@ -39,6 +39,16 @@ void sim_model_recovered(sim_model *model, const fq_engine *engine, const fq_jou
 void sim_model_booted(sim_model *model, fq_core *core);
 /** A turn of the server's loop is over; looks at what is cheap each time, at everything now and then. */
 void sim_model_turned(sim_model *model, fq_core *core, struct fq_now now);
+/** The machine as a turn begins, before the server looks at what its disk has done. */
+struct sim_space {
+    uint64_t told_free;                                 // free bytes, as the process was told last
+    uint64_t low_water;                                 // below, submits are refused
+    uint64_t segment_bytes, spare_bytes, reserve_bytes; // files there: the one being written, prepared, kept
+    uint64_t refused;                                   // calls to the disk that failed so far
+    int64_t
+        brisk_us; // true time without that in which the machine stood still or a call to the disk was slow
+};
+void sim_model_space(sim_model *model, const struct sim_space *space);
 /** The process died; a power cut may take what was not synced. */
 void sim_model_crashed(sim_model *model, bool power_cut);
 /** It refused to start; `damaged`: a synced byte had been changed before, which makes a refusal legal. */
@@ -62,6 +72,8 @@ void sim_model_compacted(sim_model *model, uint64_t last_seq, uint64_t state_has
 void sim_model_healed(sim_model *model);
 /** Nothing is left to do: every accepted task is final and every request was answered or lost. */
 bool sim_model_is_done(const sim_model *model);
+/** Two compactions are behind each other in a quiet time: the files take `used` bytes. */
+void sim_model_compacted_twice(sim_model *model, uint64_t used);
 /** Counts and whole state for the last time. */
 void sim_model_finish(sim_model *model, fq_core *core, struct fq_now now);
 

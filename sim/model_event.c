@@ -63,6 +63,7 @@ static void on_submitted(sim_model *model, struct model_event *event) {
     const struct intent *intent = find_intent(model, event);
     if (!CHECK(model, S33, intent != NULL, "task %s was made as nobody asked for it", model_id(event->task)))
         return;
+    check_submit_fits(model, event->task, intent->payload_len);
     bool by_wall = intent->at_us > event->now.wall_us;
     *body = (struct task_body){
         .state = by_wall || intent->delay_us > 0 ? FQ_TASK_SCHEDULED : FQ_TASK_PENDING,

@@ -14,6 +14,7 @@ enum {
     MODEL_MASKS = 8,
     MODEL_HASHES = 1 << 16,
     BACKOFF_UNKNOWN = -1,
+    MODEL_MARKS = 256,
     // states besides the engine's
     MODEL_NONE = FQ_TASK_STATE_COUNT, // asked for, or forgotten for good
     MODEL_GONE,                       // only its id is remembered
@@ -124,6 +125,23 @@ struct model_worker {
     bool leaves_asked;
 };
 
+struct space_seen { // of the disk
+    struct sim_space now;
+    bool must_refuse;                    // submits
+    bool is_behind;                      // records were not durable at the last turn
+    int64_t low_us;                      // when they could last be refused; true time
+    int64_t trouble_us, waits_since_us;  // brisk time
+    uint64_t durable_seq, recovered_seq; // at the last turn; at the last boot
+    uint64_t large_seq;                  // the last record that the reserve need not hold
+    struct {
+        int64_t at_us; // brisk
+        uint64_t seq;
+    } marks[MODEL_MARKS]; // ring: what had been seen when
+    uint32_t mark_first, mark_count;
+    int64_t marked_us;
+    uint64_t marked_seq, safe_seq; // no power cut may take it
+};
+
 struct sim_model {
     sim_world *world;
     const struct sim_options *options;
@@ -172,6 +190,7 @@ struct sim_model {
     bool may_fill; // the disk has an end, or what is prepared on it may fail
     int64_t awake_us, resumed_us, healed_us, crashed_us, blocked_us, turned_us;
     uint64_t turn_count, turn_events, whole_at;
+    struct space_seen space;
     uint64_t checked[SIM_INVARIANT_COUNT];
     struct sim_model_stats stats;
 };
@@ -282,5 +301,12 @@ void check_counts(sim_model *model, const fq_engine *engine, struct fq_now now);
 void check_tasks(sim_model *model, const fq_engine *engine);
 void check_overdue(sim_model *model, struct fq_now now);
 void check_liveness(sim_model *model, struct fq_now now);
+/** Behind a turn, a crash and a boot; the last record that came back after a power cut in relaxed mode. */
+void check_space(sim_model *model);
+void check_space_crashed(sim_model *model);
+void check_space_booted(sim_model *model);
+void check_window(sim_model *model, uint64_t last_seq);
+void check_submit_fits(sim_model *model, const struct model_task *task, uint64_t payload_len);
+void check_full(sim_model *model, const struct asked *asked, fq_str text);
 
 #endif

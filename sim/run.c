@@ -10,6 +10,8 @@
 static const int64_t HEALED_US = INT64_C(4) * 3600 * FQ_US_PER_S;
 // Simulated time of the first phase, whether or not all operations were asked by then.
 static const int64_t FAULTY_US = INT64_C(24) * 3600 * FQ_US_PER_S;
+// … that a compaction may take when nothing else happens.
+static const int64_t QUIET_US = INT64_C(60) * FQ_US_PER_S;
 
 struct run {
     const struct sim_plan *plan;
@@ -61,6 +63,30 @@ static void suffer(struct run *run) {
             return;
 }
 
+static uint64_t compactions(const struct run *run) {
+    struct sim_server_stats stats;
+    sim_server_stats(run->server, &stats);
+    return stats.compactions;
+}
+
+// What a journal takes when nothing happens: two compactions behind each other leave two snapshots and the log since the
+// first of them.
+static void compact_twice(struct run *run) {
+    uint64_t before = compactions(run);
+    for (unsigned i = 0; i < 2; i++) {
+        int64_t until_us = sim_world_time(run->world) + QUIET_US;
+        sim_server_compact(run->server);
+        while (!sim_server_has_compacted(run->server) && sim_world_time(run->world) < until_us)
+            if (!sim_world_step(run->world))
+                return;
+    }
+    if (compactions(run) < before + 2) {
+        sim_world_count(run->world, "no compaction in the end", 1);
+        return;
+    }
+    sim_model_compacted_twice(run->model, sim_server_used(run->server));
+}
+
 static void recover(struct run *run) {
     sim_world_say(run->world, "faults end");
     sim_options_heal(&run->options);
@@ -77,6 +103,7 @@ static void recover(struct run *run) {
         if (!sim_world_step(run->world))
             return;
     }
+    compact_twice(run);
     sim_model_finish(run->model, sim_server_core(run->server), sim_world_server_now(run->world));
 }
 

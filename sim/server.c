@@ -145,6 +145,7 @@ static bool has_drained(const sim_server *server, struct fq_now now) {
 static void turn(sim_server *server) {
     struct fq_now now = sim_world_server_now(server->world);
     sim_network_receive(server->network, now);
+    sim_machine_tell(server);
     sim_server_enter(server);
     fq_journal_poll(server->journal, now);
     fq_core_on_durable(server->core, now);
@@ -251,8 +252,13 @@ void sim_server_pause(sim_server *server, int64_t us) {
     int64_t until_us = sim_world_time(server->world) + us;
     sim_world_count(server->world, "machine stands still", 1);
     sim_world_say(server->world, "the machine stands still for %lld us", (long long)us);
-    if (until_us > server->paused_until_us)
-        server->paused_until_us = until_us;
+    if (until_us <= server->paused_until_us)
+        return;
+    int64_t from_us = server->paused_until_us;
+    if (from_us < sim_world_time(server->world))
+        from_us = sim_world_time(server->world);
+    server->stopped_us += until_us - from_us;
+    server->paused_until_us = until_us;
 }
 
 void sim_server_reload_users(sim_server *server, unsigned set) {
@@ -332,6 +338,10 @@ void sim_server_set_memory(sim_server *server, void (*set_memory)(sim_world *wor
 
 bool sim_server_is_up(const sim_server *server) {
     return server->core != NULL;
+}
+
+uint64_t sim_server_used(const sim_server *server) {
+    return sim_disk_used(server->disk);
 }
 
 fq_core *sim_server_core(sim_server *server) {

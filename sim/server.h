@@ -33,6 +33,12 @@ void sim_server_reload_users(sim_server *server, unsigned set);
 /** Copies the data directory as `fastqueue journal backup` would, restores it aside and hands what comes up to the model. */
 void sim_server_backup(sim_server *server);
 
+/** Orders a compaction, due or not; whether it has been carried out. */
+void sim_server_compact(sim_server *server);
+bool sim_server_has_compacted(const sim_server *server);
+/** Bytes in all files of the data directory. */
+uint64_t sim_server_used(const sim_server *server);
+
 /** What runs, NULL while the process is down. */
 fq_core *sim_server_core(sim_server *server);
 /** Faults ended: the disk has room, rotten bits are put right, what hangs goes on. */

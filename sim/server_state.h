@@ -17,6 +17,7 @@ enum sim_death {
 };
 
 enum { SIM_JOBS_MAX = 16, SIM_ROTS_MAX = 8, SIM_PATH_MAX = 64, SIM_SECTOR = 512 };
+enum { SIM_RESERVE_BYTES = 1 << 17, SIM_LOW_WATER_BYTES = 1 << 18 };
 
 // The journal's thread: each job takes simulated time, has its effect within it, and wakes the loop at its end.
 struct sim_executor {
@@ -38,7 +39,8 @@ struct sim_rot { // a bit that flipped, or a sector that holds what it should no
 };
 
 struct sim_compactor {
-    bool is_busy;
+    bool is_busy, is_ordered;
+    uint64_t installs; // of this life that were begun
     uint64_t batch_seq;
     int64_t not_before_us, retry_us; // boot
     bool ok;
@@ -82,9 +84,11 @@ struct sim_server {
     bool has_rotted;     // ever: what is written over may be such a bit
     bool
         cache_lies; // a sync failed since the power was last off: what programs read need not be on the medium
-    uint64_t tenant_bytes; // of the disk, taken by somebody else
-    bool no_descriptors;   // that are free
-    uint64_t shortages;    // of them so far
+    int64_t slow_since_us, slow_us; // a slow call is under way (0: none), time that such calls took
+    int64_t stopped_us, brisk_us;   // time stood still; the clock without both
+    uint64_t tenant_bytes;          // of the disk, taken by somebody else
+    bool no_descriptors;            // that are free
+    uint64_t shortages;             // of them so far
     /** Makes one in so many of the server's allocations fail, 0 = none; NULL = cannot be done in this program. */
     void (*set_memory)(sim_world *world, uint64_t one_in);
 };
@@ -119,6 +123,11 @@ void sim_machine_init(sim_server *server);
 void sim_machine_arm(sim_server *server, bool is_booting);
 /** How long a job on the disk takes. */
 int64_t sim_machine_disk_us(sim_server *server);
+/** A job that is to take so long begins, a job ends. */
+void sim_machine_job_begins(sim_server *server, int64_t us);
+void sim_machine_job_ends(sim_server *server);
+/** Tells the model. */
+void sim_machine_tell(sim_server *server);
 
 // --- rot.c
 /** Bits rot and sectors go astray while the process is down. True if any is wrong now. */
@@ -127,6 +136,8 @@ bool sim_machine_rot(sim_server *server);
 void sim_machine_unrot(sim_server *server);
 
 // --- compactor.c
+/** None is under way, and the last one's snapshot is installed. */
+bool sim_compactor_rests(const sim_server *server);
 /** Once a turn: begins a compaction if one is due. */
 void sim_compactor_step(sim_server *server, struct fq_now now);
 
