@@ -119,6 +119,19 @@ FQ_API void fq_lease_report_init(struct fq_lease_report *report);
 /** The task succeeded. FQ_ETOOBIG: the result is above the limit; the task is still leased. */
 FQ_API FQ_MUST_USE int fq_lease_complete(fq_client *client, const struct fq_lease *lease, const void *result,
                                          size_t result_len, const struct fq_lease_report *report);
+/** Many successes in one exchange instead of one each: what a worker of short tasks says of all that it fetched. */
+struct fq_lease_outcome {
+    struct fq_lease lease;
+    const void *result;
+    size_t result_len;
+    const struct fq_lease_report
+        *report; /* NULL = nothing is known; a run ends with this call unless run_us is set */
+    int error;   /* set by the call: what fq_lease_complete would have returned for it */
+};
+/** 0 when each was answered; else the error of the one that ended the call, as FQ_EDISCONNECTED or FQ_ETIMEOUT, which those
+ *  that were not answered have too. The timeout starts anew with every answer. */
+FQ_API FQ_MUST_USE int fq_lease_complete_many(fq_client *client, struct fq_lease_outcome *outcomes,
+                                              size_t count);
 /** The run failed: retried as submitted, else a failure. `type` as an exception's name, 1 to 255 bytes. A task whose
  *  cancellation was asked for becomes cancelled by this. */
 FQ_API FQ_MUST_USE int fq_lease_fail(fq_client *client, const struct fq_lease *lease, const char *type,

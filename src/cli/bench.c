@@ -2,6 +2,7 @@
 // `fastqueue bench`: workloads one after the other; each is carried out and reported, and what it left is cleared away.
 #include "cli/bench_report.h"
 #include "cli/connection.h"
+#include "net/process_use.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +219,7 @@ static int run(struct bench *bench) {
 
 int fq_verb_bench(struct fq_cli *cli) {
     struct bench bench = {.cli = cli, .options = cli->options};
+    (void)fq_process_raise_open_files(); // for --connections
     bench.figures = malloc(sizeof *bench.figures);
     int code = FQ_EXIT_INTERNAL;
     if (bench.figures != NULL)

@@ -34,7 +34,7 @@ static int make_payload(struct fq_bench_target *target) {
 
 static int make_names(struct fq_bench_target *target) {
     size_t count = (size_t)fq_option_number(target->options, FQ_OPTION_BENCH_NAMES);
-    size_t size = strlen(target->task) + sizeof ".100000";
+    size_t size = strlen(target->task) + sizeof ".50000";
     target->names = calloc(count, sizeof *target->names);
     target->name_text = calloc(count, size);
     if (target->names == NULL || target->name_text == NULL)

@@ -2,6 +2,8 @@
 // What a lease's holder says of it. Every one may come twice: the second time the token proves nothing any more.
 #include "client/worker_state.h"
 
+#include "net/clock.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +66,14 @@ static void add_run(struct verb *verb, const struct fq_lease_report *report) {
     add_option(verb, "TRACEPARENT", report->traceparent);
 }
 
+static void put_completion(struct verb *verb, const struct fq_lease *lease, fq_slice result,
+                           const struct fq_lease_report *report) {
+    begin(verb, "FQ.COMPLETE", lease);
+    add(verb, result.ptr, result.len);
+    add_option(verb, "ENCODING", report->encoding);
+    add_run(verb, report);
+}
+
 static int send_verb(fq_client *client, const struct verb *verb) {
     const struct fq_value *values;
     return fq_client_request(client, verb->words, verb->count, true, 0, &values);
@@ -73,10 +83,7 @@ int fq_lease_complete(fq_client *client, const struct fq_lease *lease, const voi
                       const struct fq_lease_report *given) {
     struct fq_lease_report report = take_report(given);
     struct verb verb;
-    begin(&verb, "FQ.COMPLETE", lease);
-    add(&verb, result, result_len);
-    add_option(&verb, "ENCODING", report.encoding);
-    add_run(&verb, &report);
+    put_completion(&verb, lease, (fq_slice){result, result_len}, &report);
     int rc = send_verb(client, &verb);
     fq_run_end(client, report.run, NULL, NULL, NULL, report.run_us);
     return rc;
@@ -102,6 +109,80 @@ int fq_lease_release(fq_client *client, const struct fq_lease *lease) {
     struct verb verb;
     begin(&verb, "FQ.RELEASE", lease);
     return send_verb(client, &verb);
+}
+
+// --- many at once ---------------------------------------------------------------------------------------------------------
+enum { WINDOW = 4096, NOT_ANSWERED = 1 };
+
+struct outcomes {
+    struct fq_lease_outcome *all;
+    size_t count, asked, answered;
+};
+
+static int ask_one(fq_client *client, uint64_t tag, struct fq_lease_outcome *outcome) {
+    struct fq_lease_report report = take_report(outcome->report);
+    struct verb verb;
+    put_completion(&verb, &outcome->lease, (fq_slice){outcome->result, outcome->result_len}, &report);
+    int rc = fq_session_command(client->session, verb.words, verb.count, true, tag);
+    if (rc == 0)
+        fq_run_end(client, report.run, NULL, NULL, NULL, report.run_us);
+    return rc;
+}
+
+// 0, also when the session holds all it may: answers make room.
+static int ask_more(fq_client *client, const struct fq_client_errand *errand) {
+    struct outcomes *outcomes = errand->context;
+    while (outcomes->asked < outcomes->count && outcomes->asked - outcomes->answered < WINDOW) {
+        size_t index = outcomes->asked;
+        int rc = ask_one(client, errand->tag + index, &outcomes->all[index]);
+        if (rc == FQ_EFULL && outcomes->asked > outcomes->answered)
+            return 0;
+        if (rc < 0)
+            return fq_client_fail_session(client, rc);
+        outcomes->asked++;
+    }
+    return 0;
+}
+
+static int on_outcome(fq_client *client, struct fq_client_errand *errand,
+                      const struct fq_session_event *event) {
+    struct outcomes *outcomes = errand->context;
+    uint64_t index = event->tag - errand->tag;
+    if (event->type != FQ_SESSION_REPLY || index >= outcomes->asked)
+        return 0;
+    outcomes->all[index].error = event->error;
+    outcomes->answered++;
+    errand->deadline_us = fq_time_add(fq_clock_now().boot_us, client->timeout_us);
+    if (event->error < 0)
+        (void)fq_client_fail(client, event->error, event->message);
+    if (outcomes->answered == outcomes->count)
+        return 1;
+    return outcomes->asked - outcomes->answered <= WINDOW / 2 ? ask_more(client, errand) : 0;
+}
+
+int fq_lease_complete_many(fq_client *client, struct fq_lease_outcome *all, size_t count) {
+    struct outcomes outcomes = {.all = all, .count = count};
+    struct fq_client_errand errand = fq_client_errand_begin(client);
+    if (count == 0)
+        return 0;
+    client->next_tag += count;
+    errand.on_event = on_outcome;
+    errand.context = &outcomes;
+    for (size_t i = 0; i < count; i++)
+        all[i].error = NOT_ANSWERED;
+    int rc = ask_more(client, &errand);
+    if (rc == 0)
+        rc = fq_client_drive(client, &errand);
+    for (size_t i = 0; rc < 0 && i < count; i++) {
+        if (all[i].error != NOT_ANSWERED)
+            continue;
+        all[i].error = rc;
+        if (i < outcomes.asked)
+            fq_session_forget(client->session, errand.tag + i);
+        else if (all[i].report != NULL)
+            fq_run_end(client, all[i].report->run, NULL, NULL, NULL, all[i].report->run_us);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 // --- heartbeats -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 //     complete N RESULT    of lease N of all fetched so far; likewise …
 //     raw N RESULT STARTED … as encoding "raw", with all that can be reported
 //     fail N TYPE MESSAGE, forever N TYPE MESSAGE, release N
+//     many N M RESULT      of leases N to M in one call: how many went well, and how many did not
 //     beat N…              from a client of its own
 //     close
 #include <fastqueue/worker.h>
@@ -117,6 +118,25 @@ static void report(struct tool *tool, char **words, size_t count) {
     }
 }
 
+// All from one lease to another: how many went well, and how many did not.
+static void complete_many(struct tool *tool, size_t first, size_t last, const char *result) {
+    struct fq_lease_outcome *outcomes = calloc(last - first + 1, sizeof *outcomes);
+    size_t well = 0, count = last - first + 1;
+    if (outcomes == NULL)
+        exit(70);
+    for (size_t i = 0; i < count; i++)
+        outcomes[i] = (struct fq_lease_outcome){
+            .lease = tool->leases[first + i], .result = result, .result_len = strlen(result)};
+    int rc = fq_lease_complete_many(tool->client, outcomes, count);
+    for (size_t i = 0; i < count; i++)
+        well += outcomes[i].error == 0;
+    free(outcomes);
+    if (rc < 0)
+        answer(rc);
+    else
+        printf("%zu %zu\n", well, count - well);
+}
+
 static void obey(struct tool *tool, char **words, size_t count) {
     if (strcmp(words[0], "with") == 0) {
         tool->instance = strdup(words[1]);
@@ -127,6 +147,8 @@ static void obey(struct tool *tool, char **words, size_t count) {
         fetch(tool, words[1], words[2]);
     } else if (strcmp(words[0], "beat") == 0) {
         beat(tool, words + 1, count - 1);
+    } else if (strcmp(words[0], "many") == 0 && count == 4) {
+        complete_many(tool, (size_t)atoi(words[1]), (size_t)atoi(words[2]), words[3]);
     } else if (strcmp(words[0], "close") == 0) {
         tool->worker = fq_worker_close(tool->worker);
         puts("ok");

@@ -99,6 +99,9 @@ class Worker(unittest.TestCase):
         self.assertEqual(self.tool("fetch", 3, 0).split()[0], "3")
         self.assertEqual(self.tool("fetch", 5000, 0).split()[0], "1000")
         self.assertEqual(self.tool("complete", 1002, "1"), "ok")
+        self.assertEqual(self.tool("many", 1, 1002, "[2]"), "1001 1")  # the last one was completed already
+        self.assertEqual(self.link.command("FQ.STATS")["completed"], 1002)
+        self.assertEqual(self.tool("many", 0, 0, "3"), "1 0")
 
     def test_failing(self):
         again = self.submit("a", "{}", "RETRIES", 1, "BACKOFF", 1)

@@ -305,6 +305,88 @@ static void reports_say_what_is_known(void **state) {
     close_all(client, NULL, &server);
 }
 
+static void many_outcomes_are_told_apart(void **state) {
+    (void)state;
+    struct scripted_server server;
+    SCRIPT(server, {"HELLO", HELLO_REPLY},
+           {"*4\r\n$11\r\nFQ.COMPLETE" PROOF "$1\r\n1\r\n"
+            "*6\r\n$11\r\nFQ.COMPLETE" PROOF "$1\r\nx\r\n$8\r\nENCODING\r\n$3\r\nraw\r\n"
+            "*4\r\n$11\r\nFQ.COMPLETE" PROOF "$1\r\n3\r\n",
+            "+OK\r\n-STALELEASE too late\r\n+OK\r\n"},
+           {NULL, NULL});
+    fq_client *client = open_client(&server, 0, 5000);
+    struct fq_lease_report raw;
+    fq_lease_report_init(&raw);
+    raw.encoding = "raw";
+    struct fq_lease_outcome outcomes[] = {
+        {.lease = LEASE,  .result = "1", .result_len = 1, .error = FQ_EIO},
+        {.lease = LEASE,               .result = "x",               .result_len = 1,   .report = &raw},
+        {.lease = LEASE, .result = "3",              .result_len = 1             },
+    };
+    assert_int_equal(fq_lease_complete_many(client, outcomes, 3), 0);
+    assert_int_equal(outcomes[0].error, 0);
+    assert_int_equal(outcomes[1].error, FQ_ESTALELEASE);
+    assert_int_equal(outcomes[2].error, 0);
+    assert_string_equal(fq_client_error(client), "too late");
+    assert_int_equal(fq_lease_complete_many(client, outcomes, 0), 0);
+    close_all(client, NULL, &server);
+}
+
+static void outcomes_are_told_again_after_a_loss(void **state) {
+    (void)state;
+    for (uint32_t retries = 0; retries < 2; retries++) {
+        const struct scripted_step steps[] = {
+            {"HELLO",                                                   HELLO_REPLY},
+            {"$1\r\n1\r\n*4\r\n$11\r\nFQ.COMPLETE" PROOF "$1\r\n2\r\n", "+OK\r\n"  },
+            {"",                                                        NULL       },
+            {"HELLO",                                                   HELLO_REPLY},
+            {"*4\r\n$11\r\nFQ.COMPLETE" PROOF "$1\r\n2\r\n",            "+OK\r\n"  },
+        };
+        struct scripted_server server;
+        scripted_server_start(&server, steps, retries == 0 ? 3 : 5);
+        fq_client *client = open_client(&server, retries, 5000);
+        struct fq_lease_outcome outcomes[] = {
+            {.lease = LEASE, .result = "1", .result_len = 1},
+            {.lease = LEASE, .result = "2", .result_len = 1},
+        };
+        int lost = retries == 0 ? FQ_EDISCONNECTED : 0;
+        assert_int_equal(fq_lease_complete_many(client, outcomes, 2), lost);
+        assert_int_equal(outcomes[0].error, 0);
+        assert_int_equal(outcomes[1].error, lost);
+        close_all(client, NULL, &server);
+    }
+}
+
+// No more than a window of them is unanswered: the control plane would stop reading.
+static void outcomes_go_out_in_windows(void **state) {
+    (void)state;
+    enum { COUNT = 5000, FIRST = 4096, OK_LEN = 5 };
+    char *oks = calloc(COUNT, OK_LEN + 1), (*results)[8] = calloc(COUNT, sizeof *results);
+    struct fq_lease_outcome *outcomes = calloc(COUNT, sizeof *outcomes);
+    assert_true(oks != NULL && results != NULL && outcomes != NULL);
+    for (size_t i = 0; i < COUNT; i++) {
+        memcpy(oks + i * OK_LEN, "+OK\r\n", OK_LEN);
+        int len = snprintf(results[i], sizeof results[i], "r%zu", i);
+        outcomes[i] = (struct fq_lease_outcome){
+            .lease = LEASE, .result = results[i], .result_len = (size_t)len, .error = 7};
+    }
+    const struct scripted_step steps[] = {
+        {"HELLO",     HELLO_REPLY                           },
+        {"\r\nr4095", oks + (size_t)(COUNT - FIRST) * OK_LEN},
+        {"\r\nr4999", oks + (size_t)FIRST * OK_LEN          },
+    };
+    struct scripted_server server;
+    scripted_server_start(&server, steps, 3);
+    fq_client *client = open_client(&server, 0, 20000);
+    assert_int_equal(fq_lease_complete_many(client, outcomes, COUNT), 0);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(outcomes[i].error, 0);
+    close_all(client, NULL, &server);
+    free(outcomes);
+    free(results);
+    free(oks);
+}
+
 static void heartbeats_bring_verdicts(void **state) {
     (void)state;
     struct scripted_server server;
@@ -368,6 +450,9 @@ int main(void) {
         cmocka_unit_test(a_worker_that_is_forgotten_again_and_again_gives_up),
         cmocka_unit_test(a_worker_without_a_connection_closes_silently),
         cmocka_unit_test(reports_say_what_is_known),
+        cmocka_unit_test(many_outcomes_are_told_apart),
+        cmocka_unit_test(outcomes_are_told_again_after_a_loss),
+        cmocka_unit_test(outcomes_go_out_in_windows),
         cmocka_unit_test(heartbeats_bring_verdicts),
         cmocka_unit_test(a_heartbeat_without_a_verdict_for_each_is_refused),
     };
