@@ -14,7 +14,8 @@ static void finish(sim_server *server, bool ok) {
     struct sim_compactor *compactor = &server->compactor;
     struct fq_now now = sim_world_server_now(server->world);
     compactor->is_busy = false;
-    compactor->is_ordered = compactor->is_ordered && !ok; // as long as the next file is being prepared, it is put off
+    // As long as the next file is being prepared, an order is put off.
+    compactor->is_ordered = compactor->is_ordered && !ok;
     compactor->retry_us = ok ? 0 : compactor->retry_us == 0 ? RETRY_FIRST_US : compactor->retry_us * 2;
     if (compactor->retry_us > RETRY_MAX_US)
         compactor->retry_us = RETRY_MAX_US;
