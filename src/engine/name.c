@@ -19,6 +19,12 @@ struct fq_name *fq_name_find(const fq_engine *engine, fq_str text) {
     return fq_table_pointer(fq_table_find(&engine->names, fq_hash_str(text, engine->config.seed + 2), &text));
 }
 
+void fq_name_fetch_ahead(const struct fq_name *name) {
+    enum { LINE = 64 };
+    for (size_t at = 0; at < sizeof *name; at += LINE)
+        __builtin_prefetch((const char *)name + at, 1);
+}
+
 struct fq_name *fq_name_new(fq_str text) {
     struct fq_name *name = calloc(1, sizeof *name + text.len);
     if (name == NULL)
@@ -38,7 +44,9 @@ struct fq_name *fq_name_free(struct fq_name *name) {
 }
 
 struct fq_name *fq_name_take(fq_engine *engine, struct fq_reservation *reservation, fq_str text) {
-    struct fq_name *name = fq_name_find(engine, text);
+    struct fq_name *name = reservation->name_found;
+    if (name == NULL || !fq_str_equal(fq_name_text(name), text))
+        name = fq_name_find(engine, text);
     if (name != NULL)
         return engine->name_last = name;
     struct fq_name **place = &reservation->name_spares;

@@ -7,6 +7,8 @@
 
 extern const struct fq_table_ops fq_name_table_ops;
 struct fq_name *fq_name_find(const fq_engine *engine, fq_str text);
+/** What a task changes in the record comes into the caches meanwhile. */
+void fq_name_fetch_ahead(const struct fq_name *name);
 /** A record outside the engine; NULL when out of memory. */
 struct fq_name *fq_name_new(fq_str text);
 struct fq_name *fq_name_free(struct fq_name *name);

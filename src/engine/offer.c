@@ -142,6 +142,7 @@ static int add_set_slot(fq_decision *decision, const struct fq_set *set, enum fq
                         uint32_t index) {
     if (index >= set->heap_count[priority])
         return 0;
+    __builtin_prefetch(&set->members[set->heap[priority][index].member]);
     return candidate_add(decision, IN_SET, set->heap[priority][index].turn, set, index);
 }
 

@@ -22,8 +22,12 @@ static struct fq_task *new_node(size_t tail_len) {
 }
 
 static int reserve_name(const fq_engine *engine, struct fq_reservation *reservation, fq_str text) {
-    if (fq_name_find(engine, text) != NULL)
+    struct fq_name *found = fq_name_find(engine, text);
+    if (found != NULL) {
+        reservation->name_found = found;
+        fq_name_fetch_ahead(found);
         return 0;
+    }
     uint32_t extra = reservation->name_spare_count + 1;
     int rc = fq_table_reserve(&engine->names, extra, &reservation->names);
     if (rc < 0)
@@ -178,6 +182,7 @@ static int check_loaded(const fq_engine *engine, const fq_decision *decision) {
 int fq_reserve(const fq_engine *engine, fq_decision *decision) {
     struct fq_reservation *reservation = &decision->reservation;
     struct needs needs = {0};
+    reservation->name_found = NULL;
     int loaded = check_loaded(engine, decision);
     if (loaded < 0)
         return loaded;

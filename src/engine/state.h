@@ -181,6 +181,7 @@ struct fq_reservation {
     fq_heap_spare boot, age, wall;
     struct fq_name **name_list;
     uint32_t name_capacity;
+    struct fq_name *name_found; // by the decision at hand: apply need not look it up again
     struct fq_name *name_spares;
     uint32_t name_spare_count;
     struct fq_worker *worker;
