@@ -36,6 +36,10 @@ static void say_space(fq_storage *storage, struct fq_storage_space *ret_space) {
         .low_water_bytes = 1 << 27,
         .submits_blocked = space_of->submits_blocked,
     };
+    if (space_of->room_bytes != 0) {
+        ret_space->reserve_bytes = space_of->room_bytes / 2;
+        ret_space->writable_bytes = space_of->room_bytes - ret_space->reserve_bytes;
+    }
 }
 
 static int no_record(void *context, fq_str record) {

@@ -19,6 +19,7 @@ struct core_fixture {
     struct fq_now now;
     uint64_t wakes;
     bool submits_blocked, has_space; // what the storage says of its disk
+    uint64_t room_bytes;             // the same: all that can still be written; 0 = plenty
 };
 
 struct core_peer {

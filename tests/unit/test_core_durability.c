@@ -207,6 +207,31 @@ static void low_space_refuses_submits_only(void **state) {
     core_peer_free(peer);
 }
 
+// Each live task keeps 512 bytes for its outcome. Submits end where those are used up, and go on once a fifth more is free.
+static void submits_leave_room_for_outcomes(void **state) {
+    (void)state;
+    const char *full = "-FULL the journal's room is needed to finish the tasks already accepted*";
+    struct core_peer *peer = core_peer_connect(&fixture, NULL);
+    core_peer_expect(peer, "HELLO 3", "{*}");
+    fixture.has_space = true;
+    fixture.room_bytes = 3 * 512;
+    core_fixture_turn(&fixture);
+    core_peer_expect(peer, "FQ.SUBMIT mail x ID " ID, "\"" ID "\"");
+    char *others[3];
+    for (int i = 0; i < 3; i++)
+        others[i] = core_peer_ask(peer, "FQ.SUBMIT mail x");
+    core_peer_expect(peer, "FQ.SUBMIT mail y", full);
+    core_peer_expect(peer, "FQ.CANCEL " ID, ":1"); // what ends a task goes on
+    core_peer_expect(peer, "FQ.SUBMIT mail y", full);
+    char line[100];
+    assert_true(snprintf(line, sizeof line, "FQ.CANCEL %.36s", others[0] + 1) > 40);
+    core_peer_expect(peer, line, ":1");
+    core_peer_expect(peer, "FQ.SUBMIT mail y", "\"*\"");
+    for (int i = 0; i < 3; i++)
+        free(others[i]);
+    core_peer_free(peer);
+}
+
 // Too much waits for the disk: commands wait in their connections, and go on when it has caught up.
 static void a_slow_disk_holds_commands_back(void **state) {
     (void)state;
@@ -246,6 +271,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(many_turns_in_one_sync, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_failed_journal_releases_nothing, open_core, close_core),
         cmocka_unit_test_setup_teardown(low_space_refuses_submits_only, open_core, close_core),
+        cmocka_unit_test_setup_teardown(submits_leave_room_for_outcomes, open_core, close_core),
         cmocka_unit_test_setup_teardown(a_slow_disk_holds_commands_back, open_core, close_core),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,6 +303,25 @@ static void a_reply_above_the_hard_limit_cuts(void **state) {
     core_peer_free(peer);
 }
 
+// … and one just within it passes: what lies in the buffer counts once.
+static void a_reply_within_the_hard_limit_passes(void **state) {
+    (void)state;
+    fixture.options.output_bytes_max = 5000;
+    fixture.options.payload_bytes_max = 100000;
+    core_fixture_open(&fixture, false);
+    struct core_peer *peer = core_peer_connect(&fixture, NULL);
+    char text[4900];
+    memset(text, 'x', sizeof text);
+    fq_str args[] = {
+        FQ_STR("ECHO"), {text, sizeof text}
+    };
+    core_peer_request(peer, args, 2);
+    core_fixture_turn(&fixture);
+    assert_false(peer->was_cut);
+    assert_true(fq_buf_len(&peer->received) > sizeof text);
+    core_peer_free(peer);
+}
+
 // A fetch takes no more than the output has room for: nothing is leased that could not be told.
 static void a_fetch_fits_the_output(void **state) {
     (void)state;
@@ -478,6 +497,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(kept_buffers_go_first, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_held_request_ends_the_block, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_reply_above_the_hard_limit_cuts, prepare, close_core),
+        cmocka_unit_test_setup_teardown(a_reply_within_the_hard_limit_passes, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_fits_the_output, prepare, close_core),
         cmocka_unit_test_setup_teardown(a_fetch_tries_one_where_the_largest_would_not_fit, prepare,
                                         close_core),
