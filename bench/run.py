@@ -12,6 +12,7 @@ import pathlib
 import pkgutil
 import signal
 import sys
+import time
 
 import chart
 import document
@@ -52,6 +53,7 @@ def run_all(bench: record.Bench, chosen: list) -> bool:
     for workload in chosen:
         bench.workload = workload.NAME
         print(f"\n## {workload.TITLE}", flush=True)
+        start = time.monotonic()
         try:
             workload.run(bench)
         except KeyboardInterrupt:
@@ -61,6 +63,7 @@ def run_all(bench: record.Bench, chosen: list) -> bool:
         print("\n" + table.text(*table.rows(mine)))
         for note in bench.notes.get(workload.NAME, []):
             print(note)
+        print(f"({workload.NAME}: {time.monotonic() - start:.0f} s)", flush=True)
     return True
 
 
