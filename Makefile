@@ -6,7 +6,7 @@ LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 # Ninja runs things side by side; the verbs themselves come one after another.
 .NOTPARALLEL:
-.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-quick bench-telemetry interop sweep crash-states lint check sbom fmt install deb docs clean help
+.PHONY: all build deps test-deps demo test unit e2e python asan tsan coverage fuzz bench bench-quick benchmarks bench-telemetry interop sweep crash-states lint check sbom fmt install deb docs clean help
 
 all: build
 
@@ -78,8 +78,11 @@ crash-states: test-deps build ## rebuild the disk for every crash point of a rec
 bench: ## measure FastQueue beside its peers, whole (BENCH_ARGS="--only cycle,ack"; see docs/benchmarks.md)
 	@tools/install_deps.sh build bench
 	@bench/python/install.sh
-	@$(MAKE) --no-print-directory build BUILD=release
+	@$(MAKE) --no-print-directory benchmarks BUILD=release
 	@bench/run.py build/release $(BENCH_ARGS)
+
+benchmarks: deps $(DIR)/build.ninja
+	@cmake --build $(DIR) --target benchmarks -j $(JOBS)
 
 bench-quick: ## the same with few tasks, one round: under five minutes
 	@$(MAKE) --no-print-directory bench BENCH_ARGS="--quick $(BENCH_ARGS)"

@@ -14,14 +14,17 @@ SUBJECTS = {
     "beanstalkd": ("beanstalkd", "beanstalk", ""),
     "gearmand": ("gearmand", "gearman", ""),
     "redis list, no ack": ("redis", "redis", "list"),
+    "redis list, LPUSH each": ("redis", "redis", "list-each"),
     "redis reliable list": ("redis", "redis", "reliable"),
+    "redis reliable, LPUSH each": ("redis", "redis", "reliable-each"),
     "redis streams": ("redis", "redis", "stream"),
     "jetstream": ("jetstream", "jetstream", "mode"),
 }
 # Modes in which an answer waits for a disk: few tasks in flight are slow there, so fewer of them are run.
 SYNCED = {"sync", "fsync", "always"}
 # Tasks that keep each server busy for about a second when they come in batches.
-SECOND = {"fastqueue": 400_000, "beanstalkd": 60_000, "gearmand": 600_000, "redis list, no ack": 3_000_000, "redis reliable list": 600_000,
+SECOND = {"fastqueue": 400_000, "beanstalkd": 60_000, "gearmand": 600_000, "redis list, no ack": 3_000_000, "redis list, LPUSH each": 1_000_000,
+          "redis reliable list": 600_000, "redis reliable, LPUSH each": 400_000,
           "redis streams": 400_000, "jetstream": 80_000}
 TIMEOUT = 300
 

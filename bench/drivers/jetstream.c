@@ -49,7 +49,13 @@ static void *jetstream_open(const struct setup *setup, bool worker) {
     stream.SubjectsLen = 1;
     stream.Retention = js_WorkQueuePolicy;
     stream.Storage = strcmp(setup->variant, "file") == 0 ? js_FileStorage : js_MemoryStorage;
-    check(js_AddStream(NULL, self->js, &stream, NULL, NULL), "stream");
+    natsStatus added = js_AddStream(NULL, self->js, &stream, NULL, NULL);
+    for (int tries = 0; added != NATS_OK && tries < 50;
+         tries++) { // submitter and worker may both be adding it
+        usleep(20000);
+        added = js_AddStream(NULL, self->js, &stream, NULL, NULL);
+    }
+    check(added, "stream");
     if (worker) {
         jsSubOptions sub;
         jsSubOptions_Init(&sub);

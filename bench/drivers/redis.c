@@ -4,6 +4,8 @@
 //   list      LPUSH of many, BLMPOP of many: what is taken is gone, a worker that dies loses it
 //   reliable  LPUSH of many, LMOVE into a list of what is being worked on, LREM when done
 //   stream    XADD, XREADGROUP of many, XACK and XDEL of many
+//
+// list-each and reliable-each send an LPUSH for each task, pipelined, as submitters do that know nothing of each other's tasks.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@ enum variant { LIST, RELIABLE, STREAM };
 struct redis {
     const struct setup *setup;
     enum variant variant;
+    bool each; // a command for each task
     struct wire wire;
     char *payload;
     long answers;    // to what finishes tasks
@@ -27,9 +30,10 @@ struct redis {
 static void *redis_open(const struct setup *setup, bool worker) {
     struct redis *self = calloc(1, sizeof *self);
     self->setup = setup;
-    self->variant = strcmp(setup->variant, "stream") == 0     ? STREAM
-                    : strcmp(setup->variant, "reliable") == 0 ? RELIABLE
-                                                              : LIST;
+    self->each = strstr(setup->variant, "-each") != NULL || strcmp(setup->variant, "stream") == 0;
+    self->variant = strncmp(setup->variant, "stream", 6) == 0     ? STREAM
+                    : strncmp(setup->variant, "reliable", 8) == 0 ? RELIABLE
+                                                                  : LIST;
     self->payload = payload_new(setup->bytes);
     self->ids = calloc((size_t)setup->batch, sizeof *self->ids);
     wire_dial(&self->wire, setup->port);
@@ -43,16 +47,18 @@ static void *redis_open(const struct setup *setup, bool worker) {
 
 static long redis_submit(void *opaque, long first, long n) {
     struct redis *self = opaque;
-    if (self->variant != STREAM)
+    if (!self->each)
         wire_print(&self->wire, "*%ld\r\n$5\r\nLPUSH\r\n$5\r\nbench\r\n", n + 2);
     for (long i = first; i < first + n; i++) {
         payload_number(self->payload, i);
         if (self->variant == STREAM)
             wire_literal(&self->wire, "*5\r\n$4\r\nXADD\r\n$5\r\nbench\r\n$1\r\n*\r\n$1\r\np\r\n");
+        else if (self->each)
+            wire_literal(&self->wire, "*3\r\n$5\r\nLPUSH\r\n$5\r\nbench\r\n");
         resp_put(&self->wire, self->payload, self->setup->bytes);
     }
     wire_flush(&self->wire);
-    return self->variant == STREAM ? n : 1;
+    return self->each ? n : 1;
 }
 
 static void redis_confirm(void *opaque, long answers) {

@@ -10,7 +10,7 @@ MODES = {"fastqueue": ("sync", "relaxed", "memory"), "beanstalkd": ("memory", "f
 def run(bench) -> None:
     cases = []
     for subject in SUBJECTS:
-        for mode in MODES[subject] if usable(bench, subject) else ():
+        for mode in MODES.get(subject, ()) if usable(bench, subject) else ():
             share = 0.02 if (subject, mode) == ("beanstalkd", "fsync") else 0.5  # a sync for each task, whatever is in flight
             cases.append(case(bench, subject, mode, "cycle", "1 KiB, batches of 256", tasks(bench, subject, mode, 256, share), batch=256,
                               size=1024, window=8192))

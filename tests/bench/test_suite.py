@@ -125,6 +125,10 @@ class Figures(unittest.TestCase):
                     made("names", "fastqueue", mode, {"names": 10_000, "backlog": 50, "mixed": False}, server_cpu_us=many)]
         self.assertEqual(self.row(run, "10,000 names")[2:], ["1.40 x", "NO"])
 
+    def test_what_nobody_asked_for_is_not_judged(self) -> None:
+        run = [made("cycle", "fastqueue", "memory", rate=10.0), made("cycle", "redis list, LPUSH each", "memory", rate=20.0)]
+        self.assertEqual(self.row(run, "rate, memory, against Redis list with an LPUSH")[1:], ["(for comparison)", "0.50 x", ""])
+
     def test_what_was_not_measured_is_said(self) -> None:
         cells = summary.rows([])[1]
         self.assertGreater(len(cells), 20)
