@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slot: 44 bits value | 12 bits tag (low bits of the hash) | 8 bits distance from home. A distance of 255 or more is kept
-// as 255 and computed from the entry's hash when needed. Slot 0 is empty.
+// Slot: 44 bits value | 12 bits tag | 8 bits distance from home. A distance of 255 or more is kept as 255 and computed from the
+// entry's hash when needed. Slot 0 is empty. The tag is the part of the hash behind its first 16 bits: together with the home it
+// tells where an entry belongs in a table up to 2^28 slots, so that growing looks at no entry, which would be a cache miss each.
 #include "base/table.h"
 
 #include "base/assert.h"
@@ -10,12 +11,13 @@
 #include <string.h>
 
 enum { FIRST_BITS = 4, BITS_MAX = 40, VALUE_BITS = 44, TAG_MASK = 0xfff, FAR = 0xff, MOVES_PER_INSERT = 4 };
+enum { TAG_BEGIN = 16, TAG_END = 28 }; // bits of the hash, counted from its first
 
 static uint64_t value_of(uint64_t slot) {
     return slot >> 20;
 }
 static uint64_t tag_of(uint64_t hash) {
-    return hash & TAG_MASK;
+    return hash >> (64 - TAG_END) & TAG_MASK;
 }
 static uint64_t home_of(uint64_t hash, uint32_t bits) {
     return hash >> (64 - bits);
@@ -110,15 +112,13 @@ static void close_gap(const fq_table *table, uint64_t *slots, uint32_t bits, uin
     slots[position] = 0;
 }
 
-// The entries that move next: their keys are hashed anew then.
-static void prefetch_next(const fq_table *table) {
-    if (table->ops->prefetch == NULL)
-        return;
-    uint64_t end = (uint64_t)1 << table->old_bits;
-    for (uint64_t at = table->old_cursor; at < end && at < table->old_cursor + MOVES_PER_INSERT; at++) {
-        if (table->old_slots[at] != 0)
-            table->ops->prefetch(value_of(table->old_slots[at]));
-    }
+// The hash of an entry of the old array, or as much of it as the new array asks for.
+static uint64_t hash_for_move(const fq_table *table, uint64_t slot, uint64_t position) {
+    if (table->old_bits < TAG_BEGIN || table->bits > TAG_END)
+        return table->ops->hash(table->context, value_of(slot));
+    uint64_t distance = distance_of(table, slot, position, table->old_bits);
+    uint64_t home = (position - distance) & mask_of(table->old_bits);
+    return home << (64 - table->old_bits) | (slot >> 8 & TAG_MASK) << (64 - TAG_END);
 }
 
 static void move_some(fq_table *table, uint64_t slot_count) {
@@ -128,9 +128,9 @@ static void move_some(fq_table *table, uint64_t slot_count) {
     while (slot_count > 0 && table->old_cursor < end) {
         uint64_t slot = table->old_slots[table->old_cursor];
         if (slot != 0) {
-            uint64_t value = value_of(slot);
+            uint64_t hash = hash_for_move(table, slot, table->old_cursor);
             close_gap(table, table->old_slots, table->old_bits, table->old_cursor);
-            place(table, table->slots, table->bits, table->ops->hash(table->context, value), value);
+            place(table, table->slots, table->bits, hash, value_of(slot));
         } else {
             table->old_cursor++;
         }
@@ -139,9 +139,7 @@ static void move_some(fq_table *table, uint64_t slot_count) {
     if (table->old_cursor == end) {
         free(table->old_slots);
         table->old_slots = NULL;
-        return;
     }
-    prefetch_next(table);
 }
 
 void fq_table_adopt(fq_table *table, fq_table_spare *spare) {

@@ -15,7 +15,6 @@
 struct fq_table_ops {
     uint64_t (*hash)(const void *context, uint64_t value);
     bool (*equal)(const void *context, uint64_t value, const void *key);
-    void (*prefetch)(uint64_t value); // has the memory of its key fetched; NULL = that gains nothing
 };
 
 typedef struct fq_table {

@@ -239,11 +239,7 @@ static bool id_equal(const void *context, uint64_t value, const void *key) {
     const struct fq_task *task = fq_table_pointer(value);
     return fq_uuid_equal(&task->id, key);
 }
-static void id_prefetch(uint64_t value) {
-    const struct fq_task *task = fq_table_pointer(value);
-    __builtin_prefetch(&task->id);
-}
-const struct fq_table_ops fq_task_table_ops = {.hash = id_hash, .equal = id_equal, .prefetch = id_prefetch};
+const struct fq_table_ops fq_task_table_ops = {.hash = id_hash, .equal = id_equal};
 
 static fq_str unique_key(uint64_t value) {
     const struct fq_task *task = fq_table_pointer(value);

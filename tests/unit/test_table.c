@@ -162,9 +162,31 @@ static void a_scan_stops_when_it_has_looked_enough(void **state) {
     fq_table_done(&table);
 }
 
+// Through every size whose entries are moved by what their slots say of the hash, and those before.
+static void a_large_table_keeps_all_while_it_grows(void **state) {
+    (void)state;
+    enum { MANY = 300000 };
+    static const uint64_t masks[] = {UINT64_MAX, UINT64_C(0xfffffff) << 36, UINT64_C(0xffff3) << 44};
+    for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+        fq_table table;
+        fq_table_init(&table, &ops, &masks[i]);
+        for (uint64_t key = 1; key <= MANY; key++) {
+            insert(&table, key);
+            if (key % 3 == 0)
+                fq_table_remove(&table, hash_of(&masks[i], key / 3), key / 3);
+        }
+        for (uint64_t key = 1; key <= MANY; key++) {
+            uint64_t found = fq_table_find(&table, hash_of(&masks[i], key), &key);
+            assert_int_equal(found, key <= MANY / 3 ? 0 : key);
+        }
+        fq_table_done(&table);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_as_an_array),
+        cmocka_unit_test(a_large_table_keeps_all_while_it_grows),
         cmocka_unit_test(bad_hashes_are_only_slow),
         cmocka_unit_test(a_successor_takes_the_place),
         cmocka_unit_test(a_scan_sees_each_once_while_all_changes),
