@@ -3,6 +3,9 @@
 
 #include "net/clock.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 struct fq_now fq_loop_now(fq_loop *loop) {
     if (!loop->has_now) {
         loop->now = fq_clock_now();
@@ -15,8 +18,27 @@ static void on_timer(uv_timer_t *timer) {
     ((fq_loop *)timer->data)->timer_fired = true;
 }
 
-static void on_woken(uv_async_t *async) {
-    (void)async; // the turn behind the poll does the work
+// The turn behind the poll does the work.
+static void on_woken(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    uint64_t wakes;
+    (void)!read(((fq_loop *)poll->data)->wake_fd, &wakes, sizeof wakes);
+}
+
+// Not uv_async_t: the loop would spin until the thread that wakes it is back from its system call.
+static int open_wake(fq_loop *loop) {
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0)
+        return FQ_EIO;
+    if (uv_poll_init(&loop->uv, &loop->woken, loop->wake_fd) == 0) {
+        if (uv_poll_start(&loop->woken, UV_READABLE, on_woken) == 0)
+            return 0;
+        uv_close((uv_handle_t *)&loop->woken, NULL);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+    }
+    close(loop->wake_fd);
+    return FQ_EIO;
 }
 
 static void turn(fq_loop *loop) {
@@ -51,7 +73,7 @@ int fq_loop_init(fq_loop *loop, int64_t (*on_turn)(void *context, struct fq_now 
     *loop = (fq_loop){.on_turn = on_turn, .context = context};
     if (uv_loop_init(&loop->uv) < 0)
         return FQ_EIO;
-    if (uv_async_init(&loop->uv, &loop->woken, on_woken) < 0) {
+    if (open_wake(loop) < 0) {
         uv_loop_close(&loop->uv);
         return FQ_EIO;
     }
@@ -80,8 +102,10 @@ void fq_loop_done(fq_loop *loop) {
     uv_close((uv_handle_t *)&loop->woken, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
+    close(loop->wake_fd);
 }
 
 void fq_loop_wake(fq_loop *loop) {
-    uv_async_send(&loop->woken);
+    static const uint64_t one = 1;
+    (void)!write(loop->wake_fd, &one, sizeof one);
 }

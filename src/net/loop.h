@@ -17,7 +17,8 @@ struct fq_loop {
     uv_prepare_t before_poll;
     uv_check_t after_poll;
     uv_timer_t timer;
-    uv_async_t woken;
+    int wake_fd;
+    uv_poll_t woken;
     /** Called after each poll and when the deadline has come; returns the boot time at which it wants to be called again
      *  without traffic, FQ_NEVER_US for never. */
     int64_t (*on_turn)(void *context, struct fq_now now);
