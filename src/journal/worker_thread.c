@@ -55,8 +55,8 @@ static void worker_submit(fq_executor *executor, void (*work)(void *argument), v
     pthread_mutex_lock(&worker->mutex);
     FQ_ASSERT(worker->count < QUEUE_MAX && !worker->closing);
     worker->queue[(worker->first + worker->count++) % QUEUE_MAX] = (struct piece){work, argument};
-    pthread_cond_signal(&worker->changed);
     pthread_mutex_unlock(&worker->mutex);
+    pthread_cond_signal(&worker->changed); // unlocked: the thread would wake only to wait for the mutex
 }
 
 static fq_executor *worker_close(fq_executor *executor) {
