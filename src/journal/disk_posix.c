@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -109,6 +110,22 @@ static int64_t posix_write(fq_disk *disk, int handle, const void *bytes, size_t 
         done += (size_t)put;
     }
     return (int64_t)done;
+}
+
+// The pages are never touched, so that they take no memory: the device reads the kernel's one page of zeros.
+static int64_t posix_write_zeros(fq_disk *disk, int handle, size_t len, uint64_t offset) {
+    void *zeros = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (zeros == MAP_FAILED)
+        return -errno;
+    int flags = fcntl(handle, F_GETFL);
+    bool is_direct = flags >= 0 && fcntl(handle, F_SETFL, flags | O_DIRECT) == 0;
+    int64_t put = posix_write(disk, handle, zeros, len, offset);
+    if (is_direct && fcntl(handle, F_SETFL, flags) != 0)
+        put = -errno;
+    else if (is_direct && put == -EINVAL) // some file systems accept O_DIRECT and then refuse to write
+        put = posix_write(disk, handle, zeros, len, offset);
+    munmap(zeros, len);
+    return put;
 }
 
 static int posix_sync(fq_disk *disk, int handle) {
@@ -297,6 +314,7 @@ int fq_disk_posix_open(const char *path, fq_disk **ret_disk) {
         .size = posix_size,
         .read = posix_read,
         .write = posix_write,
+        .write_zeros = posix_write_zeros,
         .sync = posix_sync,
         .sync_directory = posix_sync_directory,
         .rename = posix_rename,

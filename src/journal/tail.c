@@ -98,19 +98,30 @@ static int begin_zeros(struct fq_tail *tail, struct fq_zeros *zeros, uint64_t si
     return 0;
 }
 
+// Past the cache only where batches are whole pages: into part of a page that is not cached, it would first be read.
+static int write_zeros(struct fq_tail *tail, int handle, uint64_t len, uint64_t offset) {
+    static const unsigned char blank[ZERO_WRITE];
+    const struct fq_disk_ops *ops = tail->disk->ops;
+    if (ops->write_zeros != NULL && tail->block_size == FQ_BLOCK_MAX) {
+        int64_t put = ops->write_zeros(tail->disk, handle, len, offset);
+        return put < 0 ? (int)put : put == (int64_t)len ? 0 : -EIO;
+    }
+    int result = 0;
+    for (uint64_t done = 0; done < len && result == 0; done += ZERO_WRITE) {
+        uint64_t left = len - done;
+        result = write_all(tail, handle, blank, left < ZERO_WRITE ? left : ZERO_WRITE, offset + done);
+    }
+    return result;
+}
+
 // Writes the next piece. READY once all of it is on the medium.
 static int extend_zeros(struct fq_tail *tail, struct fq_zeros *zeros) {
-    static const unsigned char blank[ZERO_WRITE];
-    uint64_t until = zeros->size - zeros->written > ZERO_PIECE ? zeros->written + ZERO_PIECE : zeros->size;
-    int result = 0;
-    while (zeros->written < until && result == 0) {
-        uint64_t left = until - zeros->written;
-        size_t len = left < ZERO_WRITE ? (size_t)left : ZERO_WRITE;
-        result = write_all(tail, zeros->handle, blank, len, zeros->written);
-        zeros->written += len;
-    }
+    uint64_t left = zeros->size - zeros->written, len = left < ZERO_PIECE ? left : ZERO_PIECE;
+    int result = write_zeros(tail, zeros->handle, len, zeros->written);
     if (result == 0)
         result = tail->disk->ops->sync(tail->disk, zeros->handle);
+    if (result == 0)
+        zeros->written += len;
     if (result == 0 && zeros->written == zeros->size)
         zeros->state = FQ_ZEROS_READY;
     return result;

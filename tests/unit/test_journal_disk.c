@@ -223,6 +223,31 @@ static void test_failing_reads_and_writes(void **state) {
     disk->ops->close(disk, handle);
 }
 
+static void test_zeros_past_the_cache_or_second_best(void **state) {
+    enum { PAGE = 4096, PAGES = 40 };
+    fq_disk *disk = ((struct place *)*state)->disk;
+    static char bytes[PAGES * PAGE];
+    memset(bytes, 'q', sizeof bytes);
+    int handle = make_file(disk, "file", bytes, sizeof bytes);
+    bool is_direct = fcntl(handle, F_SETFL, O_RDWR | O_DIRECT) == 0;
+    assert_int_equal(fcntl(handle, F_SETFL, O_RDWR), 0);
+    // The second time the file system accepts O_DIRECT and then refuses to write, if it knows O_DIRECT at all.
+    for (int i = 0; i < (is_direct ? 2 : 1); i++) {
+        assert_int_equal(disk->ops->write(disk, handle, bytes, 1, PAGE), 1);
+        fail_next(i == 0 ? NO_CALL : PWRITE, 0, 1, EINVAL);
+        assert_int_equal(disk->ops->write_zeros(disk, handle, PAGES / 2 * PAGE, PAGE), PAGES / 2 * PAGE);
+        static char back[PAGES * PAGE], blank[PAGES / 2 * PAGE];
+        assert_int_equal(disk->ops->read(disk, handle, back, sizeof back, 0), sizeof back);
+        assert_memory_equal(back, bytes, PAGE);
+        assert_memory_equal(back + PAGE, blank, sizeof blank);
+        assert_memory_equal(back + PAGE + sizeof blank, bytes, (PAGES - 1) * PAGE - sizeof blank);
+    }
+    fail_next(PWRITE, 0, 1, ENOSPC);
+    assert_int_equal(disk->ops->write_zeros(disk, handle, PAGE, 0), -ENOSPC);
+    assert_int_equal(fcntl(handle, F_GETFL) & O_DIRECT, 0); // other writes need no alignment
+    disk->ops->close(disk, handle);
+}
+
 static void test_around_the_cache_or_second_best(void **state) {
     fq_disk *disk = ((struct place *)*state)->disk;
     char *bytes;
@@ -494,6 +519,7 @@ int main(void) {
         TEST(test_interrupted_calls_go_on),
         TEST(test_failing_reads_and_writes),
         TEST(test_around_the_cache_or_second_best),
+        TEST(test_zeros_past_the_cache_or_second_best),
         TEST(test_lists),
         TEST(test_a_leftover_in_a_directory_of_too_long_a_name),
         TEST(test_second_names),
