@@ -156,6 +156,9 @@ def print_table(suites: dict[str, dict], wanted: list[str], every: bool) -> int:
         print("Nothing has been run here yet: 'make evidence RUN=quick' runs a short slice of each suite.")
     elif not every:
         print("Every figure: make evidence ALL=1")
+    short = [f"{row[1]} {row[2]} of {row[3]}" for row in rows if row[4] == "short"]
+    if short:
+        print(f"SHORT of the time that the contract asks for: {'; '.join(short)}")
     return sum(row[4] == "FAILED" for row in rows)
 
 

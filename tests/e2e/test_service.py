@@ -37,6 +37,15 @@ class Exposure(unittest.TestCase):
                 self.assertEqual(ours, [])
 
 
+class Restart(unittest.TestCase):
+    def test_a_failed_disk_is_read_again_and_not_for_ever(self) -> None:
+        text = (ROOT / "packaging" / "fastqueue.service").read_text()
+        kept_down = re.search(r"^RestartPreventExitStatus=(.*)$", text, re.M).group(1).split()
+        self.assertEqual(kept_down, ["65", "75", "78"])
+        self.assertRegex(text, r"(?m)^Restart=on-failure$")
+        self.assertRegex(text, r"(?m)^StartLimitBurst=5$")
+
+
 class Notify(unittest.TestCase):
     def test_ready_alive_and_stopping_are_told(self) -> None:
         with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:

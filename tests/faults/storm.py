@@ -7,7 +7,8 @@
         storm.settle(); storm.figures()    # everything ends; the sums
 
 Acknowledged means that the reply has been read. A task handed out more than once is explained when each earlier holder's
-result was not accepted (its token is stale); what fencing does not explain is counted by itself.
+result was not accepted (its token is stale) and its lease had run out: these workers send no heartbeats and leave no instance
+behind, so nothing but its end gives a lease back, not even a restart. What that does not explain is counted by itself.
 """
 import dataclasses
 import hashlib
@@ -22,6 +23,9 @@ from harness import Link, RespError, Server, encode
 LOST = (OSError, EOFError, ConnectionError)
 NAME = "storm.task"
 BURST = 32
+LEASE_S = 30.0  # of a server that is not told otherwise
+ROUNDING_S = 0.02  # of clocks that count in milliseconds
+ID_MEMORY_S, ID_MEMORY_TASKS = 600, 1_000_000  # what a server promises at least, and half of its count: tasks end in another order
 
 
 @dataclasses.dataclass
@@ -29,6 +33,7 @@ class Task:
     """What the driver knows of one task."""
     payload: bytes
     tokens: list[int] = dataclasses.field(default_factory=list)  # as handed out, in the order of arrival
+    asked_at: list[float] = dataclasses.field(default_factory=list)  # when the request left that a token answered
     arrived_at: list[float] = dataclasses.field(default_factory=list)
     acknowledged: bool = False
     acknowledged_at: float = 0.0
@@ -42,8 +47,8 @@ class Storm:
     """One thread per submitter and per worker. Even workers carry their leases over a lost connection, odd ones forget."""
 
     def __init__(self, server: Server, dice: random.Random, submitters: int = 1, workers: int = 2,
-                 payload_bytes: int = 40, pause_s: float = 0.0):
-        self.server, self.dice = server, dice
+                 payload_bytes: int = 40, pause_s: float = 0.0, lease_s: float = LEASE_S):
+        self.server, self.dice, self.lease_s = server, dice, lease_s
         self.pause_s, self.filler = pause_s, "x" * payload_bytes
         self.tasks: dict[str, Task] = {}
         self.errors: list[str] = []
@@ -150,6 +155,7 @@ class Storm:
         if any(token < old for old, arrived in zip(task.tokens, task.arrived_at) if arrived < asked_at):
             self.errors.append(f"the token of {task_id} did not grow")
         task.tokens.append(token)
+        task.asked_at.append(asked_at)
         task.arrived_at.append(time.monotonic())
 
     @staticmethod
@@ -170,7 +176,7 @@ class Storm:
     # --- what must be so
     def check(self, link: Link, dice: random.Random, most: int = 300) -> list[str]:
         """Of what was acknowledged before this call, a sample and the newest: ids that are gone or went back."""
-        known = self.known()
+        known = self.remembered()
         lost = self.missing(link, known[-100:] + dice.sample(known, min(most, len(known))))
         self.errors += [f"{task_id} is {status}, acknowledged {outcome}" for task_id, outcome, status in lost]
         return [task_id for task_id, _, _ in lost]
@@ -178,6 +184,12 @@ class Storm:
     def known(self) -> list[tuple[str, str]]:
         """What is acknowledged at this instant: (id, final state or "submitted"), oldest submit first."""
         return [(i, t.outcome or "submitted") for i, t in list(self.tasks.items()) if t.acknowledged]
+
+    def remembered(self) -> list[tuple[str, str]]:
+        """Of what is known, all that a server has to know as well: what is not ended, and ids within --id-memory."""
+        known, since = self.known(), time.monotonic() - ID_MEMORY_S
+        older, newest = known[:-ID_MEMORY_TASKS], known[-ID_MEMORY_TASKS:]
+        return [one for one in older if self.tasks[one[0]].acknowledged_at > since] + newest
 
     @staticmethod
     def missing(link: Link, known: list[tuple[str, str]]) -> list[tuple[str, str, str | None]]:
@@ -238,12 +250,22 @@ class Storm:
         return status in ("success", "failure", "cancelled")
 
     def duplicates(self) -> tuple[int, int]:
-        """(executions beyond the first of their task, those of them that fencing does not explain)."""
+        """(executions beyond the first of their task, those of them that neither fencing nor a lease's end explains)."""
         again = unexplained = 0
-        for task in self.tasks.values():
+        for task_id, task in list(self.tasks.items()):
             again += max(0, len(task.tokens) - 1)
             unexplained += any(token == task.outcome_token and token != max(task.tokens) for token in task.tokens)
+            early = self.early_grants(task, self.lease_s)
+            unexplained += len(early)
+            self.errors += [f"{task_id} was handed out again {after:.3f} s after a lease of {self.lease_s} s was asked for" for after in early]
         return again, unexplained
+
+    @staticmethod
+    def early_grants(task: Task, lease_s: float) -> list[float]:
+        """Seconds from asking for a lease to the arrival of the next one of the same task, where the first cannot have ended."""
+        grants = sorted(zip(task.tokens, task.asked_at, task.arrived_at))
+        spans = [later[2] - earlier[1] for earlier, later in zip(grants, grants[1:])]
+        return [span for span in spans if span < lease_s - ROUNDING_S]
 
     def figures(self) -> list[Figure]:
         """The sums, once settled."""
@@ -258,7 +280,7 @@ class Storm:
                 zero("acknowledged ends undone", lost["undone"], "tasks"),
                 zero("wrong results", lost["wrong"], "tasks"),
                 told("executions beyond the first", again, "tasks"),
-                zero("of these not explained by a stale token", unexplained, "tasks"),
+                zero("of these not explained by a stale token and an ended lease", unexplained, "tasks"),
                 zero("contradictions seen on the way", len(self.errors))]
 
 

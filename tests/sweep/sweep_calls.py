@@ -38,6 +38,7 @@ KINDS = {
     "eventfd": errno.EMFILE, "pipe": errno.EMFILE, "mmap": errno.ENOMEM, "spawn": errno.EAGAIN, "thread": errno.EAGAIN,
 }
 FOUND_ONCE = {("supervisor", "epoll_ctl"): 1, ("supervisor", "pipe"): 2}  # where a crash was: looked at each time
+HOUSEKEEPING_KINDS = ("spawn", "pipe", "rename", "unlink")  # what starting a process takes, and what comes of a compaction
 PROPER_EXITS = {0, 1, 2, 65, 69, 70, 73, 74, 75, 77, 78}
 ANSWER_LIMIT_S, END_LIMIT_S = 2, 40
 ID = "00000000-0000-4000-8000-{:012d}"
@@ -141,6 +142,26 @@ class Conversation:
         self.close()
 
 
+class Housekeeping(Conversation):
+    """The same with a server that compacts and has a worker of its own: it starts processes on the way."""
+
+    OPTIONS = ("--compact-after", "64KiB", "--concurrency", "1", "--task-modules")
+
+    def play(self):
+        for number in range(100, 160):
+            if self.ask("FQ.SUBMIT", "by.hand", '{"args":["%s"],"kwargs":{}}' % ("x" * 4000), "ID", ID.format(number)) is not None:
+                self.submitted.add(number)
+        if self.ask("FQ.SUBMIT", "add", '{"args":[2,3],"kwargs":{}}', "ID", ID.format(160)) is not None:
+            self.submitted.add(160)
+            view = self.ask("FQ.RESULT", ID.format(160), "WAIT", 1000 * ANSWER_LIMIT_S // 2)
+            if view is not None and view["status"] == "success":
+                self.completed.add(ID.format(160))
+        end = time.monotonic() + ANSWER_LIMIT_S
+        while self.server.process.poll() is None and "journal compact" not in self.server.log() and time.monotonic() < end:
+            time.sleep(0.01)
+        self.close()
+
+
 def wait_until_up(server) -> bool:
     end = time.monotonic() + END_LIMIT_S
     while server.process.poll() is None:
@@ -159,12 +180,12 @@ def terminate(process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
-def run_server(orders: Orders, harness) -> bool:
+def run_server(orders: Orders, harness, script=Conversation, options: tuple = ()) -> bool:
     """True when the server ended by an abort that is the event loop's own."""
-    server = harness.Server(environment=orders.environment)
+    server = harness.Server(*options, environment=orders.environment)
     try:
         server.start(wait=False)
-        conversation = Conversation(server)
+        conversation = script(server)
         if wait_until_up(server):
             conversation.play()
         terminate(server.process)
@@ -307,10 +328,10 @@ class Sweep:
         row["injected"] += self.orders.hits
         row["runs"] += 1
 
-    def every(self, where: str, role: str, run) -> None:
-        for kind in self.options.kinds:
+    def every(self, where: str, role: str, run, only: tuple = tuple(KINDS)) -> None:
+        for kind in (kind for kind in self.options.kinds if kind in only):
             if self.options.sample:
-                at = FOUND_ONCE.get((where, kind), 2 if where in ("server", "client") else 0)
+                at = FOUND_ONCE.get((where, kind), 2 if where in ("server", "client", "housekeeping") else 0)
                 if at > 0:
                     self.one(where, role, kind, at, False, run)
                 continue
@@ -335,15 +356,15 @@ class Sweep:
         (folder / "sweep_calls.json").write_text(json.dumps({"suite": "sweep_calls", "commit": commit.stdout.strip(), "rows": rows}, indent=1) + "\n")
 
     def show(self) -> None:
-        print(f"{'where':12}{'call':12}{'runs':>6}{'failures':>10}{'aborts':>8}")
+        print(f"{'where':14}{'call':12}{'runs':>6}{'failures':>10}{'aborts':>8}")
         for (where, kind), row in self.figures.items():
-            print(f"{where:12}{kind:12}{row['runs']:6}{row['injected']:10}{row['aborts']:8}")
+            print(f"{where:14}{kind:12}{row['runs']:6}{row['injected']:10}{row['aborts']:8}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="system calls that fail")
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--only", default="server,client,supervisor,runner,exporter", help="parts, by commas")
+    parser.add_argument("--only", default="server,housekeeping,client,supervisor,runner,exporter", help="parts, by commas")
     parser.add_argument("--kinds", default=",".join(KINDS), help="calls, by commas")
     parser.add_argument("--points", type=int, default=0)
     parser.add_argument("--sample", action="store_true", help="of each kind only the second call, once, and no evidence: a quick look")
@@ -360,6 +381,11 @@ def main() -> None:
         sweep = Sweep(options, Orders(pathlib.Path(folder), build / "tests/sweep/libfailing_calls.so"))
         if "server" in parts:
             sweep.every("server", "control-plane", lambda orders: run_server(orders, harness))
+        if "housekeeping" in parts:
+            module = str(build / "examples" / "tasks.so")
+            # A word that stands among the arguments of the control plane alone, not of the processes that it starts.
+            sweep.every("housekeeping", "--compact-after", lambda orders: run_server(
+                orders, harness, Housekeeping, (*Housekeeping.OPTIONS, module)), HOUSEKEEPING_KINDS)
         for part, role in (("client", "submit"), ("supervisor", "subworker"), ("runner", "runner")):
             if part in parts:
                 around = Around(harness, subworker, build)

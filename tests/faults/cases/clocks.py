@@ -108,7 +108,7 @@ def starvation(run: Run) -> list[Figure]:
             (group.folder / "cgroup.procs").write_text(str(server.process.pid))
             os.setpriority(os.PRIO_PROCESS, server.process.pid, 19)
             with burners(2 * (os.cpu_count() or 1)), Subworker(server, "--concurrency", "2") as worker, \
-                    Storm(server, run.dice(37), pause_s=0.02) as storm:
+                    Storm(server, run.dice(37), pause_s=0.02, lease_s=5) as storm:
                 long = worker.submit_many([("sleep_ms", (12_000,))] * 2)
                 time.sleep(15)
                 views = [worker.wait(i) for i in long]

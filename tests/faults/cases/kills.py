@@ -24,7 +24,7 @@ def random_kills(run: Run) -> list[Figure]:
     dice, kills = run.dice(1), run.kills or run.scale(500, 50)
     took: list[float] = []
     with Server("--lease", "1s", "--restart-grace", "1s", "--compact-after", "4MiB") as server:
-        with Storm(server, dice, submitters=2, workers=2, pause_s=run.scale(0.04, 0.01)) as storm:
+        with Storm(server, dice, submitters=2, workers=2, pause_s=run.scale(0.04, 0.01), lease_s=1) as storm:
             for _ in range(kills):
                 time.sleep(dice.uniform(0.005, run.scale(0.3, 0.15)))
                 server.kill()
