@@ -157,6 +157,20 @@ int fq_engine_worker_name(const fq_engine *engine, fq_str id, uint32_t index, fq
     return 0;
 }
 
+size_t fq_engine_worker_name_count(const fq_engine *engine, fq_str id) {
+    const struct fq_worker *worker = fq_worker_find(engine, id);
+    return worker != NULL && worker->set != NULL ? worker->set->member_count : 0;
+}
+
+size_t fq_engine_worker_name_ids(const fq_engine *engine, fq_str id, size_t from, uint32_t *ids, size_t max) {
+    const struct fq_worker *worker = fq_worker_find(engine, id);
+    const struct fq_set *set = worker != NULL ? worker->set : NULL;
+    size_t count = 0;
+    for (size_t i = from; set != NULL && i < set->member_count && count < max; i++)
+        ids[count++] = set->members[i].name->id;
+    return count;
+}
+
 // --- tasks ------------------------------------------------------------------------------------------------------------
 struct page {
     const fq_engine *engine;

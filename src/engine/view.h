@@ -53,6 +53,11 @@ size_t fq_engine_workers(const fq_engine *engine, struct fq_now now, uint64_t *c
                          struct fq_worker_view *views, size_t max);
 /** Whether the worker is registered and offers this name. */
 bool fq_engine_worker_offers(const fq_engine *engine, fq_str worker, fq_str name);
+/** How many names the worker registered; 0 if it is not registered. */
+size_t fq_engine_worker_name_count(const fq_engine *engine, fq_str worker);
+/** Ids of the worker's registered names, from its name `from` on and at most `max`: how many. */
+size_t fq_engine_worker_name_ids(const fq_engine *engine, fq_str worker, size_t from, uint32_t *ids,
+                                 size_t max);
 /** Name `index` of the worker's registered names; 0 or FQ_EINVALID. */
 FQ_MUST_USE int fq_engine_worker_name(const fq_engine *engine, fq_str worker, uint32_t index,
                                       fq_str *ret_name);

@@ -11,7 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-// Lives while somebody waits for it.
+// Lives while somebody waits for it; one that the engine knows is kept, for it will be waited for again.
 struct fq_parked_name {
     uint64_t hash;
     fq_list_link queue; // of struct fq_parked_entry
@@ -22,7 +22,7 @@ struct fq_parked_name {
     char text[];
 };
 
-enum { NAMES_MAX = 65536, ENTRIES_KEPT = 256 };
+enum { IDS_AT_ONCE = 256, ENTRIES_KEPT = 256 };
 
 void fq_parked_init(struct fq_parked *parked) {
     *parked = (struct fq_parked){0};
@@ -33,6 +33,8 @@ void fq_parked_init(struct fq_parked *parked) {
 
 void fq_parked_done(struct fq_parked *parked) {
     FQ_ASSERT(parked->count == 0 && parked->room == 0);
+    for (size_t i = 0; i < parked->by_id_room; i++)
+        free(parked->by_id[i]);
     fq_index_done(&parked->names);
     fq_heap_done(&parked->marked);
     free(parked->by_id);
@@ -101,9 +103,9 @@ static void settle(fq_core *core, struct fq_parked_name *name) {
         return;
     }
     fq_heap_remove(&core->parked.marked, name);
-    core->parked.name_count--;
     if (name->name_id >= 0)
-        core->parked.by_id[name->name_id] = NULL;
+        return;
+    core->parked.name_count--;
     fq_index_remove(&core->parked.names, name->hash, name);
     free(name);
 }
@@ -142,8 +144,7 @@ static int make_room(fq_core *core, struct fq_fetch_wait *wait, size_t count) {
     return 0;
 }
 
-static int join_queue(fq_core *core, fq_connection *connection, fq_str text) {
-    struct fq_parked_name *name = find_or_add(core, text);
+static int join_queue(fq_connection *connection, struct fq_parked_name *name) {
     if (name == NULL)
         return FQ_ENOMEM;
     struct fq_parked_entry *entry = &connection->fetch.entries[connection->fetch.entry_count++];
@@ -161,22 +162,51 @@ static int join_given(fq_core *core, fq_connection *connection, const fq_str *na
     int rc = make_room(core, &connection->fetch, count);
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (!is_registered || fq_engine_worker_offers(core->engine, worker, names[i]))
-            rc = join_queue(core, connection, names[i]);
+            rc = join_queue(connection, find_or_add(core, names[i]));
     }
     return rc;
 }
 
+static void remember(struct fq_parked *parked, uint32_t name_id, struct fq_parked_name *name) {
+    if (name_id >= parked->by_id_room) {
+        size_t room = (size_t)name_id + name_id / 2 + 64;
+        struct fq_parked_name **grown = realloc(parked->by_id, room * sizeof(struct fq_parked_name *));
+        if (grown == NULL)
+            return;
+        memset(grown + parked->by_id_room, 0, (room - parked->by_id_room) * sizeof(struct fq_parked_name *));
+        parked->by_id = grown;
+        parked->by_id_room = room;
+    }
+    parked->by_id[name_id] = name;
+    name->name_id = name_id;
+}
+
+// The queue of an engine's name id. Ids are dense, so an array remembers what was looked up by text. NULL if there is none
+// and it was not `wanted`, or for lack of memory.
+static struct fq_parked_name *by_id(fq_core *core, uint32_t name_id, bool wanted) {
+    struct fq_parked *parked = &core->parked;
+    if (name_id < parked->by_id_room && parked->by_id[name_id] != NULL)
+        return parked->by_id[name_id];
+    struct fq_name_view view;
+    if (fq_engine_name(core->engine, name_id, core->now, &view) < 0)
+        return NULL;
+    struct fq_parked_name *name =
+        wanted ? find_or_add(core, view.name)
+               : fq_index_find(&parked->names, hash_of(core, view.name), is_name, &view.name);
+    if (name != NULL)
+        remember(parked, name_id, name);
+    return name;
+}
+
 static int join_registered(fq_core *core, fq_connection *connection) {
     fq_str worker = fq_str_of(connection->fetch.worker);
-    uint32_t count = 0;
-    fq_str name;
-    while (count < NAMES_MAX && fq_engine_worker_name(core->engine, worker, count, &name) == 0)
-        count++;
-    int rc = make_room(core, &connection->fetch, count);
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        rc = fq_engine_worker_name(core->engine, worker, i, &name);
-        if (rc == 0)
-            rc = join_queue(core, connection, name);
+    uint32_t ids[IDS_AT_ONCE];
+    int rc = make_room(core, &connection->fetch, fq_engine_worker_name_count(core->engine, worker));
+    size_t done = 0, count;
+    while (rc == 0 && (count = fq_engine_worker_name_ids(core->engine, worker, done, ids, IDS_AT_ONCE)) > 0) {
+        for (size_t i = 0; i < count && rc == 0; i++)
+            rc = join_queue(connection, by_id(core, ids[i], true));
+        done += count;
     }
     return rc;
 }
@@ -241,37 +271,11 @@ void fq_parked_end(fq_core *core, fq_connection *connection) {
 }
 
 // --- matching ---------------------------------------------------------------------------------------------------------
-// The queue of an engine's name id. Ids are dense, so an array remembers what was looked up by text.
-static struct fq_parked_name *by_id(fq_core *core, uint32_t name_id) {
-    struct fq_parked *parked = &core->parked;
-    if (name_id < parked->by_id_room && parked->by_id[name_id] != NULL)
-        return parked->by_id[name_id];
-    struct fq_name_view view;
-    if (fq_engine_name(core->engine, name_id, core->now, &view) < 0)
-        return NULL;
-    uint64_t hash = hash_of(core, view.name);
-    struct fq_parked_name *name = fq_index_find(&parked->names, hash, is_name, &view.name);
-    if (name == NULL)
-        return NULL;
-    if (name_id >= parked->by_id_room) {
-        size_t room = (size_t)name_id + 64;
-        struct fq_parked_name **grown = realloc(parked->by_id, room * sizeof(struct fq_parked_name *));
-        if (grown == NULL)
-            return name;
-        memset(grown + parked->by_id_room, 0, (room - parked->by_id_room) * sizeof(struct fq_parked_name *));
-        parked->by_id = grown;
-        parked->by_id_room = room;
-    }
-    parked->by_id[name_id] = name;
-    name->name_id = name_id;
-    return name;
-}
-
 void fq_parked_mark(fq_core *core, uint32_t name_id) {
     if (core->parked.count == 0)
         return;
-    struct fq_parked_name *name = by_id(core, name_id);
-    if (name != NULL)
+    struct fq_parked_name *name = by_id(core, name_id, false);
+    if (name != NULL && !fq_list_is_empty(&name->queue))
         mark(core, name);
 }
 

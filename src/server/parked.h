@@ -19,7 +19,7 @@ struct fq_parked {
     struct fq_index names;
     fq_heap marked;                // names with something eligible, by the arrival of who waits first
     fq_list_link fetches;          // all that wait, in order of arrival
-    struct fq_parked_name **by_id; // by the engine's name id; NULL = nobody waits, or not looked up
+    struct fq_parked_name **by_id; // by the engine's name id, owned; NULL = not waited for, or not looked up
     size_t by_id_room;
     size_t count;
     size_t name_count;
