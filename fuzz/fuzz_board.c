@@ -45,7 +45,8 @@ static void edit(struct fq_board_image *image, uint8_t what, size_t where, const
 // What edits and readers can have touched.
 static void wipe(struct fq_board_image *image) {
     memset(image->header, 0, sizeof image->header);
-    memset(image->slots, 0, 16 * sizeof image->slots[0]);
+    for (size_t i = 0; i < 16; i++)
+        image->slots[i] = (struct fq_board_slot){0};
     memset(image->names, 0, RING_REACH + 256);
     memset(image->outbox, 0, RING_REACH + 256);
     memset(image->ring, 0, RING_REACH + 256);

@@ -45,7 +45,7 @@
 #include <stdint.h>
 
 enum {
-    FQ_BOARD_SLOTS = 1024,
+    FQ_BOARD_SLOTS = 2048,
     FQ_BOARD_NAMES_BYTES = 256 * 1024,
     FQ_BOARD_OUTBOX_BYTES = 1024 * 1024,
     FQ_BOARD_RING_BYTES = 2 * 1024 * 1024,

@@ -18,7 +18,8 @@ enum {
     LONG_US = 10 * FQ_US_PER_MS,
     // A longer run counts as this long: one exception does not make the runner forget what is normal.
     LEARN_MOST_US = 2 * LONG_US,
-    PREFETCH_MOST = 512, // well below what a control plane gives at once
+    // What a control plane gives at once: the more, the less its sync and the way to it weigh.
+    PREFETCH_MOST = 1000,
     BLOCK_MS = 10000,
     REFUSED_PAUSE_US = 100 * FQ_US_PER_MS,
     REFUSED_TOLD = 50, // in a row

@@ -119,6 +119,35 @@ def test_a_signal_may_interrupt_a_wait(shared_server: ControlPlane) -> None:
         signal.signal(signal.SIGALRM, previous)
 
 
+class CountedSocket:
+    """A socket that counts its writes."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.writes = 0
+
+    def send(self, data: bytes) -> int:
+        self.writes += 1
+        return int(self.inner.send(data))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_batch_leaves_in_few_writes(shared_server: ControlPlane) -> None:
+    with SyncClient(shared_server.address) as client:
+        driver = client._usable_driver()
+        counted: Any = CountedSocket(driver._socket)
+        driver._socket = counted
+        ids = client.submit_batch([{"task_name": "nobody.runs.this", "args": (n,)} for n in range(1000)])
+        assert len(set(ids)) == 1000 and 1 <= counted.writes <= 50
+        # What stood in front of a task that cannot be sent is sent all the same.
+        given = str(uuid.uuid4())
+        with pytest.raises(InvalidArgument):
+            client.submit_batch([{"task_name": "nobody.runs.this", "id": given}, {"task_name": "x", "id": "no uuid"}])
+        assert client.get_task_status(given) is not None
+
+
 def test_errors_and_limits(shared_server: ControlPlane) -> None:
     with SyncClient(shared_server.address, timeout=0.4) as client:
         result = client.submit_task("nobody.runs.this")

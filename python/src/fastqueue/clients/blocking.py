@@ -85,9 +85,14 @@ class BlockingDriver:
             raise self._fatal
 
     def request(
-        self, awaits: int, timeout: float | None, send: Callable[[Any, int], Any], span: SubmitSpan | None = None
+        self,
+        awaits: int,
+        timeout: float | None,
+        send: Callable[[Any, int], Any],
+        span: SubmitSpan | None = None,
+        write: bool = True,
     ) -> tuple[Request, Any]:
-        """Calls `send(session, tag)` and writes what it queued."""
+        """Calls `send(session, tag)` and writes what it queued; `write` false: the caller calls write() when it has more."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         with self._condition:
             if self._fatal is not None or self.closed:
@@ -99,9 +104,16 @@ class BlockingDriver:
                 self.requests.drop(request)
                 request.give_up(error)
                 raise
+            if write:
+                self._write()
+                self._wake()
+        return request, sent
+
+    def write(self) -> None:
+        """Writes what is queued."""
+        with self._condition:
             self._write()
             self._wake()
-        return request, sent
 
     def wait(self, request: Request) -> Any:
         """The request's answer, TaskTimeout when its time is up."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastqueue")
 
+# Tasks of a batch that leave together: what waits for the last one's turn grows no further.
+_WRITTEN_AT_ONCE = 256
+
 
 class SyncClient:
     """A blocking connection to a control plane. Arguments as for Client.
@@ -160,7 +163,13 @@ class SyncClient:
     ) -> list[str]:
         """Submits many tasks without waiting for one before the next. The ids, in order."""
         submits = [batch_submit(spec, default_priority, self._settings.format, self._settings.server) for spec in tasks]
-        sent = [self._send(submit, None) for submit in submits]
+        driver = self._usable_driver()
+        sent = []
+        try:
+            for position, submit in enumerate(submits, 1):
+                sent.append(self._send(submit, None, write=position % _WRITTEN_AT_ONCE == 0))
+        finally:
+            driver.write()
         ids, first_error = [], None
         for request, task_id, track in sent:
             try:
@@ -208,7 +217,7 @@ class SyncClient:
     def _delay(self, submit: Submit, tell: Any = None) -> str:
         return self._acknowledged(*self._send(submit, tell))
 
-    def _send(self, submit: Submit, tell: Any) -> tuple[Request, str, bool]:
+    def _send(self, submit: Submit, tell: Any, write: bool = True) -> tuple[Request, str, bool]:
         driver = self._usable_driver()
         track = tell is not None or self._tracker.has_room
 
@@ -219,7 +228,7 @@ class SyncClient:
                 self._track(driver.requests.by_tag[tag], task_id, tell)
             return task_id
 
-        request, task_id = driver.request(ACKNOWLEDGED, self._settings.timeout, send, submit.span)
+        request, task_id = driver.request(ACKNOWLEDGED, self._settings.timeout, send, submit.span, write)
         return request, task_id, track
 
     def _acknowledged(self, request: Request, task_id: str, track: bool) -> str:
