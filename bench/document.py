@@ -14,7 +14,7 @@ def heading(head: dict) -> str:
              f"{machine['file system']}, Python {machine['python']}, load {machine['load before']:.2f} before; "
              f"{head['rounds']} rounds{', quick' if head['quick'] else ''}; telemetry {head['telemetry']}."]
     for name, told in head["subjects"].items():
-        lines.append(f"- {name}: {told['version']}; " + "; ".join(f"`{mode}`: {text}" for mode, text in told["modes"].items()))
+        lines.append(f"- {name}: {told['version']}; " + "; ".join(f"{mode}: {text}, `{told['flags'][mode]}`" for mode, text in told["modes"].items()))
     return "\n".join(lines)
 
 

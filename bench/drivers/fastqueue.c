@@ -13,7 +13,8 @@ struct fastqueue {
     struct wire wire;
     const char *task;
     char *payload;
-    long answers; // to FQ.COMPLETE
+    unsigned long salt; // of ids: a task that an earlier driver has called is another task
+    long answers;       // to FQ.COMPLETE
 };
 
 enum {
@@ -34,6 +35,7 @@ static void *fastqueue_open(const struct setup *setup, bool worker) {
     self->task = *setup->variant != 0 ? setup->variant : "bench.noop";
     if (strlen(self->task) >= NAME_SIZE)
         die("a task name of %zu bytes", strlen(self->task));
+    self->salt = (unsigned long)(now_s() * 1e6);
     self->payload = payload_new(setup->bytes);
     wire_dial(&self->wire, setup->port);
     if (worker && setup->names > 1) {
@@ -145,7 +147,7 @@ static void fastqueue_settle(void *opaque) {
 static void fastqueue_call(void *opaque, long number) {
     struct fastqueue *self = opaque;
     char id[40];
-    sprintf(id, "%08lx-0000-4000-8000-%012lx", number & 0xffffffff, number);
+    sprintf(id, "%08lx-%04lx-4000-8000-%012lx", self->salt & 0xffffffff, self->salt >> 32 & 0xffff, number);
     payload_number(self->payload, number);
     wire_literal(&self->wire, "*5\r\n$9\r\nFQ.SUBMIT\r\n");
     resp_put_text(&self->wire, self->task);

@@ -40,6 +40,7 @@ def describe(bench) -> dict:
     for name, kind in SERVERS.items():
         if usable(bench, name):
             server = kind()
+            server.port = "PORT"
             told[name] = {"version": kind.version(), "modes": kind.MODES,
                           "flags": {mode: " ".join(server.arguments("DIR", mode)) for mode in kind.MODES}}
     return told

@@ -2,6 +2,7 @@
 """bench/: medians, tables, charts and figures from made-up measurements; then one workload with a handful of tasks."""
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import peers.all  # noqa: E402
 import record  # noqa: E402
 import summary  # noqa: E402
 import table  # noqa: E402
-from stage import spawn  # noqa: E402
+from stage import read_flat, spawn  # noqa: E402
 sys.argv = arguments
 
 
@@ -145,6 +146,14 @@ class Drivers(unittest.TestCase):
                     told = drive.drive(server, "fastqueue", "work", count=300, batch=1024)  # what `ack` left
             pid = server.pids()[0]
         self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
+
+    def test_calls_of_two_drivers_are_different_tasks(self) -> None:
+        with peers.all.running("fastqueue", "memory") as server:
+            for _ in range(2):
+                drive.drive(server, "fastqueue", "latency", count=40, **{"warm-up": 10})
+            with socket.create_connection(("127.0.0.1", server.port)) as link:
+                link.sendall(b"*1\r\n$8\r\nFQ.STATS\r\n")
+                self.assertEqual(read_flat(link.makefile("rwb"))["submitted"], "100")
 
     def test_many_names_priorities_and_delays(self) -> None:
         with peers.all.running("fastqueue", "memory") as server:
