@@ -51,7 +51,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 }
 
 // In a session of its own, so that ^C reaches only the benchmark, which then stops it; and not outliving it.
-static _Noreturn void become_server(char *const argv[], const char *log, pid_t parent) {
+static _Noreturn void become_server(const char *const argv[], const char *log, pid_t parent) {
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), in = open("/dev/null", O_RDONLY);
     if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
         _exit(FQ_EXIT_CANTCREATE);
@@ -61,7 +61,7 @@ static _Noreturn void become_server(char *const argv[], const char *log, pid_t p
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent)
-        execv(argv[0], argv);
+        execv(argv[0], (char *const *)(uintptr_t)argv); // which changes nothing of it
     _exit(FQ_EXIT_INTERNAL);
 }
 
@@ -121,17 +121,19 @@ int fq_bench_server_start(const char *program, const char *durability, struct fq
     snprintf(data, sizeof data, "%s/data", server.directory);
     snprintf(log, sizeof log, "%s/log", server.directory);
     snprintf(server.address, sizeof server.address, "tcp://127.0.0.1:%d", port);
-    char *argv[] = {(char *)(uintptr_t)program,
-                    (char[]){"control-plane"},
-                    (char[]){"--base-address"},
-                    server.address,
-                    (char[]){"--http-address"},
-                    (char[]){"off"},
-                    (char[]){"--data-dir"},
-                    in_memory ? (char[]){"none"} : data,
-                    (char[]){"--durability"},
-                    strcmp(durability, "relaxed") == 0 ? (char[]){"relaxed"} : (char[]){"sync"},
-                    NULL};
+    const char *where = in_memory ? "none" : data;
+    const char *kept = strcmp(durability, "relaxed") == 0 ? "relaxed" : "sync";
+    const char *argv[] = {program,
+                          "control-plane",
+                          "--base-address",
+                          server.address,
+                          "--http-address",
+                          "off",
+                          "--data-dir",
+                          where,
+                          "--durability",
+                          kept,
+                          NULL};
     pid_t parent = getpid();
     server.pid = fork();
     if (server.pid == 0)

@@ -165,7 +165,8 @@ void fq_resp_write_string(struct fq_resp_writer *writer, fq_str text) {
 
 char *fq_resp_put_digits(char *to, uint64_t value) {
     char digits[NUMBER_TEXT];
-    return fq_resp_put_string(to, (fq_str){digits, put_unsigned(digits, value)});
+    size_t len = put_unsigned(digits, value);
+    return fq_resp_put_string(to, (fq_str){digits, len});
 }
 
 void fq_resp_write_digits(struct fq_resp_writer *writer, uint64_t value) {
