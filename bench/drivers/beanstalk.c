@@ -34,6 +34,13 @@ static void *beanstalk_open(const struct setup *setup, bool worker) {
     return self;
 }
 
+static void beanstalk_close(void *opaque) {
+    struct beanstalk *self = opaque;
+    wire_close(&self->wire);
+    free(self->payload);
+    free(self);
+}
+
 static long beanstalk_submit(void *opaque, long first, long n) {
     struct beanstalk *self = opaque;
     const struct setup *setup = self->setup;
@@ -119,6 +126,7 @@ static void beanstalk_serve(void *opaque) {
 int main(int argc, char **argv) {
     static const struct queue queue = {.name = "beanstalkd",
                                        .open = beanstalk_open,
+                                       .close = beanstalk_close,
                                        .submit = beanstalk_submit,
                                        .confirm = beanstalk_confirm,
                                        .fd = beanstalk_fd,

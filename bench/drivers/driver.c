@@ -71,6 +71,7 @@ static void submit_all(const struct queue *queue, const struct setup *setup, con
         sent += n;
     }
     queue->confirm(self, older);
+    queue->close(self);
 }
 
 static void work_all(const struct queue *queue, const struct setup *setup, atomic_long *told) {
@@ -82,6 +83,7 @@ static void work_all(const struct queue *queue, const struct setup *setup, atomi
             atomic_store(told, taken);
     }
     queue->settle(self);
+    queue->close(self);
 }
 
 static void run_submit(const struct queue *queue, const struct setup *setup) {
@@ -163,6 +165,8 @@ static void call_all(const struct queue *queue, const struct setup *setup) {
     }
     printf("\"client_cpu_us\":%.3f", cpu_s(RUSAGE_SELF) / (double)(setup->count + setup->warm_up) * 1e6);
     print_percentiles(seconds, setup->count);
+    queue->close(self);
+    free(seconds);
 }
 
 static void run_latency(const struct queue *queue, const struct setup *setup) {
@@ -190,6 +194,7 @@ static void run_pace(const struct queue *queue, const struct setup *setup) {
         queue->confirm(self, answers);
         answers = 0;
     }
+    queue->close(self);
     double seconds = now_s() - start;
     printf("\"seconds\":%.4f,\"rate\":%.1f,\"client_cpu_us\":%.3f", seconds, (double)setup->count / seconds,
            cpu_s(RUSAGE_SELF) / (double)setup->count * 1e6);
@@ -228,6 +233,8 @@ static void ack_polled(struct submitters *all) {
                 all->queue->submit(all->selves[i], sent++, 1);
         }
     }
+    free(started);
+    free(fds);
 }
 
 struct ack_thread {
@@ -258,6 +265,7 @@ static void ack_in_threads(struct submitters *all) {
     }
     for (long i = 0; i < n; i++)
         pthread_join(threads[i].id, NULL);
+    free(threads);
 }
 
 static void run_ack(const struct queue *queue, const struct setup *setup) {
@@ -278,6 +286,10 @@ static void run_ack(const struct queue *queue, const struct setup *setup) {
     printf("\"seconds\":%.4f,\"rate\":%.1f,\"client_cpu_us\":%.3f", seconds, (double)setup->count / seconds,
            cpu_s(RUSAGE_SELF) / (double)setup->count * 1e6);
     print_percentiles(all.seconds, setup->count);
+    for (size_t i = 0; i < n; i++)
+        queue->close(all.selves[i]);
+    free(all.selves);
+    free(all.seconds);
 }
 
 static const struct option long_options[] = {
@@ -344,7 +356,6 @@ int driver_main(const struct queue *queue, int argc, char **argv) {
         {"cycle",   run_cycle  },
         {"latency", run_latency},
         {"call",    call_all   },
-        {"pace",    run_pace   },
         {"pace",    run_pace   },
         {"ack",     run_ack    },
     };

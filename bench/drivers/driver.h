@@ -24,6 +24,7 @@ struct setup {
 struct queue {
     const char *name;
     void *(*open)(const struct setup *setup, bool worker);
+    void (*close)(void *self);
     // Sends `n` tasks, numbered from `first`, in the queue's best form; how many answers that makes.
     long (*submit)(void *self, long first, long n);
     void (*confirm)(void *self, long answers); // waits for that many

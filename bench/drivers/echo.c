@@ -101,6 +101,7 @@ int main(int argc, char **argv) {
     printf("{\"count\":%ld", count);
     print_percentiles(seconds, count);
     puts("}");
+    wire_close(&wire);
     free(seconds);
     return 0;
 }

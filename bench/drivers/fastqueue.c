@@ -50,6 +50,13 @@ static void *fastqueue_open(const struct setup *setup, bool worker) {
     return self;
 }
 
+static void fastqueue_close(void *opaque) {
+    struct fastqueue *self = opaque;
+    wire_close(&self->wire);
+    free(self->payload);
+    free(self);
+}
+
 static void submit_one(struct fastqueue *self, long number) {
     static const char *const priorities[] = {"critical", "high", "normal", "low"};
     const struct setup *setup = self->setup;
@@ -170,6 +177,7 @@ static void fastqueue_serve(void *opaque) {
 int main(int argc, char **argv) {
     static const struct queue queue = {.name = "fastqueue",
                                        .open = fastqueue_open,
+                                       .close = fastqueue_close,
                                        .submit = fastqueue_submit,
                                        .confirm = fastqueue_confirm,
                                        .fd = fastqueue_fd,

@@ -81,6 +81,13 @@ static void job(struct gearman *self, enum packet type, long number) {
     wire_put(&self->wire, self->payload, self->setup->bytes);
 }
 
+static void gearman_close(void *opaque) {
+    struct gearman *self = opaque;
+    wire_close(&self->wire);
+    free(self->payload);
+    free(self);
+}
+
 static long gearman_submit(void *opaque, long first, long n) {
     struct gearman *self = opaque;
     for (long i = first; i < first + n; i++)
@@ -158,6 +165,7 @@ static void gearman_serve(void *opaque) {
 int main(int argc, char **argv) {
     static const struct queue queue = {.name = "gearmand",
                                        .open = gearman_open,
+                                       .close = gearman_close,
                                        .submit = gearman_submit,
                                        .confirm = gearman_confirm,
                                        .fd = gearman_fd,

@@ -69,6 +69,18 @@ static void *jetstream_open(const struct setup *setup, bool worker) {
     return self;
 }
 
+// The connection goes first, so that the server is told of nothing more and keeps the consumer.
+static void jetstream_close(void *opaque) {
+    struct jetstream *self = opaque;
+    natsConnection_Close(self->connection);
+    natsSubscription_Destroy(self->tasks);
+    natsSubscription_Destroy(self->replies);
+    jsCtx_Destroy(self->js);
+    natsConnection_Destroy(self->connection);
+    free(self->payload);
+    free(self);
+}
+
 static long jetstream_submit(void *opaque, long first, long n) {
     struct jetstream *self = opaque;
     int bytes = (int)self->setup->bytes;
@@ -134,6 +146,7 @@ static void jetstream_serve(void *opaque) {
 int main(int argc, char **argv) {
     static const struct queue queue = {.name = "jetstream",
                                        .open = jetstream_open,
+                                       .close = jetstream_close,
                                        .submit = jetstream_submit,
                                        .confirm = jetstream_confirm,
                                        .fd = NULL,

@@ -45,6 +45,14 @@ static void *redis_open(const struct setup *setup, bool worker) {
     return self;
 }
 
+static void redis_close(void *opaque) {
+    struct redis *self = opaque;
+    wire_close(&self->wire);
+    free(self->payload);
+    free(self->ids);
+    free(self);
+}
+
 static long redis_submit(void *opaque, long first, long n) {
     struct redis *self = opaque;
     if (!self->each)
@@ -176,6 +184,7 @@ static void redis_serve(void *opaque) {
 int main(int argc, char **argv) {
     static const struct queue queue = {.name = "redis",
                                        .open = redis_open,
+                                       .close = redis_close,
                                        .submit = redis_submit,
                                        .confirm = redis_confirm,
                                        .fd = redis_fd,

@@ -44,6 +44,12 @@ void wire_dial(struct wire *wire, int port) {
     setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
+void wire_close(struct wire *wire) {
+    close(wire->fd);
+    free(wire->in);
+    free(wire->out);
+}
+
 static void grow(char **memory, size_t *cap, size_t need) {
     if (need <= *cap)
         return;

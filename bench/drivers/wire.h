@@ -17,6 +17,7 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 double now_s(void);
 
 void wire_dial(struct wire *wire, int port); // 127.0.0.1
+void wire_close(struct wire *wire);
 void wire_put(struct wire *wire, const void *bytes, size_t len);
 #define wire_literal(wire, text) wire_put(wire, text, sizeof(text) - 1)
 void wire_print(struct wire *wire, const char *format, ...) __attribute__((format(printf, 2, 3)));
