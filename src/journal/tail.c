@@ -333,11 +333,21 @@ static int rotate(struct fq_tail *tail, bool use_reserve) {
     return 0;
 }
 
+// Making a segment takes its time; of what is written before it, and answered in relaxed mode, nobody else takes care then.
+static int make_room(struct fq_tail *tail, size_t len, bool use_reserve) {
+    uint64_t needed = FQ_SEGMENT_HEADER + len + tail->block_size;
+    tail->needed = (needed + FQ_BLOCK_MAX - 1) / FQ_BLOCK_MAX * FQ_BLOCK_MAX;
+    int result = rotate(tail, use_reserve);
+    if (result == FQ_EAGAIN && tail->dirty) {
+        int synced = fq_tail_sync(tail);
+        return synced < 0 ? synced : result;
+    }
+    return result;
+}
+
 int fq_tail_append(struct fq_tail *tail, const struct fq_storage_batch *batch, bool sync, bool use_reserve) {
     if (batch->bytes.len > fq_tail_room(tail)) {
-        uint64_t needed = FQ_SEGMENT_HEADER + batch->bytes.len + tail->block_size;
-        tail->needed = (needed + FQ_BLOCK_MAX - 1) / FQ_BLOCK_MAX * FQ_BLOCK_MAX;
-        int result = rotate(tail, use_reserve);
+        int result = make_room(tail, batch->bytes.len, use_reserve);
         if (result < 0)
             return result;
     }
