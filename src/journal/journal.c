@@ -346,6 +346,8 @@ int64_t fq_journal_deadline(const fq_journal *journal) {
     int64_t at = journal->storage->poll_at_us;
     if (journal->in_flight != NOTHING)
         return at;
+    if (journal->compaction == COMPACT_SEALING)
+        return journal->now_us; // asked for behind this turn's commit: it waits for the next
     int64_t sync_at = fq_time_add(journal->unsynced_since_us, journal->config.relaxed_window_us);
     if (journal->unsynced && sync_at < at)
         at = sync_at;

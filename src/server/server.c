@@ -102,11 +102,11 @@ static int64_t on_turn(void *context, struct fq_now now) {
         die_of_disk(server);
     fq_transports_flush(server->transports, now);
     fq_server_telemetry_step(server->telemetry, now);
+    if (server->compactor != NULL)
+        fq_compactor_child_step(server->compactor, now);
     int64_t at_us = earlier(fq_core_deadline(server->core, now), fq_transports_deadline(server->transports));
     if (server->http != NULL)
         at_us = earlier(at_us, fq_admin_http_turn(server->http, now));
-    if (server->compactor != NULL)
-        fq_compactor_child_step(server->compactor, now);
     if (server->own_worker != NULL)
         at_us = earlier(at_us, fq_own_worker_step(server->own_worker, now));
     at_us = earlier(at_us, watchdog_step(server, now));

@@ -336,6 +336,29 @@ static int no_record(void *context, fq_str record) {
     return FQ_EINVALID;
 }
 
+static void on_seal_counted(void *context, int result, uint64_t batch_seq) {
+    (void)result, (void)batch_seq;
+    *(unsigned *)context += 1;
+}
+
+// Its owner asks for a compaction behind the turn's commit: on a quiet server no other turn would come.
+static void compaction_asks_for_a_turn(void **state) {
+    (void)state;
+    struct rig rig;
+    boot(&rig);
+    for (int i = 0; i < 30; i++)
+        rig_turn(&rig), step_executor_run_one(rig.executor);
+    assert_true(fq_journal_deadline(rig.journal) == FQ_NEVER_US);
+    unsigned sealed = 0;
+    fq_journal_compact_begin(rig.journal, on_seal_counted, &sealed);
+    assert_true(fq_journal_deadline(rig.journal) <= rig.now.boot_us);
+    rig_turn(&rig);
+    assert_true(fq_journal_deadline(rig.journal) > rig.now.boot_us); // the seal is under way
+    assert_true(rig_settle(&rig));
+    assert_int_equal(sealed, 1);
+    rig_done(&rig);
+}
+
 static void memory_storage_reports_at_the_next_poll(void **state) {
     (void)state;
     struct fq_journal_config config;
@@ -370,6 +393,7 @@ int main(void) {
         cmocka_unit_test(failed_compactor_changes_nothing),
         cmocka_unit_test(installation_fails_softly_or_finally),
         cmocka_unit_test(compactor_needs_something_to_compact),
+        cmocka_unit_test(compaction_asks_for_a_turn),
         cmocka_unit_test(memory_storage_reports_at_the_next_poll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
