@@ -20,6 +20,9 @@ sim_cast *sim_cast_free(sim_cast *cast);
 void sim_cast_wind_down(sim_cast *cast);
 /** Wound down, and everybody has got what was promised to them and has left. */
 bool sim_cast_is_done(const sim_cast *cast);
+/** When everybody has left, the keeper comes back for one change that leaves everything as it was: the log goes on. */
+void sim_cast_touch(sim_cast *cast);
+bool sim_cast_is_touching(const sim_cast *cast);
 /** Operations begun so far: requests sent. */
 uint64_t sim_cast_operations(const sim_cast *cast);
 

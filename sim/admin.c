@@ -21,6 +21,7 @@ struct sim_admin {
     sim_cast *cast;
     struct sim_wire wire;
     bool is_keeper, is_leaving;
+    bool wants_touch; // back for one change, then it leaves again
     bool has_resumed; // everything was resumed since the end began
     unsigned looks;   // of the keeper, under way
     int64_t wave_until_us;
@@ -151,6 +152,15 @@ static void keep_watch(sim_admin *admin) {
     ask_counts(admin);
 }
 
+// Leaves everything as it was, and two records in the journal.
+static void touch(sim_admin *admin) {
+    ASK(admin, SIM_PAUSE, sim_name(0), TAG_OTHER, SIM_WORD(8, "FQ.PAUSE"));
+    ASK(admin, SIM_RESUME, sim_name(0), TAG_OTHER, SIM_WORD(9, "FQ.RESUME"));
+    sim_wire_flush(&admin->wire);
+    admin->wants_touch = false;
+    admin->is_leaving = true;
+}
+
 static void turn(void *context, uint64_t generation) {
     sim_admin *admin = context;
     sim_cast *cast = admin->cast;
@@ -161,6 +171,10 @@ static void turn(void *context, uint64_t generation) {
                  admin, generation);
     if (sim_wire_room(&admin->wire) < SIM_WIRE_ASKS_MAX / 2)
         return;
+    if (admin->wants_touch) {
+        touch(admin);
+        return;
+    }
     struct sim_dice dice = sim_dice_of(cast);
     if (admin->is_keeper) {
         draw_level(admin, now_us);
@@ -263,6 +277,16 @@ void sim_admin_leave(sim_admin *admin) {
     admin->is_leaving = true;
     if (admin->wire.ask_count == 0)
         sim_wire_close(&admin->wire);
+}
+
+void sim_admin_touch(sim_admin *admin) {
+    admin->wants_touch = true;
+    admin->is_leaving = false;
+    sim_wire_open(&admin->wire);
+}
+
+bool sim_admin_is_touching(const sim_admin *admin) {
+    return admin->wants_touch || admin->wire.ask_count > 0;
 }
 
 sim_admin *sim_admin_new(sim_cast *cast, bool is_keeper) {

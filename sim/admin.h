@@ -10,5 +10,8 @@
 sim_admin *sim_admin_new(sim_cast *cast, bool is_keeper);
 sim_admin *sim_admin_free(sim_admin *admin);
 void sim_admin_leave(sim_admin *admin);
+/** Who has left comes back, pauses a name, resumes it and leaves again. */
+void sim_admin_touch(sim_admin *admin);
+bool sim_admin_is_touching(const sim_admin *admin);
 
 #endif

@@ -97,6 +97,14 @@ bool sim_cast_is_done(const sim_cast *cast) {
     return cast->has_left;
 }
 
+void sim_cast_touch(sim_cast *cast) {
+    sim_admin_touch(cast->admins[0]);
+}
+
+bool sim_cast_is_touching(const sim_cast *cast) {
+    return sim_admin_is_touching(cast->admins[0]);
+}
+
 uint64_t sim_cast_operations(const sim_cast *cast) {
     return cast->operations;
 }

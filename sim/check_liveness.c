@@ -125,19 +125,12 @@ void check_liveness(sim_model *model, struct fq_now now) {
               "submits are blocked a minute after space came back");
 }
 
-static uint64_t live_count(const sim_model *model) {
-    uint64_t live = model->scheduled.count + model->started.count;
-    for (unsigned queue = 0; queue < MODEL_NAMES_MAX * MODEL_PRIORITIES; queue++)
-        live += model->queues[queue / MODEL_PRIORITIES][queue % MODEL_PRIORITIES].count;
-    return live;
-}
-
 bool sim_model_is_done(const sim_model *model) {
     for (const struct asked *asked = model->under_way; asked != NULL; asked = asked->next) {
         if (asked->verb != SIM_FETCH && asked->verb != SIM_HEARTBEAT && asked->verb != SIM_REGISTER)
             return false;
     }
-    return live_count(model) == 0;
+    return model->live_count == 0;
 }
 
 static void check_journal_size(sim_model *model, fq_core *core) {
@@ -158,7 +151,7 @@ static void check_journal_size(sim_model *model, fq_core *core) {
 void sim_model_finish(sim_model *model, fq_core *core, struct fq_now now) {
     if (sim_world_failed(model->world))
         return;
-    uint64_t live = live_count(model);
+    uint64_t live = model->live_count;
     CHECK(model, L3, live == 0, "%" PRIu64 " tasks have not come to an end", live);
     if (core == NULL)
         return;

@@ -18,27 +18,20 @@ enum {
     BASE_BYTES = 1 << 16, // of a snapshot: names, workers, what is the same for all
 };
 
-static uint64_t live_now(const sim_model *model) {
-    uint64_t live = model->scheduled.count + model->started.count;
-    for (unsigned queue = 0; queue < MODEL_NAMES_MAX * MODEL_PRIORITIES; queue++)
-        live += model->queues[queue / MODEL_PRIORITIES][queue % MODEL_PRIORITIES].count;
-    return live;
-}
-
 // --- FULL -----------------------------------------------------------------------------------------------------------------
 // The most room that the server can count on: what is left in its segment is not known here.
 static bool must_refuse(const sim_model *model, const struct sim_space *space) {
     if (space->told_free < space->low_water)
         return true;
     uint64_t above = space->told_free - space->low_water, fixed = space->reserve_bytes + space->spare_bytes;
-    return above < UINT64_MAX / 2 && live_now(model) * OUTCOME_BYTES > above + fixed + space->segment_bytes;
+    return above < UINT64_MAX / 2 && model->live_count * OUTCOME_BYTES > above + fixed + space->segment_bytes;
 }
 
 // The least room, with hysteresis.
 static bool may_refuse(const sim_model *model, const struct sim_space *space) {
     if (space->told_free < space->low_water + space->low_water / 5)
         return true;
-    uint64_t above = space->told_free - space->low_water, need = live_now(model) * OUTCOME_BYTES;
+    uint64_t above = space->told_free - space->low_water, need = model->live_count * OUTCOME_BYTES;
     return above < UINT64_MAX / 2 && need + need / 5 > above + space->reserve_bytes;
 }
 
@@ -59,7 +52,7 @@ void check_submit_fits(sim_model *model, const struct model_task *task, uint64_t
         model->space.large_seq = model->seq;
     CHECK(model, S35, !model->space.must_refuse,
           "task %s is accepted with %" PRIu64 " bytes free and %" PRIu64 " live tasks to be finished",
-          model_id(task), model->space.now.told_free, live_now(model));
+          model_id(task), model->space.now.told_free, model->live_count);
 }
 
 void check_full(sim_model *model, const struct asked *asked, fq_str text) {

@@ -154,6 +154,7 @@ struct sim_model {
     struct place scheduled, started, final, dead, gone;
     struct model_task **keys; // live tasks by unique key
     uint64_t key_size, key_count;
+    uint64_t live_count;     // tasks that are scheduled, pending or started
     struct intent *nameless; // submits without an id
     char names[MODEL_NAMES_MAX][80];
     uint32_t name_count;

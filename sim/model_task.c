@@ -160,6 +160,7 @@ void model_task_place(sim_model *model, struct model_task *task) {
         return;
     bool waits = task->body.state == FQ_TASK_PENDING;
     link_behind(place, task, waits ? predecessor(place, task->body.order) : place->last);
+    model->live_count += model_is_live(task);
     if (waits)
         model->waiting[task->body.priority] |= UINT64_C(1) << task->body.name;
     if (model_is_live(task) && task->body.unique != 0)
@@ -174,6 +175,7 @@ void model_task_unplace(sim_model *model, struct model_task *task) {
     *(task->next != NULL ? &task->next->previous : &place->last) = task->previous;
     task->previous = task->next = NULL;
     place->count--;
+    model->live_count -= model_is_live(task);
     if (task->body.state == FQ_TASK_PENDING && place->count == 0)
         model->waiting[task->body.priority] &= ~(UINT64_C(1) << task->body.name);
     if (model_is_live(task) && task->body.unique != 0)
