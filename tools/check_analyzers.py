@@ -70,7 +70,7 @@ def shown(words: list[str], folder) -> str:
 
 def clang_database(entries: list[dict], folder: str) -> None:
     """Without the warnings that only gcc knows."""
-    rows = [{"directory": entry["directory"], "file": entry["file"], "command": re.sub(r" -W\S+| -fno-delete-null-pointer-checks| -ftrivial-auto-var-init=zero", "", entry["command"])}
+    rows = [{"directory": entry["directory"], "file": entry["file"], "command": re.sub(r" -W\S+| -fno-delete-null-pointer-checks| -ftrivial-auto-var-init=zero| -mmemset-strategy=\S+", "", entry["command"])}
             for entry in entries]
     pathlib.Path(folder, "compile_commands.json").write_text(json.dumps(rows))
 

@@ -102,7 +102,7 @@ static int prepare(struct bench *bench, struct fq_bench_plan *plan) {
 
 static int measure(struct bench *bench, enum fq_bench_workload workload) {
     struct fq_bench_plan plan = fq_bench_plan_make(bench->options, workload);
-    struct fq_bench_facts before, after;
+    struct fq_bench_facts before = {0}, after; // a signal may come before they were asked for
     uint64_t pending = 0, scheduled = 0;
     int code = prepare(bench, &plan);
     if (code == 0)

@@ -147,7 +147,9 @@ static int make_room(fq_core *core, struct fq_fetch_wait *wait, size_t count) {
 static int join_queue(fq_connection *connection, struct fq_parked_name *name) {
     if (name == NULL)
         return FQ_ENOMEM;
-    struct fq_parked_entry *entry = &connection->fetch.entries[connection->fetch.entry_count++];
+    struct fq_fetch_wait *wait = &connection->fetch;
+    FQ_ASSERT(wait->entries != NULL && wait->entry_count < wait->entry_room);
+    struct fq_parked_entry *entry = &wait->entries[wait->entry_count++];
     entry->name = name;
     entry->connection = connection;
     fq_list_init(&entry->link);
