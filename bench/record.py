@@ -102,6 +102,12 @@ class Bench:
         """A sentence below this workload's table."""
         self.notes.setdefault(self.workload, []).append(text)
 
+    def join(self, path: pathlib.Path, workloads: set[str]) -> None:
+        """What an earlier run has left of these workloads, as if it had been measured now."""
+        earlier, measurements = load(path)
+        self.measurements += [one for one in measurements if one.workload in workloads]
+        self.notes |= {name: notes for name, notes in earlier["notes"].items() if name in workloads}
+
     def alternate(self, cases: list[Case], rounds: int | None = None) -> list[Measurement]:
         """Every case once, then every case again, until there are enough rounds; a case that fails is told and left out."""
         taken: list[list[dict]] = [[] for _ in cases]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures FastQueue and its peers side by side and prints what came out, losses like wins.
 
-usage: bench/run.py BUILD [--quick] [--only WORKLOAD,...] [--peers NAME,...] [--rounds N] [--write docs/benchmarks.md] [--out FOLDER] [--list]
+usage: bench/run.py BUILD [--quick] [--only WORKLOAD,...] [--join] [--peers NAME,...] [--rounds N] [--write docs/benchmarks.md] [--out FOLDER] [--list]
 
 Round by round through all subjects, medians over the rounds. Everything runs on loopback; data lie in folders below BUILD
 (or $FASTQUEUE_BENCH_DIR). Tables come to the terminal; the record, the tables and a chart per workload to build/bench/.
@@ -13,6 +13,7 @@ import pkgutil
 import signal
 import sys
 import time
+from typing import Callable
 
 import chart
 import document
@@ -30,6 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("build")
     parser.add_argument("--quick", action="store_true", help="fewer tasks, fewer rounds: a glance, no record to quote")
     parser.add_argument("--only", default="", help="these workloads, by comma")
+    parser.add_argument("--join", action="store_true", help="with --only: the others as the last run left them")
     parser.add_argument("--peers", default="", help="these subjects, by comma; fastqueue is always among them")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--write", default="", help="put the tables into this document, between its marks")
@@ -48,8 +50,8 @@ def find_workloads(only: str) -> list:
     return [each for each in found if not names or each.NAME in names]
 
 
-def run_all(bench: record.Bench, chosen: list) -> bool:
-    """Whether it came to its end; what was measured until a ^C is kept."""
+def run_all(bench: record.Bench, chosen: list, keep: Callable[[], None]) -> bool:
+    """Whether it came to its end; what was measured until a ^C is kept, workload by workload."""
     for workload in chosen:
         bench.workload = workload.NAME
         print(f"\n## {workload.TITLE}", flush=True)
@@ -64,6 +66,7 @@ def run_all(bench: record.Bench, chosen: list) -> bool:
         for note in bench.notes.get(workload.NAME, []):
             print(note)
         print(f"({workload.NAME}: {time.monotonic() - start:.0f} s)", flush=True)
+        keep()
     return True
 
 
@@ -79,7 +82,7 @@ def write_charts(out: pathlib.Path, bench: record.Bench, chosen: list) -> None:
 
 def main() -> int:
     chosen_options = options()
-    chosen = find_workloads(chosen_options.only)
+    every, chosen = find_workloads(""), find_workloads(chosen_options.only)
     if chosen_options.list:
         for workload in chosen:
             print(f"{workload.NAME:20} {workload.TITLE}")
@@ -93,15 +96,16 @@ def main() -> int:
     head = {"machine": record.machine(BUILD), "rounds": bench.rounds, "quick": bench.quick, "telemetry": "off unless a row says so",
             "subjects": peers.all.describe(bench)}
     print(document.heading(head))
-    whole = run_all(bench, chosen)
     out = pathlib.Path(chosen_options.out)
-    record.save(out / "latest.json", head, bench)
-    write_charts(out, bench, chosen)
+    if chosen_options.join and (out / "latest.json").exists():
+        bench.join(out / "latest.json", {each.NAME for each in every} - {each.NAME for each in chosen})
+    whole = run_all(bench, chosen, lambda: record.save(out / "latest.json", head, bench))
+    write_charts(out, bench, every)
     header, cells = summary.rows(bench.measurements)
     print("\n## Figures asked for\n\n" + table.text(header, cells))
     for subject, why in bench.skipped.items():
         print(f"SKIPPED {subject}: {why}")
-    page = document.markdown(head, bench, chosen)
+    page = document.markdown(head, bench, every)
     (out / "latest.md").write_text(page)
     if chosen_options.write and whole:
         document.insert(pathlib.Path(chosen_options.write), page)

@@ -68,6 +68,11 @@ class Records(unittest.TestCase):
             path = pathlib.Path(folder) / "x/latest.json"
             record.save(path, {"machine": {}}, bench)
             self.assertEqual(record.load(path)[1], bench.measurements)
+            later = self.bench(1)
+            later.join(path, {"another"})
+            self.assertEqual(later.measurements, [])
+            later.join(path, {bench.workload})
+            self.assertEqual(later.measurements, bench.measurements)
 
 
 class Shown(unittest.TestCase):
