@@ -4,6 +4,20 @@
 
 static void run_first(void *context, uint64_t life);
 
+// The machine stood still, which may have ended before its time.
+static void go_on(void *context, uint64_t life) {
+    sim_server *server = context;
+    if (life != server->life || !server->executor.is_put_off)
+        return;
+    server->executor.is_put_off = false;
+    run_first(server, life);
+}
+
+void sim_executor_heal(sim_server *server) {
+    if (server->executor.is_put_off)
+        sim_world_at(server->world, sim_world_time(server->world), go_on, server, server->life);
+}
+
 static void begin(struct sim_executor *executor) {
     sim_server *server = executor->server;
     executor->is_running = true;
@@ -25,7 +39,8 @@ static void run_first(void *context, uint64_t life) {
     if (life != server->life)
         return;
     if (server->paused_until_us > sim_world_time(server->world)) {
-        sim_world_at(server->world, server->paused_until_us, run_first, server, life);
+        executor->is_put_off = true;
+        sim_world_at(server->world, server->paused_until_us, go_on, server, life);
         return;
     }
     sim_machine_job_ends(server);

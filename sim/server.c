@@ -325,6 +325,7 @@ void sim_server_heal(sim_server *server) {
     sim_disk_crash_at(server->disk, 0);
     sim_machine_unrot(server);
     sim_network_heal(server->network);
+    sim_executor_heal(server);
     sim_world_set_drift(server->world, 0);
 }
 

@@ -28,6 +28,7 @@ struct sim_executor {
     } jobs[SIM_JOBS_MAX];
     size_t first, count;
     bool is_running;
+    bool is_put_off; // the first job, because the machine stands still
     sim_server *server;
 };
 
@@ -116,6 +117,7 @@ void sim_server_forget(sim_server *server);
 
 // --- executor.c
 fq_executor *sim_executor_open(sim_server *server);
+void sim_executor_heal(sim_server *server);
 
 // --- machine.c
 void sim_machine_init(sim_server *server);
