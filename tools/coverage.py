@@ -24,9 +24,10 @@ def unreachable(text: str) -> bool:
 
 
 def add_line(lines: dict, line: dict) -> None:
-    """Counts of one line; a file that is built twice (the library, the Python extension) is one file here."""
+    """Counts of one line; a file that is built twice (the library, the Python extension) is one file here. gcov names no
+    function for a line that only initialises data."""
     taken = [branch["count"] > 0 for branch in line["branches"]]
-    known = lines.setdefault((line["function_name"], line["line_number"]), {"count": 0, "branches": [False] * len(taken)})
+    known = lines.setdefault((line.get("function_name", ""), line["line_number"]), {"count": 0, "branches": [False] * len(taken)})
     known["count"] += line["count"]
     if len(known["branches"]) == len(taken):
         known["branches"] = [old or new for old, new in zip(known["branches"], taken)]

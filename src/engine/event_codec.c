@@ -40,8 +40,13 @@
 enum { TEXT_MAX = 0x7fffffff, NAME_MAX_BYTES = 4096 };
 
 // One walk over an event's layout does all three: measure, write, read. A cursor that has failed stays failed; only READ
-// changes the event. Inlined, so that each of the three is compiled for itself: every task is encoded three times.
+// changes the event. Inlined where the compiler optimises, so that each of the three is compiled for itself: every task is
+// encoded three times.
+#ifdef __OPTIMIZE__
 #define WALK static inline __attribute__((always_inline)) void
+#else
+#define WALK static void
+#endif
 struct cursor {
     enum { MEASURE, WRITE, READ } mode;
     char *out;
