@@ -5,7 +5,7 @@
   evidence.py [--quick] [--only suite,…]        print what matters most, and what failed; --quick runs a short slice of every suite first
   evidence.py --all [--only suite,…]            print every figure
   evidence.py --write docs/reliability.md       put the tables between the page's marks
-  evidence.py --check docs/reliability.md       the marks are in order and no figure on the page says that something failed
+  evidence.py --check docs/reliability.md       the marks are in order, the commits lead to this one and no figure says that something failed
 
 A suite's file is {"suite", "commit", "rows": [{"name", "value", "unit", "expected", "ok"}]}; ok is true, false, or null for
 what could not be tried or judged on the machine. Rows of the fault matrix say their case, its fault and the outcome to be expected too.
@@ -74,9 +74,16 @@ def collect() -> dict[str, dict]:
 
 
 # --- running --------------------------------------------------------------------------------------------------------------
+def git(*arguments: str) -> subprocess.CompletedProcess | None:
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+    except OSError:
+        return None
+
+
 def commit() -> str:
-    done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    done = git("rev-parse", "--short", "HEAD")
+    return done is not None and done.stdout.strip() or "unknown"
 
 
 def run_limited(command: list[str], environment: dict[str, str]) -> int | str:
@@ -221,6 +228,19 @@ def write_page(path: pathlib.Path, suites: dict[str, dict]) -> None:
             print(f"evidence: {path} has no place for '{name}'")
 
 
+CITED = re.compile(r"^Measured at commit (.+)\.$", re.M)
+
+
+def unreachable(page: str) -> list[str]:
+    """Commits that the page cites and that do not lead to this one: nobody could build what was measured."""
+    shallow = git("rev-parse", "--is-shallow-repository")
+    if shallow is None or shallow.stdout.strip() != "false":
+        print("evidence: no whole history here: whether the commits that are cited lead to this one was not judged")
+        return []
+    cited = dict.fromkeys(name for commits in CITED.findall(page) for name in commits.split(", "))
+    return [name for name in cited if git("merge-base", "--is-ancestor", name, "HEAD").returncode != 0]
+
+
 def check_page(path: pathlib.Path) -> int:
     page = path.read_text()
     parts = {match.group(1): match.group(2) for match in MARKS.finditer(page)}
@@ -228,6 +248,7 @@ def check_page(path: pathlib.Path) -> int:
     faults += [f"'{name}' says that something was not as expected" for name, text in parts.items() if "not as expected" in text]
     if page.count("<!-- evidence:") != len(parts) or page.count("<!-- /evidence -->") != len(parts):
         faults.append("a mark has no partner")
+    faults += [f"commit {name} is cited and is no ancestor of this one: measure again" for name in unreachable(page)]
     for fault in faults:
         print(f"{path}: {fault}")
     return len(faults)

@@ -12,6 +12,9 @@ import unittest
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "evidence.py"
 PAGE = "# Page\n\n<!-- evidence:faults -->\nold\n<!-- /evidence -->\nbetween\n<!-- evidence:sim -->\nkept\n<!-- /evidence -->\nend\n"
 
+MARKS = "".join(f"<!-- evidence:{name} -->\n<!-- /evidence -->\n" for name in
+                ("sim", "sim_small", "mutants", "faults", "sweep", "damage", "crash_states", "fuzz", "coverage", "checks"))
+
 
 def row(name: str, value, ok=True, **more) -> dict:
     return {"name": name, "value": value, "unit": "s", "expected": "<= 9", "ok": ok, **more}
@@ -81,15 +84,23 @@ class Evidence(unittest.TestCase):
         self.assertIn("<!-- evidence:sim -->\nkept\n<!-- /evidence -->\nend\n", text)
         self.assertNotIn("old", text)
 
+    def test_a_commit_that_nobody_can_build_is_refused(self) -> None:
+        page = self.folder / "page.md"
+        page.write_text(MARKS.replace("-->\n<!-- /", "-->\nMeasured at commit 0123456789ab.\n<!-- /", 1))
+        done = self.run_tool("--check", str(page))
+        if "was not judged" in done.stdout:
+            self.skipTest("the whole history is not here")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("commit 0123456789ab is cited and is no ancestor", done.stdout)
+
     def test_a_page_that_tells_of_a_failure_is_refused(self) -> None:
         page = self.folder / "page.md"
-        marks = "".join(f"<!-- evidence:{name} -->\n<!-- /evidence -->\n" for name in
-                        ("sim", "sim_small", "mutants", "faults", "sweep", "damage", "crash_states", "fuzz", "coverage", "checks"))
+        marks = MARKS
         page.write_text(marks)
         self.assertEqual(self.run_tool("--check", str(page)).returncode, 0)
         self.leave("sim", row("lost", 1, ok=False))
         self.run_tool("--write", str(page))
-        self.assertEqual(self.run_tool("--check", str(page)).returncode, 1)
+        self.assertIn("'sim' says that something was not as expected", self.run_tool("--check", str(page)).stdout)
         page.write_text(marks.replace("<!-- /evidence -->\n", "", 1))
         self.assertEqual(self.run_tool("--check", str(page)).returncode, 1)
 
