@@ -78,7 +78,7 @@ static fq_executor *close_executor(fq_executor *base) {
         executor->count--;
         executor->jobs[at].work(executor->jobs[at].argument);
     }
-    executor->is_running = false;
+    executor->is_running = executor->is_put_off = false;
     return NULL;
 }
 

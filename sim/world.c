@@ -75,7 +75,8 @@ struct fq_now sim_world_server_now(const sim_world *world) {
 }
 
 void sim_world_jump_wall(sim_world *world, int64_t us) {
-    world->wall_offset_us += us;
+    int64_t wall_us = sim_world_server_now(world).wall_us;
+    world->wall_offset_us += us > 1 - wall_us ? us : 1 - wall_us;
 }
 
 void sim_world_set_drift(sim_world *world, int64_t ppm) {

@@ -32,7 +32,7 @@ sim_world *sim_world_free(sim_world *world);
 int64_t sim_world_time(const sim_world *world);
 /** The server machine's clocks, with their jumps and drift. */
 struct fq_now sim_world_server_now(const sim_world *world);
-/** The wall clock of that machine moves by `us`, either way. */
+/** The wall clock of that machine moves by `us`, either way, but not to before 1970: no kernel sets it so. */
 void sim_world_jump_wall(sim_world *world, int64_t us);
 /** From now on that machine's clocks run faster by `ppm` millionths (slower if negative). */
 void sim_world_set_drift(sim_world *world, int64_t ppm);
