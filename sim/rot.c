@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH_MAGIC = 0x31425146, BATCH_FLAGS_AT = 52, BATCH_GATED = 4, HEADER_BYTES = 4096 };
+enum { BATCH_MAGIC = 0x31425146, BATCH_BYTES = 64, HEADER_BYTES = 4096 };
+enum { BATCH_BODY_LEN_AT = 28, BATCH_FLAGS_AT = 52, BATCH_GATED = 4 };
 
 struct choice {
     sim_server *server;
@@ -95,6 +96,15 @@ static void find_later(void *context, const char *path) {
     choice->left += is_segment(path) && strcmp(path, choice->path) > 0;
 }
 
+// A batch that tells that the one before it was synced. One whose own sync failed is not on the medium, and tells nothing.
+static bool is_witness(const sim_server *server, const char *path, uint64_t offset,
+                       const unsigned char *head) {
+    if (fq_get_u32(head) != BATCH_MAGIC || (fq_get_u32(head + BATCH_FLAGS_AT) & BATCH_GATED) == 0)
+        return false;
+    uint64_t len = BATCH_BYTES + (uint64_t)fq_get_u32(head + BATCH_BODY_LEN_AT);
+    return sim_disk_is_synced(server->disk, path, offset, (size_t)len);
+}
+
 // Whether something behind the sector tells that it was synced: a later segment, or a batch that was written only then. Of
 // the very last batch nothing does: a disk that confirms it and loses it cannot be found out.
 static bool has_witness(sim_server *server, const char *path, uint64_t sector) {
@@ -109,7 +119,7 @@ static bool has_witness(sim_server *server, const char *path, uint64_t sector) {
     uint64_t used = used_sectors(server, path), at = sector + 1;
     for (at = at < HEADER_BYTES / SIM_SECTOR ? HEADER_BYTES / SIM_SECTOR : at; at < used; at++) {
         peek(server, path, at, bytes);
-        if (fq_get_u32(bytes) == BATCH_MAGIC && (fq_get_u32(bytes + BATCH_FLAGS_AT) & BATCH_GATED) != 0)
+        if (is_witness(server, path, at * SIM_SECTOR, bytes))
             return true;
     }
     return false;
