@@ -36,6 +36,8 @@ void sim_server_backup(sim_server *server);
 /** Orders a compaction, due or not; whether it has been carried out. */
 void sim_server_compact(sim_server *server);
 bool sim_server_has_compacted(const sim_server *server);
+/** Snapshots installed in this life. */
+uint64_t sim_server_installs(const sim_server *server);
 /** Bytes in all files of the data directory. */
 uint64_t sim_server_used(const sim_server *server);
 

@@ -41,7 +41,6 @@ struct sim_rot { // a bit that flipped, or a sector that holds what it should no
 
 struct sim_compactor {
     bool is_busy, is_ordered;
-    uint64_t installs; // of this life that were begun
     uint64_t batch_seq;
     int64_t not_before_us, retry_us; // boot
     bool ok;
@@ -138,7 +137,7 @@ bool sim_machine_rot(sim_server *server);
 void sim_machine_unrot(sim_server *server);
 
 // --- compactor.c
-/** None is under way, and the last one's snapshot is installed. */
+/** None is under way; the last one's snapshot is installed, or could not be. */
 bool sim_compactor_rests(const sim_server *server);
 /** Once a turn: begins a compaction if one is due. */
 void sim_compactor_step(sim_server *server, struct fq_now now);

@@ -458,6 +458,10 @@ void fq_journal_compact_end(fq_journal *journal, bool ok, uint64_t batch_seq) {
         on_installed(journal, result);
 }
 
+bool fq_journal_is_compacting(const fq_journal *journal) {
+    return journal->compaction != COMPACT_NOT;
+}
+
 // ---- views ----
 
 uint64_t fq_journal_last_seq(const fq_journal *journal) {

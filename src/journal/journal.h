@@ -86,6 +86,8 @@ void fq_journal_compact_begin(fq_journal *journal,
 /** `ok`: the child wrote and verified snapshot `batch_seq`; it is installed and what it replaces removed, in the
  *  background. Otherwise nothing changes. Either way a later fq_journal_wants_compaction may be true again. */
 void fq_journal_compact_end(fq_journal *journal, bool ok, uint64_t batch_seq);
+/** Between fq_journal_compact_begin and the end of the attempt, whichever it is: no other may begin. */
+bool fq_journal_is_compacting(const fq_journal *journal);
 
 /** Waits for nothing: what is not durable is lost, as in a crash. NULL is fine. Returns NULL. */
 fq_journal *fq_journal_close(fq_journal *journal);

@@ -285,8 +285,10 @@ static void installation_fails_softly_or_finally(void **state) {
         while (step_executor_waiting(rig.executor) > 1)
             step(&rig);
         sim_disk_fail(rig.sim, rows[i].mask, 0, 1, rows[i].error);
+        assert_true(fq_journal_is_compacting(rig.journal));
         bool went_on = rig_settle(&rig);
         assert_int_equal(went_on, !rows[i].final);
+        assert_false(fq_journal_is_compacting(rig.journal)); // the next attempt may begin
         assert_int_equal(fq_journal_failed(rig.journal), rows[i].final);
         assert_int_equal(stats_of(&rig).compactions_total, 0);
         rig_power_cut(&rig, false);
