@@ -263,6 +263,7 @@ static void on_down(void *context) {
 
 static void on_beats_up(void *context) {
     sim_worker *worker = context;
+    worker->is_draining = false; // the old server's word may have come by this connection after on_up
     if (worker->style.registers)
         ask_register(worker, &worker->beats);
     sim_worker_wake(worker, sim_world_time(worker->cast->world));
