@@ -43,7 +43,7 @@ void sim_model_space(sim_model *model, const struct sim_space *space) {
     if (!model->may_fill)
         return;
     if (space->brisk_us < seen->trouble_us || may_refuse(model, space))
-        seen->low_us = sim_world_time(model->world);
+        seen->low_us = space->brisk_us;
     seen->must_refuse = seen->must_refuse && must_refuse(model, space);
 }
 
@@ -68,7 +68,7 @@ void check_full(sim_model *model, const struct asked *asked, fq_str text) {
         return;
     default: break;
     }
-    CHECK(model, S35, model->may_fill && model->space.low_us + FULL_US >= asked->at_us,
+    CHECK(model, S35, model->may_fill && model->space.low_us + FULL_US >= asked->brisk_us,
           "FULL is answered while there is space: '%.*s'", FQ_STR_ARGS(text));
 }
 

@@ -217,6 +217,7 @@ uint64_t sim_model_asked(sim_model *model, const struct sim_exchange *exchange) 
     asked->token = exchange->token;
     asked->body = asked->unique = 0;
     asked->at_us = sim_world_time(model->world);
+    asked->brisk_us = model->space.now.brisk_us;
     asked->task = fq_uuid_equal(&exchange->id, &none) ? NULL : model_task_take(model, &exchange->id);
     asked->names = exchange->work.names;
     asked->count = exchange->work.count;

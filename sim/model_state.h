@@ -105,7 +105,7 @@ struct asked {
     struct asked *previous, *next; // all that is under way
     struct asked *fetch_next, *fetch_previous;
     uint64_t number, moment, connection, token, body, unique;
-    int64_t at_us;
+    int64_t at_us, brisk_us; // true time; brisk as told last
     struct model_task *task;
     struct beat_asked *beats;
     uint64_t totals[FQ_EVENT_DURABLE_COUNT];
@@ -129,7 +129,7 @@ struct space_seen { // of the disk
     struct sim_space now;
     bool must_refuse;                    // submits
     bool is_behind;                      // records were not durable at the last turn
-    int64_t low_us;                      // when they could last be refused; true time
+    int64_t low_us;                      // when they could last be refused; brisk
     int64_t trouble_us, waits_since_us;  // brisk time
     uint64_t durable_seq, recovered_seq; // at the last turn; at the last boot
     uint64_t large_seq;                  // the last record that the reserve need not hold
