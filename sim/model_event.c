@@ -164,11 +164,10 @@ static void on_epoch(sim_model *model, const struct model_event *event) {
                 now.boot_us + left_us(task->body.delay_us, task->body.eligible_wall, now.wall_us);
     }
     for (struct model_task *task = model->started.first; task != NULL; task = task->next) {
-        struct fq_task_view
-            view; // how long the grace is, is the server's configuration; it is a lease at least
+        struct fq_task_view view; // the grace is a lease at least; the one configured here is shorter
         bool there = fq_engine_task(event->engine, &task->id, &view) == 0;
-        CHECK(model, S36, there && view.lease_until_boot_us >= now.boot_us + model_lease_us(model),
-              "the lease of task %s has no grace after a boot", model_id(task));
+        CHECK(model, S36, there && view.lease_until_boot_us == now.boot_us + model_lease_us(model),
+              "the lease of task %s has not begun anew at a boot", model_id(task));
         task->body.lease_until = there ? view.lease_until_boot_us : now.boot_us;
         task->body.running_boot = now.boot_us;
     }

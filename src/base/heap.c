@@ -58,6 +58,8 @@ static uint32_t *place_of(const fq_heap *heap, void *item) {
 }
 
 static uint64_t tie_of(const fq_heap *heap, const void *item) {
+    if (heap->tie_offset == FQ_HEAP_NO_TIE)
+        return 0;
     uint64_t tie;
     memcpy(&tie, (const char *)item + heap->tie_offset, sizeof tie);
     return tie;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A 4-ary min-heap of (key, item) that keeps each item's place inside the item, so that any item can be moved or taken
-// out. Equal keys are ordered by a second number that the item holds; so the order never depends on addresses.
+// out. Equal keys are ordered by a second number that the item holds, where the order matters: reading it is a cache miss. The
+// order never depends on addresses.
 // Memory comes in two steps: fq_heap_reserve (may fail, changes nothing) and fq_heap_adopt (cannot fail).
 #ifndef FQ_BASE_HEAP_H
 #define FQ_BASE_HEAP_H
@@ -18,7 +19,7 @@ typedef struct fq_heap {
     struct fq_heap_entry *entries;
     uint32_t count, capacity;
     uint16_t place_offset; // of a uint32_t in the item: index + 1, 0 = not in the heap
-    uint16_t tie_offset;   // of a uint64_t in the item
+    uint16_t tie_offset;   // of a uint64_t in the item, or FQ_HEAP_NO_TIE
 } fq_heap;
 
 // Room for a bigger heap, not yet its own.
@@ -27,7 +28,7 @@ typedef struct fq_heap_spare {
     uint32_t capacity;
 } fq_heap_spare;
 
-enum { FQ_HEAP_ARITY = 4 };
+enum { FQ_HEAP_ARITY = 4, FQ_HEAP_NO_TIE = UINT16_MAX };
 
 void fq_heap_init(fq_heap *heap, size_t place_offset, size_t tie_offset);
 /** Frees the heap's memory, not the items. */

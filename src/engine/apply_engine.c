@@ -71,6 +71,7 @@ void fq_apply_epoch(fq_engine *engine, fq_decision *decision, struct fq_event *e
     engine->started = true;
     engine->clock_offset_us = event->epoch.wall_us - event->now_us;
     rebase(engine, &engine->boot_timers, event);
+    rebase(engine, &engine->lease_timers, event);
     rebase(engine, &engine->age_timers, event);
 }
 

@@ -134,5 +134,5 @@ void fq_apply_cancel_requested(fq_engine *engine, fq_decision *decision, struct 
 
 void fq_apply_lease_extended(fq_engine *engine, fq_decision *decision, struct fq_event *event) {
     (void)decision;
-    fq_heap_update(&engine->boot_timers, event->lease_until_us, event->task);
+    fq_heap_update(&engine->lease_timers, event->lease_until_us, event->task);
 }

@@ -199,7 +199,8 @@ void fq_engine_check(const fq_engine *engine) {
     FQ_ASSERT(memcmp(sums.pending_count, engine->pending_count, sizeof sums.pending_count) == 0);
     FQ_ASSERT(sums.running == engine->running_count && sums.task_bytes == engine->task_bytes);
     FQ_ASSERT(sums.result_count == engine->result_count && sums.result_bytes == engine->result_bytes);
-    FQ_ASSERT(sums.boot == (uint64_t)engine->boot_timers.count + engine->age_timers.count &&
+    FQ_ASSERT(sums.boot == (uint64_t)engine->boot_timers.count + engine->lease_timers.count +
+                               engine->age_timers.count &&
               sums.wall == engine->wall_timers.count);
     FQ_ASSERT(sums.unique == engine->unique.count);
     uint64_t finished = 0;
@@ -208,6 +209,7 @@ void fq_engine_check(const fq_engine *engine) {
     FQ_ASSERT(finished == engine->result_count);
     FQ_ASSERT(check_dead(engine) == engine->state_count[FQ_TASK_FAILURE]);
     check_heap(&engine->boot_timers);
+    check_heap(&engine->lease_timers);
     check_heap(&engine->age_timers);
     check_heap(&engine->wall_timers);
     uint64_t hash = sums.hash + check_names(engine) + check_ledger(engine);

@@ -89,7 +89,7 @@ static int extend(const fq_engine *engine, fq_decision *decision, struct fq_now 
     int64_t end_us = fq_task_lease_end_us(engine, task, now.boot_us);
     if (until_us > end_us)
         until_us = end_us;
-    if (until_us <= fq_heap_key(&engine->boot_timers, task))
+    if (until_us <= fq_heap_key(&engine->lease_timers, task))
         return 0;
     struct fq_event *event = fq_decide_about(engine, decision, FQ_EVENT_LEASE_EXTENDED, now, task);
     if (event == NULL)

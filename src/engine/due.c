@@ -202,6 +202,8 @@ static int collect(struct due *due) {
     if (rc == 0)
         rc = walk_timers(due, &engine->boot_timers, due->now.boot_us, boot_due);
     if (rc == 0)
+        rc = walk_timers(due, &engine->lease_timers, due->now.boot_us, boot_due);
+    if (rc == 0)
         rc = walk_timers(due, &engine->age_timers, due->now.boot_us, boot_due);
     if (rc == 0)
         rc = walk_timers(due, &engine->wall_timers, due->now.wall_us, wall_due);
@@ -247,6 +249,8 @@ int64_t fq_engine_deadline(const fq_engine *engine, struct fq_now now) {
     int64_t deadline = wall_to_boot(ledger_trim_us(engine), now);
     if (engine->boot_timers.count > 0)
         deadline = earlier(deadline, engine->boot_timers.entries[0].key);
+    if (engine->lease_timers.count > 0)
+        deadline = earlier(deadline, engine->lease_timers.entries[0].key);
     if (engine->age_timers.count > 0)
         deadline = earlier(deadline, engine->age_timers.entries[0].key);
     if (engine->wall_timers.count > 0)

@@ -47,7 +47,8 @@ fq_engine *fq_engine_new(const struct fq_engine_config *config) {
     fq_table_init(&engine->workers, &fq_worker_table_ops, engine);
     fq_table_init(&engine->sets, &fq_set_table_ops, engine);
     fq_heap_init(&engine->boot_timers, offsetof(struct fq_task, boot_place), offsetof(struct fq_task, order));
-    fq_heap_init(&engine->age_timers, offsetof(struct fq_task, boot_place), offsetof(struct fq_task, order));
+    fq_heap_init(&engine->lease_timers, offsetof(struct fq_task, boot_place), FQ_HEAP_NO_TIE);
+    fq_heap_init(&engine->age_timers, offsetof(struct fq_task, boot_place), FQ_HEAP_NO_TIE);
     fq_heap_init(&engine->wall_timers, offsetof(struct fq_task, wall_place), offsetof(struct fq_task, order));
     fq_list_init(&engine->finished);
     fq_list_init(&engine->worker_list);
@@ -82,6 +83,7 @@ fq_engine *fq_engine_free(fq_engine *engine) {
     fq_table_done(&engine->workers);
     fq_table_done(&engine->sets);
     fq_heap_done(&engine->boot_timers);
+    fq_heap_done(&engine->lease_timers);
     fq_heap_done(&engine->age_timers);
     fq_heap_done(&engine->wall_timers);
     fq_ledger_done(&engine->ledger);

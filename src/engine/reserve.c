@@ -10,7 +10,7 @@
 
 // What a decision's events need together.
 struct needs {
-    uint32_t tasks, boot, age, wall, ledger, dead;
+    uint32_t tasks, boot, lease, age, wall, ledger, dead;
     size_t effects;
 };
 
@@ -128,13 +128,13 @@ static int reserve_event(const fq_engine *engine, fq_decision *decision, struct 
                                 event->submitted.payload.len + event->submitted.fields.len,
                                 (event->submitted.flags & FQ_FLAG_UNIQUE) != 0);
     case FQ_EVENT_TASK:
-        needs->tasks++, needs->boot++, needs->age++, needs->wall++, needs->dead++;
+        needs->tasks++, needs->boot++, needs->lease++, needs->age++, needs->wall++, needs->dead++;
         if (reserve_worker(engine, reservation, event->image.worker) < 0)
             return FQ_ENOMEM;
         return reserve_new_task(engine, decision, event, event->image.name,
                                 event->image.payload.len + event->image.fields.len,
                                 (event->image.flags & FQ_FLAG_UNIQUE) != 0);
-    case FQ_EVENT_GRANTED: needs->boot++; return reserve_worker(engine, reservation, event->granted.worker);
+    case FQ_EVENT_GRANTED: needs->lease++; return reserve_worker(engine, reservation, event->granted.worker);
     case FQ_EVENT_RETRIED:
     case FQ_EVENT_CRASHED: needs->boot++, needs->wall++; return reserve_retry(event);
     case FQ_EVENT_RETURNED: needs->boot++, needs->wall++; return 0;
@@ -201,6 +201,8 @@ int fq_reserve(const fq_engine *engine, fq_decision *decision) {
     if (rc == 0)
         rc = fq_heap_reserve(&engine->boot_timers, needs.boot, &reservation->boot);
     if (rc == 0)
+        rc = fq_heap_reserve(&engine->lease_timers, needs.lease, &reservation->lease);
+    if (rc == 0)
         rc = fq_heap_reserve(&engine->age_timers, needs.age, &reservation->age);
     if (rc == 0)
         rc = fq_heap_reserve(&engine->wall_timers, needs.wall, &reservation->wall);
@@ -218,6 +220,7 @@ void fq_reservation_adopt(fq_engine *engine, struct fq_reservation *reservation)
     fq_table_adopt(&engine->workers, &reservation->workers);
     fq_table_adopt(&engine->sets, &reservation->sets);
     fq_heap_adopt(&engine->boot_timers, &reservation->boot);
+    fq_heap_adopt(&engine->lease_timers, &reservation->lease);
     fq_heap_adopt(&engine->age_timers, &reservation->age);
     fq_heap_adopt(&engine->wall_timers, &reservation->wall);
     fq_ledger_adopt(&engine->ledger, reservation);
@@ -241,6 +244,7 @@ void fq_reservation_done(struct fq_reservation *reservation) {
     fq_table_spare_done(&reservation->sets);
     fq_table_spare_done(&reservation->ledger);
     fq_heap_spare_done(&reservation->boot);
+    fq_heap_spare_done(&reservation->lease);
     fq_heap_spare_done(&reservation->age);
     fq_heap_spare_done(&reservation->wall);
     free(reservation->name_list);

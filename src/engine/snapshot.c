@@ -11,8 +11,9 @@ enum stage {
     AT_LEDGER,
     AT_LINES, // waiting tasks in line
     AT_BACKS, // waiting tasks that came back
-    AT_BOOT,  // delayed and leased ones
-    AT_WALL,  // those that wait for a time of day
+    AT_BOOT,  // delayed ones
+    AT_LEASED,
+    AT_WALL, // those that wait for a time of day
     AT_FINISHED,
     AT_DEAD,
     AT_END
@@ -120,13 +121,14 @@ static const struct fq_task *next_waiting(fq_snapshot_cursor *cursor) {
 
 static const struct fq_task *next_timed(fq_snapshot_cursor *cursor) {
     const fq_engine *engine = cursor->engine;
-    bool boot = cursor->stage == AT_BOOT;
-    const fq_heap *heap = boot ? &engine->boot_timers : &engine->wall_timers;
+    bool by_wall = cursor->stage == AT_WALL;
+    const fq_heap *heap = by_wall                      ? &engine->wall_timers
+                          : cursor->stage == AT_LEASED ? &engine->lease_timers
+                                                       : &engine->boot_timers;
     while (cursor->index < heap->count) {
         const struct fq_task *task = heap->entries[cursor->index++].item;
-        bool by_wall = (task->flags & FQ_FLAG_BY_WALL) != 0;
-        if (fq_task_state_of(task) == FQ_TASK_SCHEDULED ? by_wall != boot
-                                                        : boot && fq_task_state_of(task) == FQ_TASK_STARTED)
+        // Times of day stand among those when tasks expire, delayed by boot time or waiting.
+        if (!by_wall || (fq_task_state_of(task) == FQ_TASK_SCHEDULED && (task->flags & FQ_FLAG_BY_WALL) != 0))
             return task;
     }
     return NULL;
@@ -154,6 +156,7 @@ static const struct fq_task *next_task(fq_snapshot_cursor *cursor) {
     case AT_LINES:
     case AT_BACKS: return next_waiting(cursor);
     case AT_BOOT:
+    case AT_LEASED:
     case AT_WALL: return next_timed(cursor);
     case AT_FINISHED: return next_finished(cursor);
     default: return next_dead(cursor);

@@ -146,7 +146,8 @@ struct fq_engine {
     fq_table tasks, unique, names, workers, sets;
     struct fq_name **name_list; // by id
     uint32_t name_count, name_capacity;
-    fq_heap boot_timers;   // delays and leases, boot time
+    fq_heap boot_timers;   // delays, boot time
+    fq_heap lease_timers;  // boot time; which of those that end together is first does not matter
     fq_heap age_timers;    // when finished tasks are forgotten, boot time: many and far away, so kept apart
     fq_heap wall_timers;   // times of day and expiry
     fq_list_link finished; // final and not dead: least recently used first
@@ -178,7 +179,7 @@ struct fq_engine {
 // Memory that apply will consume.
 struct fq_reservation {
     fq_table_spare tasks, unique, names, workers, sets, ledger;
-    fq_heap_spare boot, age, wall;
+    fq_heap_spare boot, lease, age, wall;
     struct fq_name **name_list;
     uint32_t name_capacity;
     struct fq_name *name_found; // by the decision at hand: apply need not look it up again

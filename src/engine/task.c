@@ -159,7 +159,10 @@ int64_t fq_task_remaining_us(const fq_engine *engine, const struct fq_task *task
 }
 
 fq_heap *fq_task_timers(fq_engine *engine, const struct fq_task *task) {
-    return fq_task_state_is_final(fq_task_state_of(task)) ? &engine->age_timers : &engine->boot_timers;
+    enum fq_task_state state = fq_task_state_of(task);
+    if (fq_task_state_is_final(state))
+        return &engine->age_timers;
+    return state == FQ_TASK_STARTED ? &engine->lease_timers : &engine->boot_timers;
 }
 
 static void attach_timers(fq_engine *engine, struct fq_task *task, int64_t base_us) {

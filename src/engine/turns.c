@@ -34,10 +34,9 @@ static void note_backs(const fq_engine *engine, struct turns *turns) {
 }
 
 static void note_leased(const fq_engine *engine, struct turns *turns) {
-    for (uint32_t i = 0; i < engine->boot_timers.count; i++) {
-        const struct fq_task *task = engine->boot_timers.entries[i].item;
-        if (fq_task_state_of(task) == FQ_TASK_STARTED)
-            note(turns, &task->name->queues[task->priority], task->order);
+    for (uint32_t i = 0; i < engine->lease_timers.count; i++) {
+        const struct fq_task *task = engine->lease_timers.entries[i].item;
+        note(turns, &task->name->queues[task->priority], task->order);
     }
 }
 

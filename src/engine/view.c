@@ -98,7 +98,7 @@ void fq_task_show(const fq_engine *engine, const struct fq_task *task, struct fq
         view->due_us = task->moment;
     } else if (view->state == FQ_TASK_STARTED) {
         view->token = (uint64_t)task->moment;
-        view->lease_until_boot_us = fq_heap_key(&engine->boot_timers, task);
+        view->lease_until_boot_us = fq_heap_key(&engine->lease_timers, task);
     } else if (fq_task_state_is_final(view->state)) {
         show_final(view, task, ended);
     }

@@ -82,6 +82,29 @@ static void the_heap_gives_the_least_first(void **state) {
     fq_heap_done(&heap);
 }
 
+// Leases of one moment: which is first does not matter, that the key is the least does.
+static void a_heap_without_ties_goes_by_the_key(void **state) {
+    (void)state;
+    static struct item items[ITEMS];
+    memset(items, 0, sizeof items);
+    fq_heap heap;
+    fq_heap_init(&heap, offsetof(struct item, place), FQ_HEAP_NO_TIE);
+    fq_random random;
+    fq_random_seed(&random, 2);
+    for (size_t i = 0; i < ITEMS; i++) {
+        items[i].key = fq_random_below(&random, 20);
+        push(&heap, (int64_t)items[i].key, &items[i]);
+    }
+    for (int64_t last = 0; heap.count > 0;) {
+        struct item *first = heap.entries[0].item;
+        assert_true(heap.entries[0].key == (int64_t)first->key && heap.entries[0].key >= last);
+        last = heap.entries[0].key;
+        fq_heap_remove(&heap, first);
+        assert_false(fq_heap_contains(&heap, first));
+    }
+    fq_heap_done(&heap);
+}
+
 static void a_rebuilt_heap_is_in_order(void **state) {
     (void)state;
     static struct item items[ITEMS];
@@ -152,6 +175,7 @@ static void a_list_keeps_its_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_heap_gives_the_least_first),
+        cmocka_unit_test(a_heap_without_ties_goes_by_the_key),
         cmocka_unit_test(a_rebuilt_heap_is_in_order),
         cmocka_unit_test(the_tree_finds_the_next_key),
         cmocka_unit_test(a_list_keeps_its_order),
