@@ -3,6 +3,9 @@
 // n-th of them kills the process, or makes the call fail; and shifts the wall clock. The orders stand in the file
 // $FAULT_BOARD, mapped by the driver too, which may change them at any time (fault_board.py). With $FAULT_TRACE every
 // counted call leaves a line there: number, process, kind, path.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // memmem
+#endif
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
