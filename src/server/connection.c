@@ -3,6 +3,8 @@
 #include "server/connection.h"
 
 #include "base/assert.h"
+#include "base/uuid.h"
+#include "engine/engine.h"
 #include "server/commit.h"
 #include "server/core_state.h"
 
@@ -238,6 +240,25 @@ static void refuse_input(fq_connection *connection, int error) {
     fq_connection_end(connection);
 }
 
+// Clients report outcomes in rows: where the next request begins as this one does, up to the task's id, the place of that task
+// is on its way from memory while this one is executed.
+static void look_ahead(const fq_connection *connection, const fq_buf *input,
+                       const struct fq_resp_request *request, size_t consumed) {
+    if (request->arg_count < 2 || request->args[1].len != FQ_UUID_TEXT)
+        return;
+    fq_str bytes = fq_buf_str(input);
+    uintptr_t begin = (uintptr_t)bytes.ptr, at = (uintptr_t)request->args[1].ptr;
+    if (at < begin || at >= begin + consumed) // an inline command's arguments are copies
+        return;
+    size_t before_id = (size_t)(at - begin);
+    const char *next = bytes.ptr + consumed;
+    fq_uuid id;
+    if (bytes.len < consumed + before_id + FQ_UUID_TEXT || memcmp(next, bytes.ptr, before_id) != 0)
+        return;
+    if (fq_uuid_parse((fq_str){next + before_id, FQ_UUID_TEXT}, &id) == 0)
+        fq_engine_expect(connection->core->engine, &id);
+}
+
 // Executes requests at the front of `input` until it is used up or the connection has to wait.
 static void execute_all(fq_connection *connection, fq_buf *input, struct fq_now now) {
     struct fq_resp_limits limits = limits_of(connection);
@@ -256,6 +277,7 @@ static void execute_all(fq_connection *connection, fq_buf *input, struct fq_now 
         }
         if (connection->block == FQ_BLOCK_FETCH)
             fq_parked_end(connection->core, connection);
+        look_ahead(connection, input, &request, consumed);
         if (request.arg_count > 0)
             rc = fq_command_execute(connection, request.args, request.arg_count, now);
         if (rc == FQ_CALL_AGAIN)
