@@ -35,6 +35,8 @@ struct fq_disk_ops {
     int64_t (*write)(fq_disk *disk, int handle, const void *bytes, size_t len, uint64_t offset);
     // Zeros past the page cache where that can be, in multiples of 4,096. NULL: there is nothing better than `write`.
     int64_t (*write_zeros)(fq_disk *disk, int handle, size_t len, uint64_t offset);
+    // For what is synced at once, in whole blocks: the same of bytes; the sync is then left with nothing to write.
+    int64_t (*write_around_cache)(fq_disk *disk, int handle, const void *bytes, size_t len, uint64_t offset);
     int (*sync)(fq_disk *disk, int handle); // fdatasync
     int (*sync_directory)(fq_disk *disk, const char *path);
     int (*rename)(fq_disk *disk, const char *from, const char *to);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -24,7 +23,10 @@ struct posix_disk {
     int directory;
     int lock; // -1 = not held
     uint32_t block_size;
+    void *zeros, *copy; // ZEROS and COPY bytes; NULL until they are needed
 };
+
+enum { ZEROS = 1 << 20, COPY = 1 << 18 };
 
 static int directory_of(fq_disk *disk) {
     return ((struct posix_disk *)disk)->directory;
@@ -112,20 +114,54 @@ static int64_t posix_write(fq_disk *disk, int handle, const void *bytes, size_t 
     return (int64_t)done;
 }
 
-// The pages are never touched, so that they take no memory: the device reads the kernel's one page of zeros.
-static int64_t posix_write_zeros(fq_disk *disk, int handle, size_t len, uint64_t offset) {
-    void *zeros = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (zeros == MAP_FAILED)
-        return -errno;
+// Memory for direct writes, kept: fresh pages, and the kernel's one page of zeros, take the slow path, 256 times a MiB.
+static void *aligned(void **memory, size_t size) {
+    void *fresh;
+    if (*memory == NULL && posix_memalign(&fresh, 4096, size) == 0)
+        *memory = memset(fresh, 0, size);
+    return *memory;
+}
+
+// In pieces of what `buffer` holds: what it holds, or by way of it `bytes`.
+static int64_t write_pieces(fq_disk *disk, int handle, char *buffer, size_t size, const char *bytes,
+                            size_t len, uint64_t offset) {
+    for (size_t done = 0; done < len;) {
+        size_t piece = len - done < size ? len - done : size;
+        if (bytes != NULL)
+            memcpy(buffer, bytes + done, piece);
+        int64_t put = posix_write(disk, handle, buffer, piece, offset + done);
+        if (put < 0)
+            return put;
+        done += (size_t)put;
+        if ((size_t)put < piece)
+            return (int64_t)done;
+    }
+    return (int64_t)len;
+}
+
+static int64_t write_direct(fq_disk *disk, int handle, char *buffer, size_t size, const char *bytes,
+                            size_t len, uint64_t offset) {
+    if (buffer == NULL)
+        return -ENOMEM;
     int flags = fcntl(handle, F_GETFL);
     bool is_direct = flags >= 0 && fcntl(handle, F_SETFL, flags | O_DIRECT) == 0;
-    int64_t put = posix_write(disk, handle, zeros, len, offset);
+    int64_t put = write_pieces(disk, handle, buffer, size, bytes, len, offset);
     if (is_direct && fcntl(handle, F_SETFL, flags) != 0)
         put = -errno;
     else if (is_direct && put == -EINVAL) // some file systems accept O_DIRECT and then refuse to write
-        put = posix_write(disk, handle, zeros, len, offset);
-    munmap(zeros, len);
+        put = write_pieces(disk, handle, buffer, size, bytes, len, offset);
     return put;
+}
+
+static int64_t posix_write_zeros(fq_disk *disk, int handle, size_t len, uint64_t offset) {
+    void **zeros = &((struct posix_disk *)disk)->zeros;
+    return write_direct(disk, handle, aligned(zeros, ZEROS), ZEROS, NULL, len, offset);
+}
+
+static int64_t posix_write_around_cache(fq_disk *disk, int handle, const void *bytes, size_t len,
+                                        uint64_t offset) {
+    void **copy = &((struct posix_disk *)disk)->copy;
+    return write_direct(disk, handle, aligned(copy, COPY), COPY, bytes, len, offset);
 }
 
 static int posix_sync(fq_disk *disk, int handle) {
@@ -273,6 +309,8 @@ static fq_disk *posix_close_disk(fq_disk *disk) {
     if (posix->lock >= 0)
         close(posix->lock);
     close(posix->directory);
+    free(posix->zeros);
+    free(posix->copy);
     free(posix);
     return NULL;
 }
@@ -315,6 +353,7 @@ int fq_disk_posix_open(const char *path, fq_disk **ret_disk) {
         .read = posix_read,
         .write = posix_write,
         .write_zeros = posix_write_zeros,
+        .write_around_cache = posix_write_around_cache,
         .sync = posix_sync,
         .sync_directory = posix_sync_directory,
         .rename = posix_rename,

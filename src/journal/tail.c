@@ -345,6 +345,14 @@ static int make_room(struct fq_tail *tail, size_t len, bool use_reserve) {
     return result;
 }
 
+static int write_batch(struct fq_tail *tail, fq_str bytes, bool sync) {
+    const struct fq_disk_ops *ops = tail->disk->ops;
+    if (!sync || ops->write_around_cache == NULL)
+        return write_all(tail, tail->handle, bytes.ptr, bytes.len, tail->offset);
+    int64_t put = ops->write_around_cache(tail->disk, tail->handle, bytes.ptr, bytes.len, tail->offset);
+    return put < 0 ? (int)put : put == (int64_t)bytes.len ? 0 : -EIO;
+}
+
 int fq_tail_append(struct fq_tail *tail, const struct fq_storage_batch *batch, bool sync, bool use_reserve) {
     if (batch->bytes.len > fq_tail_room(tail)) {
         int result = make_room(tail, batch->bytes.len, use_reserve);
@@ -353,7 +361,7 @@ int fq_tail_append(struct fq_tail *tail, const struct fq_storage_batch *batch, b
     }
     char path[FQ_SEGMENT_PATH_MAX];
     fq_segment_path(tail->first_batch_seq, path);
-    int result = write_all(tail, tail->handle, batch->bytes.ptr, batch->bytes.len, tail->offset);
+    int result = write_batch(tail, batch->bytes, sync);
     if (result < 0)
         return final_error(tail, path, "cannot be written", result);
     tail->offset += batch->bytes.len;

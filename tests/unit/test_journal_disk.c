@@ -248,6 +248,40 @@ static void test_zeros_past_the_cache_or_second_best(void **state) {
     disk->ops->close(disk, handle);
 }
 
+static void test_batches_past_the_cache_or_second_best(void **state) {
+    enum { PAGE = 4096, PAGES = 160, AT = 7 }; // in several pieces
+    fq_disk *disk = ((struct place *)*state)->disk;
+    static char old[(PAGES + AT) * PAGE], bytes[PAGES * PAGE], back[sizeof old];
+    memset(old, 'q', sizeof old);
+    int handle = make_file(disk, "file", old, sizeof old);
+    bool is_direct = fcntl(handle, F_SETFL, O_RDWR | O_DIRECT) == 0;
+    assert_int_equal(fcntl(handle, F_SETFL, O_RDWR), 0);
+    static const struct {
+        enum call call;
+        int nth, error;
+    } ways[] = {
+        {NO_CALL, 0, 0     },
+        {PWRITE,  0, EINVAL},
+        {PWRITE,  2, EINVAL},
+        {PWRITE,  1, EINTR }
+    };
+    for (size_t i = 0; i < (is_direct ? sizeof ways / sizeof ways[0] : 1); i++) {
+        for (size_t k = 0; k < sizeof bytes; k++)
+            bytes[k] = (char)(k / 11 + i);
+        assert_int_equal(disk->ops->write(disk, handle, old, 1, PAGE), 1); // some of it is cached
+        fail_next(ways[i].call, ways[i].nth, 1, ways[i].error);
+        assert_int_equal(disk->ops->write_around_cache(disk, handle, bytes, sizeof bytes, AT * PAGE),
+                         sizeof bytes);
+        assert_int_equal(disk->ops->read(disk, handle, back, sizeof back, 0), sizeof back);
+        assert_memory_equal(back, old, AT * PAGE);
+        assert_memory_equal(back + AT * PAGE, bytes, sizeof bytes);
+    }
+    fail_next(PWRITE, 1, 1, ENOSPC);
+    assert_int_equal(disk->ops->write_around_cache(disk, handle, bytes, sizeof bytes, 0), -ENOSPC);
+    assert_int_equal(fcntl(handle, F_GETFL) & O_DIRECT, 0); // other writes need no alignment
+    disk->ops->close(disk, handle);
+}
+
 static void test_around_the_cache_or_second_best(void **state) {
     fq_disk *disk = ((struct place *)*state)->disk;
     char *bytes;
@@ -520,6 +554,7 @@ int main(void) {
         TEST(test_failing_reads_and_writes),
         TEST(test_around_the_cache_or_second_best),
         TEST(test_zeros_past_the_cache_or_second_best),
+        TEST(test_batches_past_the_cache_or_second_best),
         TEST(test_lists),
         TEST(test_a_leftover_in_a_directory_of_too_long_a_name),
         TEST(test_second_names),
