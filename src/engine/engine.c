@@ -2,6 +2,7 @@
 // The engine as a whole: its making and end, replay, boot, state hash.
 #include "engine/engine.h"
 
+#include "engine/event_view.h"
 #include "engine/ledger.h"
 #include "engine/name.h"
 #include "engine/offer.h"
@@ -103,6 +104,12 @@ void fq_engine_hold_leases(fq_engine *engine, struct fq_now now) {
 
 void fq_engine_expect(const fq_engine *engine, const fq_uuid *id) {
     fq_table_prefetch(&engine->tasks, fq_task_table_hash(engine, id));
+}
+
+void fq_engine_expect_record(const fq_engine *engine, fq_str record) {
+    struct fq_event_head head;
+    if (fq_event_peek(record, &head))
+        fq_engine_expect(engine, &head.id);
 }
 
 void fq_engine_note(fq_engine *engine, const fq_decision *decision) {

@@ -67,8 +67,10 @@ fq_decision *fq_decision_free(fq_decision *decision);
  */
 FQ_MUST_USE int fq_engine_decide(const fq_engine *engine, const struct fq_command *command, struct fq_now now,
                                  fq_decision *decision);
-/** A submit under `id` may come soon: what it will look at is fetched from memory ahead. Changes nothing. */
+/** A command about `id` may come soon: what it will look at is fetched from memory ahead. Changes nothing. */
 void fq_engine_expect(const fq_engine *engine, const fq_uuid *id);
+/** The same of a record that will be replayed. */
+void fq_engine_expect_record(const fq_engine *engine, fq_str record);
 /** Deadlines that have passed, at most `max_events` at a time. 0 also when there are none. */
 FQ_MUST_USE int fq_engine_due(const fq_engine *engine, struct fq_now now, uint32_t max_events,
                               fq_decision *decision);

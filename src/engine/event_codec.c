@@ -33,6 +33,7 @@
 // Version 1 where nothing else is said; version 2 is written only where version 1 cannot say it. Times are microseconds of
 // the wall clock.
 #include "base/le.h"
+#include "engine/event_view.h"
 #include "engine/fields.h"
 #include "engine/state.h"
 #include "fastqueue/error.h"
@@ -387,6 +388,18 @@ static bool is_sane(const struct fq_event *event) {
     case FQ_EVENT_NAME: return is_name(event->name_image.name);
     default: return true;
     }
+}
+
+bool fq_event_peek(fq_str record, struct fq_event_head *ret_head) {
+    enum { TYPE_AND_VERSION = 2 };
+    if (record.len < TYPE_AND_VERSION + sizeof(int64_t))
+        return false;
+    *ret_head = (struct fq_event_head){.type = (enum fq_event_type)(unsigned char)record.ptr[0]};
+    ret_head->at_us = (int64_t)fq_get_u64(record.ptr + TYPE_AND_VERSION);
+    size_t at = TYPE_AND_VERSION + sizeof(int64_t);
+    if (has_task(ret_head->type) && record.len >= at + sizeof ret_head->id)
+        memcpy(ret_head->id.bytes, record.ptr + at, sizeof ret_head->id);
+    return true;
 }
 
 int fq_event_decode(fq_str record, struct fq_event *ret_event) {

@@ -38,4 +38,7 @@ FQ_MUST_USE int fq_event_view(fq_str record,
                               void (*on_member)(void *context, const struct fq_event_member *member),
                               void *context, struct fq_event_head *ret_head);
 
+/** Only the head of a record that is, or will be, decoded elsewhere: nothing is checked. False: too short. */
+bool fq_event_peek(fq_str record, struct fq_event_head *ret_head);
+
 #endif

@@ -62,6 +62,10 @@ int fq_compaction_open(const char *path, uint64_t until_batch, fq_compaction **r
     return fq_compaction_open_disk(disk, until_batch, ret_compaction, error);
 }
 
+void fq_compaction_expect(fq_compaction *compaction, void (*expect)(void *context, fq_str record)) {
+    compaction->replay.expect = expect;
+}
+
 int fq_compaction_read(fq_compaction *compaction, int (*on_record)(void *context, fq_str record),
                        void *context) {
     FQ_ASSERT(!compaction->read);

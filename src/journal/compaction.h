@@ -19,6 +19,8 @@ FQ_MUST_USE int fq_compaction_open(const char *path, uint64_t until_batch, fq_co
 FQ_MUST_USE int fq_compaction_open_disk(fq_disk *disk, uint64_t until_batch, fq_compaction **ret_compaction,
                                         char error[FQ_STORAGE_ERROR_MAX]);
 
+/** Before fq_compaction_read, with the same context: see fq_journal_expect. */
+void fq_compaction_expect(fq_compaction *compaction, void (*expect)(void *context, fq_str record));
 /** Every record of the old snapshot and of the log up to and with `until_batch`, in order. Once. */
 FQ_MUST_USE int fq_compaction_read(fq_compaction *compaction, int (*on_record)(void *context, fq_str record),
                                    void *context);

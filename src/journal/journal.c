@@ -92,6 +92,10 @@ static void fail(fq_journal *journal, const char *what) {
 
 // ---- boot ----
 
+void fq_journal_expect(fq_journal *journal, void (*expect)(void *context, fq_str record)) {
+    journal->replay.expect = expect;
+}
+
 int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_str record), void *context) {
     FQ_ASSERT(journal->state == JOURNAL_OPEN);
     const struct fq_storage_snapshot *snapshot = journal->storage->ops->snapshot(journal->storage);

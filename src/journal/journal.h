@@ -35,6 +35,9 @@ void fq_journal_config_init(struct fq_journal_config *config);
 FQ_MUST_USE int fq_journal_open(fq_storage *storage, const struct fq_journal_config *config,
                                 fq_journal **ret_journal);
 
+/** Before fq_journal_recover, with the same context: `expect` is told of each record of the log while the one before it is
+ *  about to be delivered, to have what it needs on its way from memory. */
+void fq_journal_expect(fq_journal *journal, void (*expect)(void *context, fq_str record));
 /** Replays snapshot and log: `on_record` gets every record in order; fq_journal_last_seq() is its number meanwhile.
  *  FQ_ECORRUPT, FQ_EVERSION, FQ_EIO or what on_record returned; fq_journal_error() says where and what to do. */
 FQ_MUST_USE int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_str record),

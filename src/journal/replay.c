@@ -115,18 +115,23 @@ static int on_batch(void *context, const struct fq_storage_batch *batch) {
                     "were mixed in, restore a whole backup",
                     header.batch_seq, broken);
     fq_str body = {batch->bytes.ptr + FQ_BATCH_HEADER, header.body_len};
+    fq_str record, next = {0};
+    bool is_whole = header.record_count > 0 && fq_record_decode(&body, header.first_record_seq, &record) == 0;
     for (uint32_t i = 0; i < header.record_count; i++) {
-        fq_str record;
         uint64_t seq = header.first_record_seq + i;
-        if (fq_record_decode(&body, seq, &record) != 0)
+        if (!is_whole)
             return fail(replay, FQ_ECORRUPT,
                         "record %" PRIu64 " in batch %" PRIu64 " is damaged though its batch is "
                         "whole: it was written so; restore a backup and report this",
                         seq, header.batch_seq);
+        is_whole = i + 1 < header.record_count && fq_record_decode(&body, seq + 1, &next) == 0;
+        if (is_whole && replay->expect != NULL)
+            replay->expect(replay->context, next);
         replay->last_seq = seq;
         int result = replay->on_record(replay->context, record);
         if (result < 0)
             return result;
+        record = next;
     }
     if (body.len > 0)
         return fail(replay, FQ_ECORRUPT,

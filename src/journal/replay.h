@@ -10,6 +10,8 @@
 struct fq_replay {
     fq_storage *storage;
     int (*on_record)(void *context, fq_str record);
+    void (*expect)(void *context,
+                   fq_str record); // or NULL: the record of the log behind the one that is delivered now
     void *context;
     struct fq_batch_chain chain; // what the next batch must say
     uint64_t last_seq;  // of the record being delivered; for those of a snapshot, the last it stands for

@@ -26,6 +26,7 @@ static int add(void *context, fq_str record) {
 int fq_compactor_run(fq_compaction *compaction, struct fq_compactor_outcome *ret_outcome) {
     struct fq_replica replica;
     int result = fq_replica_init(&replica);
+    fq_compaction_expect(compaction, fq_replica_expect);
     if (result == 0)
         result = fq_compaction_read(compaction, fq_replica_record, &replica);
     if (result == 0)

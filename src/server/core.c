@@ -96,10 +96,16 @@ static int replay(void *context, fq_str record) {
     return 0;
 }
 
+static void expect(void *context, fq_str record) {
+    const struct recovery *recovery = context;
+    fq_engine_expect_record(recovery->engine, record);
+}
+
 int fq_core_recover(fq_engine *engine, fq_journal *journal) {
     struct recovery recovery = {engine, fq_decision_new()};
     if (recovery.decision == NULL)
         return FQ_ENOMEM;
+    fq_journal_expect(journal, expect);
     int rc = fq_journal_recover(journal, replay, &recovery);
     fq_decision_free(recovery.decision);
     return rc;

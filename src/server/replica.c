@@ -17,7 +17,7 @@ void fq_replica_done(struct fq_replica *replica) {
 
 static void count(struct fq_replica *replica, fq_str record) {
     struct fq_event_head head;
-    if (fq_event_view(record, NULL, NULL, &head) < 0)
+    if (!fq_event_peek(record, &head))
         return;
     replica->record_count++;
     replica->event_count[head.type]++;
@@ -26,6 +26,11 @@ static void count(struct fq_replica *replica, fq_str record) {
     if (replica->first_at_us == 0)
         replica->first_at_us = head.at_us;
     replica->last_at_us = head.at_us;
+}
+
+void fq_replica_expect(void *context, fq_str record) {
+    const struct fq_replica *replica = context;
+    fq_engine_expect_record(replica->engine, record);
 }
 
 int fq_replica_record(void *context, fq_str record) {

@@ -19,6 +19,8 @@ FQ_MUST_USE int fq_replica_init(struct fq_replica *replica);
 void fq_replica_done(struct fq_replica *replica);
 /** Applies one record; `context` is the replica. FQ_ECORRUPT (it contradicts the state), FQ_EVERSION, FQ_ENOMEM. */
 FQ_MUST_USE int fq_replica_record(void *context, fq_str record);
+/** One that fq_replica_record will soon be given (fq_compaction_expect). */
+void fq_replica_expect(void *context, fq_str record);
 /** Ends every lease, uncharged, at the moment of the last event: their tokens are void, the tasks wait again. FQ_ENOMEM. */
 FQ_MUST_USE int fq_replica_release_all(struct fq_replica *replica, uint64_t *ret_count);
 /** Hands the state, as records of a snapshot, to `add`; what it returns below 0 ends that. */

@@ -281,6 +281,7 @@ static void nobody_is_told_of_a_record_that_is_none(void **state) {
     struct fq_event_head head = {.type = FQ_EVENT_NONE};
     assert_int_equal(fq_event_view(FQ_STR(""), NULL, NULL, &head), FQ_ECORRUPT);
     assert_int_equal(fq_event_view(FQ_STR("\001\001"), NULL, NULL, &head), FQ_ECORRUPT);
+    assert_false(fq_event_peek(FQ_STR("\001\001\0\0\0\0\0\0\0"), &head));
     assert_int_equal(head.type, FQ_EVENT_NONE);
     fq_buf out = {0};
     char byte = 'x';

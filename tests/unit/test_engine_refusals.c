@@ -261,8 +261,12 @@ static void test_every_event_of_a_life_has_a_name(void **state) {
     };
     assert_int_equal(engine_rig_run(rig, &command), 0);
     for (size_t i = 0; i < rig->record_count; i++) {
-        struct fq_event_head head;
+        struct fq_event_head head, peeked;
         assert_int_equal(fq_event_view(engine_rig_record(rig, i), NULL, NULL, &head), 0);
+        assert_true(fq_event_peek(engine_rig_record(rig, i), &peeked));
+        assert_int_equal(peeked.type, head.type);
+        assert_int_equal(peeked.at_us, head.at_us);
+        assert_true(fq_uuid_equal(&peeked.id, &head.id));
         assert_string_not_equal(fq_event_type_name(head.type), "unknown");
     }
     assert_string_equal(fq_event_type_name((enum fq_event_type)999), "unknown");

@@ -13,6 +13,7 @@
 #include "journal/replay.h"
 #include "journal/storage_memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // ---- a storage that delivers what it is told to ----
@@ -189,6 +190,39 @@ static void a_batch_that_is_none(void **state) {
     assert_int_equal(fq_batch_decode(&storage->instance, batch.bytes, &header), FQ_BATCH_BAD);
 }
 
+// What comes is told before what is here, so that it can be made ready.
+struct foresight {
+    char said[64];
+};
+
+static int here(void *context, fq_str record) {
+    struct foresight *foresight = context;
+    snprintf(foresight->said + strlen(foresight->said), sizeof foresight->said - strlen(foresight->said),
+             "%.*s here, ", FQ_STR_ARGS(record));
+    return 0;
+}
+
+static void comes(void *context, fq_str record) {
+    struct foresight *foresight = context;
+    snprintf(foresight->said + strlen(foresight->said), sizeof foresight->said - strlen(foresight->said),
+             "%.*s comes, ", FQ_STR_ARGS(record));
+}
+
+static void the_next_record_is_told_ahead(void **state) {
+    (void)state;
+    struct batch batch;
+    fq_storage *storage = stub();
+    make_batch(storage, &batch, 0);
+    told.batch = (fq_str){(const char *)batch.bytes, batch.len};
+    struct foresight foresight = {""};
+    struct fq_replay replay;
+    fq_replay_init(&replay, storage);
+    replay.expect = comes;
+    assert_int_equal(fq_replay_run(&replay, here, &foresight), 0);
+    assert_string_equal(foresight.said, "second comes, first here, second here, ");
+    fq_replay_done(&replay);
+}
+
 // ---- calls at odd times ----
 
 static void no_wake(void *context) {
@@ -268,9 +302,13 @@ static void the_earlier_deadline_counts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_snapshot_in_pieces), cmocka_unit_test(a_snapshot_that_breaks_its_promise),
-        cmocka_unit_test(a_batch_that_is_none), cmocka_unit_test(a_boot_goes_on_from_the_highest_epoch_known),
-        cmocka_unit_test(nothing_to_compact),   cmocka_unit_test(the_earlier_deadline_counts),
+        cmocka_unit_test(a_snapshot_in_pieces),
+        cmocka_unit_test(a_snapshot_that_breaks_its_promise),
+        cmocka_unit_test(a_batch_that_is_none),
+        cmocka_unit_test(the_next_record_is_told_ahead),
+        cmocka_unit_test(a_boot_goes_on_from_the_highest_epoch_known),
+        cmocka_unit_test(nothing_to_compact),
+        cmocka_unit_test(the_earlier_deadline_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
