@@ -69,10 +69,11 @@ def answer(process: subprocess.Popen, what: str) -> dict:
 
 def drive(server: Peer, subject: str, verb: str, **options) -> dict:
     """The driver's figures and the server's processor time per task."""
-    before = server.cpu()
+    before, main = server.cpu(), server.main_cpu()
     process = spawn(command(server, subject, verb, **options), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     figures = answer(process, f"{subject} {verb}")
-    figures["server_cpu_us"] = (server.cpu() - before) / figures.pop("count") * 1e6
+    count = figures.pop("count")
+    figures["server_cpu_us"], figures["main_cpu_us"] = (server.cpu() - before) / count * 1e6, (server.main_cpu() - main) / count * 1e6
     return figures
 
 

@@ -2,7 +2,7 @@
 from record import COLUMNS, Measurement
 
 # What a table does not show: kept in the record, or shown in another form.
-HIDDEN = {"count"}
+HIDDEN = {"count", "main_cpu_us"}
 
 
 def number(value: object) -> str:

@@ -84,6 +84,10 @@ class Peer:
     def cpu(self) -> float:
         return sum(cpu_seconds(pid, children=True) for pid in self.pids())
 
+    def main_cpu(self) -> float:
+        """Of its process alone, without what that has started."""
+        return cpu_seconds(self.process.pid) if self.process else 0
+
     def resident(self) -> int:
         return resident_bytes(self.process.pid) if self.process else 0
 

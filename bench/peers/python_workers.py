@@ -107,7 +107,7 @@ def missing(pool: Pool) -> str | None:
     if pool.server == "redis" and Redis.missing():
         return Redis.missing()
     if not os.path.exists(pool.python):
-        return f"{pool.python} is not there (bench/python/install.sh makes it)"
+        return f"{os.path.relpath(pool.python, ROOT)} is not there (bench/python/install.sh makes it)"
     if pool.pool.split()[0] in ("gevent", "eventlet") and not has(pool.python, pool.pool):
         return f"{pool.pool} is not installed (Debian package python3-{pool.pool})"
     lacking = [name for name in pool.packages if not has(pool.python, name.replace("-", "_"))]

@@ -13,6 +13,7 @@ def dispatched(mode: str, count: int, names: int, backlog: int, mixed: bool):
         with peers.all.running("fastqueue", mode) as server:
             if backlog:
                 drive(server, "fastqueue", "submit", batch=1024, count=backlog, **more)
+                server.settle(30)
             return drive(server, "fastqueue", "cycle", batch=256, count=count, window=8192, **more)
     return measure
 

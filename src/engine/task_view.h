@@ -52,7 +52,8 @@ struct fq_task_options {
 struct fq_task_view {
     fq_uuid id;
     fq_str name;
-    fq_str payload; // empty once the task is final and its body was dropped
+    uint32_t name_number; // 1, 2, … in the order of the names' first use in this process; 0 = not told
+    fq_str payload;       // empty once the task is final and its body was dropped
     struct fq_task_options options;
     enum fq_task_state state;
     enum fq_priority priority;

@@ -76,6 +76,7 @@ void fq_task_show(const fq_engine *engine, const struct fq_task *task, struct fq
     memset(view, 0, sizeof *view);
     view->id = task->id;
     view->name = fq_name_text(task->name);
+    view->name_number = task->name->id + 1;
     view->payload = fq_task_payload(task);
     view->state = fq_task_state_of(task);
     view->priority = (enum fq_priority)task->priority;

@@ -20,6 +20,11 @@ struct slot {
     uint32_t hash;  // its upper half: most cells that are not meant are not looked at
 };
 
+// Of a name, by priority: its cell without a worker, and the one used last with a worker; NULL = none.
+struct latest {
+    struct fq_metrics_cell *cells[2][FQ_PRIORITY_COUNT];
+};
+
 struct fq_metrics {
     struct fq_metrics_cell **cells; // in order of first use; [0] is the overflow cell
     size_t cell_count, cell_max;
@@ -27,7 +32,8 @@ struct fq_metrics {
     struct slot *table; // open addressing
     size_t table_mask;
     struct fq_metrics_wait waits[FQ_PRIORITY_COUNT];
-    struct fq_metrics_cell *last[2]; // found last, without and with a worker; NULL = none. Tasks come in runs
+    struct latest *latest; // by the number of the name, one line of memory each: most cells are found here
+    size_t latest_count;
     uint64_t overflowed;
     int64_t recycled_us;
     struct fq_metrics_cell *ended;
@@ -127,13 +133,18 @@ void fq_metrics_ended_told(fq_metrics *metrics) {
     forget_ended(metrics, is_told, NULL);
 }
 
+static bool is_recycling_due(const fq_metrics *metrics, int64_t now_us) {
+    return now_us - metrics->recycled_us >= (int64_t)RECYCLE_INTERVAL_S * FQ_US_PER_S;
+}
+
 // Series of workers that left would else fill the table for good.
 static void recycle(fq_metrics *metrics, int64_t now_us) {
-    if (now_us - metrics->recycled_us < (int64_t)RECYCLE_INTERVAL_S * FQ_US_PER_S)
+    if (!is_recycling_due(metrics, now_us))
         return;
     metrics->recycled_us = now_us;
     metrics->used[false] = metrics->used[true] = 0;
-    metrics->last[false] = metrics->last[true] = NULL;
+    if (metrics->latest_count > 0)
+        memset(metrics->latest, 0, metrics->latest_count * sizeof *metrics->latest);
     size_t kept = 1;
     for (size_t i = 1; i < metrics->cell_count; i++) {
         struct fq_metrics_cell *cell = metrics->cells[i];
@@ -150,29 +161,46 @@ static void recycle(fq_metrics *metrics, int64_t now_us) {
         put_in_table(metrics, i);
 }
 
+static bool grow_latest(fq_metrics *metrics, size_t least) {
+    size_t count = 2 * least;
+    struct latest *latest = aligned_alloc(sizeof *latest, count * sizeof *latest);
+    if (latest == NULL)
+        return false;
+    size_t kept = metrics->latest_count;
+    if (kept > 0)
+        memcpy(latest, metrics->latest, kept * sizeof *latest);
+    memset(latest + kept, 0, (count - kept) * sizeof *latest);
+    free(metrics->latest);
+    metrics->latest = latest;
+    metrics->latest_count = count;
+    return true;
+}
+
 static struct fq_metrics_cell *overflow_cell(fq_metrics *metrics) {
     metrics->overflowed++;
     return metrics->cells[0];
 }
 
-static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum fq_priority priority,
-                                         fq_str worker, int64_t now_us) {
-    struct fq_metrics_cell **last = &metrics->last[worker.len > 0];
-    if (*last != NULL && is_cell_of(*last, name, priority, worker))
-        return *last;
+static struct fq_metrics_cell *look_up(const fq_metrics *metrics, fq_str name, enum fq_priority priority,
+                                       fq_str worker) {
     uint64_t hash = hash_of(name, priority, worker);
     for (size_t at = (size_t)hash & metrics->table_mask; metrics->table[at].index != 0;
          at = (at + 1) & metrics->table_mask) {
         struct fq_metrics_cell *cell = metrics->cells[metrics->table[at].index - 1];
         if (metrics->table[at].hash == (uint32_t)(hash >> 32) && is_cell_of(cell, name, priority, worker))
-            return *last = cell;
+            return cell;
     }
+    return NULL;
+}
+
+static struct fq_metrics_cell *add_cell(fq_metrics *metrics, const struct fq_task_view *task, fq_str worker,
+                                        int64_t now_us) {
     size_t *used = &metrics->used[worker.len > 0];
     if (*used >= metrics->cell_max)
         recycle(metrics, now_us);
     if (*used >= metrics->cell_max)
         return overflow_cell(metrics);
-    struct fq_metrics_cell *cell = new_cell(name, priority, worker);
+    struct fq_metrics_cell *cell = new_cell(task->name, task->priority, worker);
     if (cell == NULL)
         return overflow_cell(metrics);
     cell->began_us = now_us;
@@ -180,6 +208,33 @@ static struct fq_metrics_cell *find_cell(fq_metrics *metrics, fq_str name, enum 
     metrics->cells[metrics->cell_count] = cell;
     put_in_table(metrics, metrics->cell_count++);
     ++*used;
+    return cell;
+}
+
+// Where the cell may be remembered; NULL = nowhere, and it is looked for.
+static struct fq_metrics_cell **latest_of(fq_metrics *metrics, uint32_t name_number,
+                                          enum fq_priority priority, fq_str worker) {
+    if (name_number > metrics->latest_count && !grow_latest(metrics, name_number))
+        return NULL;
+    return name_number > 0 ? &metrics->latest[name_number - 1].cells[worker.len > 0][priority] : NULL;
+}
+
+// The overflow cell is remembered until room may be made again, and for no worker: another may have a cell.
+static bool is_still_of(const fq_metrics *metrics, const struct fq_metrics_cell *cell, fq_str worker,
+                        int64_t now_us) {
+    return cell->is_overflow ? !is_recycling_due(metrics, now_us) : fq_str_equal(cell->worker, worker);
+}
+
+static struct fq_metrics_cell *find_cell(fq_metrics *metrics, const struct fq_task_view *task, fq_str worker,
+                                         int64_t now_us) {
+    struct fq_metrics_cell **latest = latest_of(metrics, task->name_number, task->priority, worker);
+    if (latest != NULL && *latest != NULL && is_still_of(metrics, *latest, worker, now_us))
+        return (*latest)->is_overflow ? overflow_cell(metrics) : *latest;
+    struct fq_metrics_cell *cell = look_up(metrics, task->name, task->priority, worker);
+    if (cell == NULL)
+        cell = add_cell(metrics, task, worker, now_us);
+    if (latest != NULL && !(cell->is_overflow && worker.len > 0))
+        *latest = cell;
     return cell;
 }
 
@@ -215,8 +270,7 @@ static void keep_exemplar(struct fq_metrics_cell *cell, size_t bucket, double va
 }
 
 static void count_end(fq_metrics *metrics, const struct fq_task_view *task, bool succeeded) {
-    struct fq_metrics_cell *cell =
-        find_cell(metrics, task->name, task->priority, task->worker, task->completed_us);
+    struct fq_metrics_cell *cell = find_cell(metrics, task, task->worker, task->completed_us);
     cell->touched_us = task->completed_us;
     *(succeeded ? &cell->completed : &cell->failed) += 1;
     double run_ms = task->run_us > 0 ? (double)task->run_us / FQ_US_PER_MS : 0;
@@ -240,7 +294,7 @@ void fq_metrics_count(fq_metrics *metrics, enum fq_event_type type, const struct
     struct fq_metrics_cell *cell;
     switch (type) {
     case FQ_EVENT_SUBMITTED:
-        cell = find_cell(metrics, after->name, after->priority, FQ_STR(""), after->submitted_us);
+        cell = find_cell(metrics, after, FQ_STR(""), after->submitted_us);
         cell->touched_us = after->submitted_us;
         cell->submitted++;
         break;
@@ -248,7 +302,7 @@ void fq_metrics_count(fq_metrics *metrics, enum fq_event_type type, const struct
     case FQ_EVENT_COMPLETED: count_end(metrics, after, true); break;
     case FQ_EVENT_FAILED: count_end(metrics, after, false); break;
     case FQ_EVENT_RETRIED:
-        cell = find_cell(metrics, after->name, after->priority, after->worker, after->granted_us);
+        cell = find_cell(metrics, after, after->worker, after->granted_us);
         cell->touched_us = after->granted_us;
         cell->retried++;
         break;
@@ -311,6 +365,7 @@ fq_metrics *fq_metrics_free(fq_metrics *metrics) {
     }
     free(metrics->cells);
     free(metrics->table);
+    free(metrics->latest);
     free(metrics);
     return NULL;
 }

@@ -205,6 +205,50 @@ static void cells_that_made_room_end(void **state) {
     fq_metrics_free(metrics);
 }
 
+// The number of a name only remembers where its figures are: with and without it they are the same.
+static void numbers_of_names_change_no_figure(void **state) {
+    (void)state;
+    enum { NAMES = 30, EVENTS = 20000, LIMIT = 40 };
+    fq_metrics *numbered = fq_metrics_new(LIMIT), *plain = fq_metrics_new(LIMIT);
+    static const enum fq_event_type types[] = {FQ_EVENT_SUBMITTED, FQ_EVENT_COMPLETED, FQ_EVENT_FAILED,
+                                               FQ_EVENT_RETRIED};
+    static const char *const workers[] = {"w1", "w2"};
+    uint64_t random = 1;
+    for (int i = 0; i < EVENTS; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407U;
+        uint64_t drawn = random >> 33;
+        char name[16];
+        snprintf(name, sizeof name, "t%d", (int)(drawn % NAMES));
+        struct fq_task_view each = task(name, (enum fq_priority)(drawn / NAMES % FQ_PRIORITY_COUNT),
+                                        workers[drawn / 128 % 2], (int64_t)(drawn % 5000));
+        // Names come and go over hours, so that some make room for others.
+        int64_t now_us = noon_us + (int64_t)i * (i < EVENTS / 2 ? 1000 : 10 * 1000 * 1000LL);
+        each.submitted_us = each.granted_us = each.completed_us = now_us;
+        enum fq_event_type type = types[drawn / 1024 % 4];
+        fq_metrics_count(plain, type, &each);
+        each.name_number = 1 + (uint32_t)(drawn % NAMES);
+        fq_metrics_count(numbered, type, &each);
+    }
+    assert_int_equal(fq_metrics_overflowed(numbered), fq_metrics_overflowed(plain));
+    assert_true(fq_metrics_overflowed(plain) > 0);
+    const struct fq_metrics_cell *mine, *other;
+    size_t i = 0;
+    for (; (other = fq_metrics_cell_at(plain, i)) != NULL; i++) {
+        mine = fq_metrics_cell_at(numbered, i);
+        assert_non_null(mine);
+        assert_true(fq_str_equal(mine->name, other->name) && fq_str_equal(mine->worker, other->worker));
+        assert_int_equal(mine->priority, other->priority);
+        assert_int_equal(mine->submitted, other->submitted);
+        assert_int_equal(mine->completed, other->completed);
+        assert_int_equal(mine->failed, other->failed);
+        assert_int_equal(mine->retried, other->retried);
+        assert_int_equal(mine->touched_us, other->touched_us);
+    }
+    assert_null(fq_metrics_cell_at(numbered, i));
+    fq_metrics_free(numbered);
+    fq_metrics_free(plain);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cells_that_made_room_end),
@@ -215,6 +259,7 @@ int main(void) {
         cmocka_unit_test(names_that_nobody_works_cost_no_figures_of_workers),
         cmocka_unit_test(ends_that_nobody_collects_are_bounded),
         cmocka_unit_test(cardinality_is_bounded_and_nothing_is_lost),
+        cmocka_unit_test(numbers_of_names_change_no_figure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
