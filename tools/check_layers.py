@@ -28,6 +28,7 @@ SYSTEM_LAW = {
     "netdb.h": {"net", "client", "otel", "cli"},
     "nghttp2/": {"otel"},
     "curl/": {"otel"},
+    "nats/": {"journal"},
     "yaml.h": {"otel"},
     "zlib.h": {"otel"},
     "pthread.h": {"net", "journal", "otel", "server", "client", "worker", "cli"},

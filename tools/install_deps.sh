@@ -33,7 +33,7 @@ for group in "${@:-build}"; do
         program cmake cmake
         program ninja ninja-build
         program pkg-config pkg-config
-        library libc6-dev libuv1-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev libmicrohttpd-dev libjansson-dev \
+        library libc6-dev libuv1-dev libnats-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev libmicrohttpd-dev libjansson-dev \
             libxxhash-dev zlib1g-dev libyaml-dev libcmocka-dev
         program python3 python3
         # An interpreter that is not Debian's brings its own headers and venv.
@@ -48,6 +48,7 @@ for group in "${@:-build}"; do
         program c++ g++
         program openssl openssl
         program redis-cli redis-tools
+        server nats-server nats-server
         program clang-format-14 clang-format-14
         program gcovr gcovr
         program node nodejs

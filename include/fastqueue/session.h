@@ -80,6 +80,10 @@ FQ_API int64_t fq_session_deadline(const fq_session *session);
 FQ_API FQ_MUST_USE int fq_session_tick(fq_session *session, int64_t now_us);
 /** The last error as a sentence. */
 FQ_API const char *fq_session_error(const fq_session *session);
+enum { FQ_SESSION_LEADER_MAX = 256 };
+/** The last connection led to a standby: the control plane that it named, host:port; "" where it named none. NULL: it was no
+ *  standby. Connect to another address then. */
+FQ_API const char *fq_session_leader(const fq_session *session);
 /** True when HELLO and AUTH have been answered. */
 FQ_API bool fq_session_is_ready(const fq_session *session);
 

@@ -156,6 +156,10 @@ static void fill_server(const struct fq_options *options, struct fq_server_optio
     server->http_address = fq_option_text(options, FQ_OPTION_HTTP_ADDRESS);
     server->http_address_given = options->values[FQ_OPTION_HTTP_ADDRESS].origin > FQ_ORIGIN_DEFAULT;
     server->data_dir = fq_option_text(options, FQ_OPTION_DATA_DIR);
+    server->journal_url = fq_option_text(options, FQ_OPTION_JOURNAL_URL);
+    server->journal_credentials = fq_option_text(options, FQ_OPTION_JOURNAL_CREDENTIALS);
+    server->journal_ca = fq_option_text(options, FQ_OPTION_JOURNAL_CA);
+    server->advertise = fq_option_text(options, FQ_OPTION_ADVERTISE);
     server->allow_volatile = NUMBER(ALLOW_VOLATILE) != 0;
     server->allow_pickle = NUMBER(ALLOW_PICKLE) != 0;
     server->durability = NUMBER(DURABILITY) == 0 ? FQ_DURABILITY_SYNC : FQ_DURABILITY_RELAXED;

@@ -70,7 +70,8 @@ static int64_t earlier(int64_t a_us, int64_t b_us) {
 
 // The connection is gone, or never came. Negative when the call is to end with that.
 static int lose(fq_client *client, struct fq_client_errand *errand, int cause, const char *message) {
-    bool was_open = client->transport != NULL;
+    const char *leader = fq_session_leader(client->session);
+    bool was_open = client->transport != NULL && leader == NULL;
     int64_t now_us = fq_clock_now().boot_us;
     (void)fq_client_fail_text(client, cause, message); // it may belong to what ends now
     client->transport = fq_transport_close(client->transport);
@@ -82,7 +83,10 @@ static int lose(fq_client *client, struct fq_client_errand *errand, int cause, c
     if (was_open && errand->losses_left-- == 0)
         return FQ_EDISCONNECTED;
     if (!was_open) {
-        fq_target_advance(&client->target);
+        if (leader != NULL)
+            fq_target_follow(&client->target, leader);
+        else
+            fq_target_advance(&client->target);
         if (errand->connects_left-- == 0)
             return cause;
     }

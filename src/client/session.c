@@ -140,6 +140,8 @@ int fq_session_connected(fq_session *session, int64_t now_us) {
     session->now_us = now_us;
     session->failed = 0;
     session->refused = 0;
+    session->on_standby = false;
+    session->leader[0] = '\0';
     session->ready_due = false;
     session->received_at_us = now_us;
     session->sent = 0;
@@ -155,6 +157,10 @@ int fq_session_connected(fq_session *session, int64_t now_us) {
     return 0;
 }
 
+const char *fq_session_leader(const fq_session *session) {
+    return session->on_standby ? session->leader : NULL;
+}
+
 static void delay_next_connect(fq_session *session) {
     const struct fq_session_options *options = &session->options;
     if (session->refused < 0) {
@@ -166,6 +172,8 @@ static void delay_next_connect(fq_session *session) {
         session->reconnect_delay_us = 0;
         return;
     }
+    if (session->on_standby) // somebody leads soon
+        session->failures = 0;
     int64_t delay = options->backoff_first_us > 0 ? options->backoff_first_us : 1;
     for (uint32_t i = 0; i < session->failures && delay < options->backoff_max_us; i++)
         delay *= 2;

@@ -76,6 +76,23 @@ static bool is_final(int error) {
     return error == FQ_EWRONGPASS || error == FQ_ENOAUTH || error == FQ_ENOPERM || error == FQ_ENOPROTO;
 }
 
+// A control plane that does not lead takes no requests; it says who does.
+static bool is_standby(fq_session *session) {
+    const struct fq_value *role = fq_value_get(session->values, 0, "role");
+    if (role == NULL || role->type != FQ_VALUE_TEXT ||
+        !fq_str_equal((fq_str){role->text.ptr, role->text.len}, FQ_STR("replica")))
+        return false;
+    const struct fq_value *leader = fq_value_get(session->values, 0, "leader");
+    bool named = leader != NULL && leader->type == FQ_VALUE_TEXT && leader->text.len < sizeof session->leader;
+    snprintf(session->leader, sizeof session->leader, "%.*s", named ? (int)leader->text.len : 0,
+             named ? leader->text.ptr : "");
+    session->on_standby = true;
+    (void)fq_session_fail(session, FQ_ENOTACTIVE, "it is a standby; %s%s",
+                          session->leader[0] != '\0' ? "the active one is " : "nobody leads yet",
+                          session->leader);
+    return true;
+}
+
 static void handle_login(fq_session *session) {
     const struct fq_value *value = &session->values[0];
     if (value->type == FQ_VALUE_ERROR) {
@@ -91,6 +108,8 @@ static void handle_login(fq_session *session) {
         (void)fq_session_fail(session, FQ_EPROTOCOL, "the peer is no FastQueue control plane");
         return;
     }
+    if (is_standby(session))
+        return;
     session->ready = session->connected;
     session->ready_at_us = session->now_us;
     session->ready_due = true;

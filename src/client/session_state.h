@@ -71,6 +71,8 @@ struct fq_session {
     bool ping_in_flight;
     int failed;  // this connection is of no use any more
     int refused; // the credential is: do not connect again
+    bool on_standby;
+    char leader[FQ_SESSION_LEADER_MAX]; // whom a standby named; "" = nobody
     uint32_t failures;
     int64_t ready_at_us, reconnect_delay_us;
     int64_t received_at_us;   // last byte from the peer

@@ -123,3 +123,25 @@ const struct fq_address *fq_target_address(const struct fq_target *target) {
 void fq_target_advance(struct fq_target *target) {
     target->current = (target->current + 1) % target->count;
 }
+
+static bool is_named(const struct fq_address *address, const char *leader) {
+    const char *colon = strrchr(leader, ':');
+    if (address->kind == FQ_ADDRESS_UNIX || colon == NULL)
+        return false;
+    fq_str host = {leader, (size_t)(colon - leader)};
+    if (host.len >= 2 && host.ptr[0] == '[')
+        host = (fq_str){host.ptr + 1, host.len - 2};
+    char port[8];
+    snprintf(port, sizeof port, "%u", (unsigned)address->port);
+    return strcmp(colon + 1, port) == 0 && fq_str_equal_nocase(host, fq_str_of(address->host));
+}
+
+void fq_target_follow(struct fq_target *target, const char *leader) {
+    for (size_t i = 0; i < target->count; i++) {
+        if (i != target->current && is_named(&target->addresses[i], leader)) {
+            target->current = i;
+            return;
+        }
+    }
+    fq_target_advance(target);
+}

@@ -39,5 +39,8 @@ void fq_target_done(struct fq_target *target);
 const struct fq_address *fq_target_address(const struct fq_target *target);
 /** It could not be reached: the next one comes first from here on. */
 void fq_target_advance(struct fq_target *target);
+/** It is a standby, which named `leader` ("host:port"): that one comes first if it is among the addresses, else the next one. A credential is sent
+ *  nowhere but to addresses that were given. */
+void fq_target_follow(struct fq_target *target, const char *leader);
 
 #endif

@@ -56,7 +56,10 @@ static void lose(fq_uv_driver *driver, int error, const char *reason) {
     driver->connect = fq_uv_connect_cancel(driver->connect);
     driver->stream = fq_stream_close(driver->stream);
     driver->state = STATE_WAITING;
-    if (!was_open)
+    const char *leader = fq_session_leader(driver->session);
+    if (leader != NULL)
+        fq_target_follow(&driver->target, leader);
+    else if (!was_open)
         fq_target_advance(&driver->target);
     fq_session_disconnected(driver->session, now_us());
     int64_t delay_us = fq_session_reconnect_delay_us(driver->session);

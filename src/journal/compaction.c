@@ -5,6 +5,7 @@
 #include "journal/replay.h"
 #include "journal/snapshot.h"
 #include "journal/storage_posix.h"
+#include "journal/storage_stream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,12 +31,8 @@ static void remove_unfinished(void *context, const char *name) {
     fq_disk_clear(disk, path);
 }
 
-int fq_compaction_open_disk(fq_disk *disk, uint64_t until_batch, fq_compaction **ret_compaction,
-                            char error[FQ_STORAGE_ERROR_MAX]) {
-    fq_storage *storage;
-    int result = fq_storage_files_open_reader(disk, until_batch, &storage, error);
-    if (result < 0)
-        return result;
+static int begin(fq_storage *storage, fq_disk *disk, uint64_t until_batch, fq_compaction **ret_compaction,
+                 char error[FQ_STORAGE_ERROR_MAX]) {
     fq_compaction *compaction = calloc(1, sizeof *compaction);
     if (compaction == NULL) {
         storage->ops->close(storage);
@@ -48,6 +45,21 @@ int fq_compaction_open_disk(fq_disk *disk, uint64_t until_batch, fq_compaction *
     disk->ops->list(disk, "snap", remove_unfinished, disk);
     *ret_compaction = compaction;
     return 0;
+}
+
+int fq_compaction_open_disk(fq_disk *disk, uint64_t until_batch, fq_compaction **ret_compaction,
+                            char error[FQ_STORAGE_ERROR_MAX]) {
+    fq_storage *storage;
+    int result = fq_storage_files_open_reader(disk, until_batch, &storage, error);
+    return result < 0 ? result : begin(storage, disk, until_batch, ret_compaction, error);
+}
+
+int fq_compaction_open_stream(fq_stream *stream, uint64_t until_batch, fq_compaction **ret_compaction,
+                              char error[FQ_STORAGE_ERROR_MAX]) {
+    fq_storage *storage;
+    int result = fq_storage_stream_open_reader(stream, until_batch, &storage, error);
+    return result < 0 ? result
+                      : begin(storage, fq_storage_stream_disk(storage), until_batch, ret_compaction, error);
 }
 
 int fq_compaction_open(const char *path, uint64_t until_batch, fq_compaction **ret_compaction,

@@ -8,6 +8,7 @@
 
 #include "journal/disk.h"
 #include "journal/storage.h"
+#include "journal/stream.h"
 
 typedef struct fq_compaction fq_compaction;
 
@@ -18,6 +19,9 @@ FQ_MUST_USE int fq_compaction_open(const char *path, uint64_t until_batch, fq_co
 /** The same on a disk of the caller's, which it takes, also on failure. */
 FQ_MUST_USE int fq_compaction_open_disk(fq_disk *disk, uint64_t until_batch, fq_compaction **ret_compaction,
                                         char error[FQ_STORAGE_ERROR_MAX]);
+/** The same for a log in a stream, which it takes, also on failure. */
+FQ_MUST_USE int fq_compaction_open_stream(fq_stream *stream, uint64_t until_batch,
+                                          fq_compaction **ret_compaction, char error[FQ_STORAGE_ERROR_MAX]);
 
 /** Before fq_compaction_read, with the same context: see fq_journal_expect. */
 void fq_compaction_expect(fq_compaction *compaction, void (*expect)(void *context, fq_str record));

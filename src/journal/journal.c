@@ -24,6 +24,7 @@ struct fq_journal {
     struct fq_batch_chain chain;
     uint64_t next_seq, durable_seq;
     char error[FQ_STORAGE_ERROR_MAX];
+    int failure; // why it failed
 
     // Records wait in `open`, behind room for a batch header, so that a batch that takes them all needs no copy.
     fq_buf open, flying;
@@ -78,10 +79,11 @@ fq_journal *fq_journal_close(fq_journal *journal) {
     return NULL;
 }
 
-static void fail(fq_journal *journal, const char *what) {
+static void fail(fq_journal *journal, int error, const char *what) {
     if (journal->state == JOURNAL_FAILED)
         return;
     journal->state = JOURNAL_FAILED;
+    journal->failure = error;
     const char *why = journal->storage->error;
     snprintf(journal->error, sizeof journal->error, "%s failed: %.400s", what,
              why[0] != '\0' ? why : "unknown cause");
@@ -94,6 +96,16 @@ static void fail(fq_journal *journal, const char *what) {
 
 void fq_journal_expect(fq_journal *journal, void (*expect)(void *context, fq_str record)) {
     journal->replay.expect = expect;
+}
+
+static void take_replayed(fq_journal *journal) {
+    journal->chain = journal->replay.chain;
+    journal->next_seq = journal->chain.next_record_seq;
+    journal->durable_seq = journal->next_seq - 1;
+    // Each boot leaves a segment that is not full: they count whole, so that restarts alone cannot fill the disk.
+    struct fq_storage_stats storage = {0};
+    journal->storage->ops->stats(journal->storage, &storage);
+    journal->stats.bytes_since_snapshot = storage.read_bytes;
 }
 
 int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_str record), void *context) {
@@ -110,14 +122,21 @@ int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_s
         memcpy(journal->error, journal->replay.error, sizeof journal->error);
         return result;
     }
-    journal->chain = journal->replay.chain;
-    journal->next_seq = journal->chain.next_record_seq;
-    journal->durable_seq = journal->next_seq - 1;
-    // Each boot leaves a segment that is not full: they count whole, so that restarts alone cannot fill the disk.
-    struct fq_storage_stats storage = {0};
-    journal->storage->ops->stats(journal->storage, &storage);
-    journal->stats.bytes_since_snapshot = storage.read_bytes;
+    take_replayed(journal);
     journal->state = JOURNAL_RECOVERED;
+    return 0;
+}
+
+int fq_journal_follow(fq_journal *journal, int (*on_record)(void *context, fq_str record), void *context) {
+    FQ_ASSERT(journal->state == JOURNAL_RECOVERED);
+    int result = fq_replay_more(&journal->replay, on_record, context);
+    if (result < 0) {
+        if (result != FQ_EAGAIN)
+            journal->state = JOURNAL_FAILED;
+        memcpy(journal->error, journal->replay.error, sizeof journal->error);
+        return result;
+    }
+    take_replayed(journal);
     return 0;
 }
 
@@ -162,7 +181,7 @@ static int refuse_to_wrap(fq_journal *journal, uint32_t epoch) {
              "boot %" PRIu32 " was the last that a journal has a number for (%d); nothing was changed: list "
              "its open tasks with 'fastqueue journal dump' and submit them to a new data directory",
              epoch, FQ_EPOCH_MAX);
-    fail(journal, "making the journal writable");
+    fail(journal, FQ_EINVALID, "making the journal writable");
     return FQ_EINVALID;
 }
 
@@ -173,8 +192,11 @@ int fq_journal_start(fq_journal *journal, struct fq_now now) {
         epoch = journal->storage->boot_epoch;
     if (epoch >= FQ_EPOCH_MAX)
         return refuse_to_wrap(journal, epoch);
+    const struct fq_batch_chain before = journal->chain;
     journal->chain.boot_epoch = epoch + 1;
     struct fq_storage_batch first;
+    fq_buf_clear(&journal->open);
+    fq_buf_clear(&journal->flying);
     int result = make_header_room(&journal->open);
     if (result == 0)
         result = make_header_room(&journal->flying);
@@ -182,8 +204,13 @@ int fq_journal_start(fq_journal *journal, struct fq_now now) {
         seal_batch(journal, 0, FQ_BATCH_EPOCH | FQ_BATCH_GATED, now.wall_us, &first);
         result = journal->storage->ops->start(journal->storage, &first, epoch + 1);
     }
+    if (result == FQ_ELOCKED || result == FQ_EAGAIN) {
+        journal->chain = before;
+        memcpy(journal->error, journal->storage->error, sizeof journal->error);
+        return result;
+    }
     if (result < 0) {
-        fail(journal, "making the journal writable");
+        fail(journal, result, "making the journal writable");
         return result;
     }
     fq_buf_clear(&journal->flying);
@@ -288,7 +315,7 @@ static void append_batch(fq_journal *journal, uint32_t count, uint32_t flags, bo
     journal->stats.records_total += count;
     int result = journal->storage->ops->append(journal->storage, &batch, sync, on_written, journal);
     if (result < 0)
-        fail(journal, "writing");
+        fail(journal, result, "writing");
 }
 
 static bool sync_is_due(const fq_journal *journal, int64_t boot_us) {
@@ -313,7 +340,7 @@ static void begin_seal(fq_journal *journal) {
     journal->in_flight = SEAL;
     int result = journal->storage->ops->seal(journal->storage, on_sealed, journal);
     if (result < 0)
-        fail(journal, "sealing");
+        fail(journal, result, "sealing");
 }
 
 static void begin_flush(fq_journal *journal, struct fq_now now) {
@@ -322,7 +349,7 @@ static void begin_flush(fq_journal *journal, struct fq_now now) {
     journal->in_flight_since_us = now.boot_us;
     int result = journal->storage->ops->flush(journal->storage, on_written, journal);
     if (result < 0)
-        fail(journal, "syncing");
+        fail(journal, result, "syncing");
 }
 
 void fq_journal_commit(fq_journal *journal, struct fq_now now) {
@@ -376,7 +403,7 @@ static void on_written(void *context, int result) {
     enum in_flight what = journal->in_flight;
     journal->in_flight = NOTHING;
     if (result < 0) {
-        fail(journal, what == FLUSH ? "syncing" : "writing");
+        fail(journal, result, what == FLUSH ? "syncing" : "writing");
         return;
     }
     if (journal->in_flight_syncs)
@@ -424,7 +451,7 @@ static void on_sealed(void *context, int result, uint64_t batch_seq) {
     if (result < 0) {
         journal->compaction = COMPACT_NOT;
         if (result != FQ_EAGAIN)
-            fail(journal, "sealing");
+            fail(journal, result, "sealing");
     } else {
         journal->unsynced = false;
         journal->compaction = COMPACT_CHILD;
@@ -437,7 +464,7 @@ static void on_installed(void *context, int result) {
     fq_journal *journal = context;
     journal->compaction = COMPACT_NOT;
     if (result == FQ_EIO) {
-        fail(journal, "installing a snapshot");
+        fail(journal, result, "installing a snapshot");
     } else if (result < 0) {
         fq_log_write(journal->config.log, FQ_LOG_WARNING, "journal event=compaction_failed cause=\"%s\"",
                      journal->storage->error);
@@ -478,6 +505,10 @@ uint64_t fq_journal_durable_seq(const fq_journal *journal) {
 
 bool fq_journal_failed(const fq_journal *journal) {
     return journal->state == JOURNAL_FAILED;
+}
+
+int fq_journal_failure(const fq_journal *journal) {
+    return journal->failure;
 }
 
 size_t fq_journal_backlog_bytes(const fq_journal *journal) {

@@ -42,8 +42,12 @@ void fq_journal_expect(fq_journal *journal, void (*expect)(void *context, fq_str
  *  FQ_ECORRUPT, FQ_EVERSION, FQ_EIO or what on_record returned; fq_journal_error() says where and what to do. */
 FQ_MUST_USE int fq_journal_recover(fq_journal *journal, int (*on_record)(void *context, fq_str record),
                                    void *context);
+/** After recover, any number of times: what another writer has added since. FQ_EAGAIN: nobody answers, to be tried again. */
+FQ_MUST_USE int fq_journal_follow(fq_journal *journal, int (*on_record)(void *context, fq_str record),
+                                  void *context);
 /** After recover: bumps the boot epoch durably and makes the log writable. Blocks for a few disk writes. FQ_EINVALID: epochs
- *  have 24 bits, and this was the last. */
+ *  have 24 bits, and this was the last. FQ_ELOCKED, FQ_EAGAIN (a log in a stream only): another writer was first, or nobody answers; it may be
+ *  tried again after fq_journal_follow. */
 FQ_MUST_USE int fq_journal_start(fq_journal *journal, struct fq_now now);
 uint32_t fq_journal_boot_epoch(const fq_journal *journal);
 
@@ -60,6 +64,8 @@ int64_t fq_journal_deadline(const fq_journal *journal);
 uint64_t fq_journal_last_seq(const fq_journal *journal);    // last record appended
 uint64_t fq_journal_durable_seq(const fq_journal *journal); // last record that may be observed
 bool fq_journal_failed(const fq_journal *journal);
+/** Why: FQ_EIO, or FQ_ELOCKED where another writes the log now; 0 = it has not failed. */
+int fq_journal_failure(const fq_journal *journal);
 /** Open batch that long without a chance to be written: the owner stops reading from clients above its limit. */
 size_t fq_journal_backlog_bytes(const fq_journal *journal);
 const char *fq_journal_error(const fq_journal *journal);

@@ -141,21 +141,37 @@ static int on_batch(void *context, const struct fq_storage_batch *batch) {
     return 0;
 }
 
-int fq_replay_run(struct fq_replay *replay, int (*on_record)(void *context, fq_str record), void *context) {
-    fq_storage *storage = replay->storage;
+static void begin(struct fq_replay *replay, int (*on_record)(void *context, fq_str record), void *context) {
     replay->on_record = on_record;
     replay->context = context;
     replay->error[0] = '\0';
-    const struct fq_storage_snapshot *snapshot = storage->ops->snapshot(storage);
-    int result = snapshot != NULL ? replay_snapshot(replay, snapshot) : 0;
-    if (result >= 0) {
-        storage->error[0] = '\0';
-        result = storage->ops->read(storage, replay->chain.next_batch_seq, on_batch, replay);
-    }
+}
+
+static int end(struct fq_replay *replay, int result) {
     if (result >= 0)
         replay->last_seq = replay->chain.next_record_seq - 1;
     else if (replay->error[0] == '\0')
-        snprintf(replay->error, sizeof replay->error, "%s", storage->error);
-    fq_buf_done(&replay->partial);
+        snprintf(replay->error, sizeof replay->error, "%s", replay->storage->error);
     return result < 0 ? result : 0;
+}
+
+static int replay_log(struct fq_replay *replay) {
+    fq_storage *storage = replay->storage;
+    storage->error[0] = '\0';
+    return storage->ops->read(storage, replay->chain.next_batch_seq, on_batch, replay);
+}
+
+int fq_replay_run(struct fq_replay *replay, int (*on_record)(void *context, fq_str record), void *context) {
+    begin(replay, on_record, context);
+    const struct fq_storage_snapshot *snapshot = replay->storage->ops->snapshot(replay->storage);
+    int result = snapshot != NULL ? replay_snapshot(replay, snapshot) : 0;
+    if (result >= 0)
+        result = replay_log(replay);
+    fq_buf_done(&replay->partial);
+    return end(replay, result);
+}
+
+int fq_replay_more(struct fq_replay *replay, int (*on_record)(void *context, fq_str record), void *context) {
+    begin(replay, on_record, context);
+    return end(replay, replay_log(replay));
 }

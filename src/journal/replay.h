@@ -26,6 +26,9 @@ void fq_replay_init(struct fq_replay *replay, fq_storage *storage);
 /** Delivers every record in order. FQ_ECORRUPT, FQ_EIO, … with `error` filled, or what on_record returned. */
 FQ_MUST_USE int fq_replay_run(struct fq_replay *replay, int (*on_record)(void *context, fq_str record),
                               void *context);
+/** After fq_replay_run: what the log has grown by since. */
+FQ_MUST_USE int fq_replay_more(struct fq_replay *replay, int (*on_record)(void *context, fq_str record),
+                               void *context);
 void fq_replay_done(struct fq_replay *replay);
 
 #endif

@@ -206,7 +206,9 @@ static bool admit(struct exchange *exchange, const char *method, unsigned *ret_r
 static void answer_ready(struct exchange *exchange) {
     struct fq_core_stats stats;
     fq_core_stats(exchange->http->config.core, &stats);
-    if (stats.draining)
+    if (fq_core_is_standby(exchange->http->config.core))
+        answer_text(exchange, 503, "standby\n");
+    else if (stats.draining)
         answer_text(exchange, 503, "draining\n");
     else if (stats.submits_blocked)
         answer_text(exchange, 503, "journal space is low, submits are refused\n");

@@ -160,7 +160,13 @@ static int check(struct fq_call *call) {
         return fq_call_refuse(call, FQ_EARITY, "wrong number of arguments for '%s': %s %s", row->name,
                               row->name, row->syntax);
     int rc = check_roles(call, row->roles, "");
-    return rc < 0 ? rc : check_subcommand(call);
+    if (rc == 0)
+        rc = check_subcommand(call);
+    if (rc == 0 && call->core->is_standby &&
+        (row->flags & (FQ_COMMAND_STATELESS | FQ_COMMAND_ON_STANDBY)) == 0)
+        return fq_call_refuse(call, FQ_ENOTACTIVE, "%s",
+                              call->core->leader[0] != '\0' ? call->core->leader : "nobody leads yet");
+    return rc;
 }
 
 // The sentence of an error that the engine gave is in the decision.

@@ -12,6 +12,7 @@ enum fq_command_flag {
     FQ_COMMAND_REDACTED = 4,     // arguments hold secrets or payloads: never logged
     FQ_COMMAND_STATELESS = 8,    // the reply shows nothing of the engine: waits for no sync
     FQ_COMMAND_BLOCKING = 16,    // may wait
+    FQ_COMMAND_ON_STANDBY = 32,  // answered by a control plane that does not lead, too
 };
 
 // What a handler returns besides 0 (the reply is written) and a negative error.

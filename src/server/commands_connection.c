@@ -131,13 +131,16 @@ int fq_command_hello(struct fq_call *call) {
     if (hello.protocol < 3) // pushes would be no RESP2
         fq_watchers_remove(call->core, connection, false);
     connection->reply.protocol = (int)hello.protocol;
-    fq_resp_write_map(call->reply, 7);
+    const fq_core *core = call->core;
+    fq_resp_write_map(call->reply, core->is_standby ? 8 : 7);
     fq_reply_key_text(call->reply, "server", FQ_STR("fastqueue"));
     fq_reply_key_text(call->reply, "version", FQ_STR(FQ_VERSION));
     fq_reply_key_integer(call->reply, "proto", hello.protocol);
     fq_reply_key_integer(call->reply, "id", (int64_t)connection->id);
     fq_reply_key_text(call->reply, "mode", FQ_STR("standalone"));
-    fq_reply_key_text(call->reply, "role", FQ_STR("master"));
+    fq_reply_key_text(call->reply, "role", core->is_standby ? FQ_STR("replica") : FQ_STR("master"));
+    if (core->is_standby)
+        fq_reply_key_text(call->reply, "leader", fq_str_of(core->leader));
     fq_resp_write_text(call->reply, "modules");
     fq_resp_write_array(call->reply, 0);
     return 0;

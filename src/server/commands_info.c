@@ -10,6 +10,8 @@
 
 // --- INFO -------------------------------------------------------------------------------------------------------------------
 static const char *durability_name(const fq_core *core) {
+    if (core->options->journal_url != NULL)
+        return "replicated";
     if (core->journal == NULL)
         return "none";
     return core->options->durability == FQ_DURABILITY_SYNC ? "sync" : "relaxed";
@@ -17,12 +19,13 @@ static const char *durability_name(const fq_core *core) {
 
 static int info_server(struct fq_call *call, fq_buf *text) {
     fq_core *core = call->core;
-    return fq_buf_printf(text,
-                         "# Server\r\nfastqueue_version:%s\r\nserver_id:%s\r\nredis_mode:standalone\r\n"
-                         "boot_epoch:%" PRIu32 "\r\nuptime_in_seconds:%" PRId64 "\r\nstate:%s\r\n",
-                         FQ_VERSION, core->server_id, core->boot_epoch,
-                         (call->now.boot_us - core->started.boot_us) / FQ_US_PER_S,
-                         core->draining ? "draining" : "running");
+    const char *state = core->is_standby ? "standby" : core->draining ? "draining" : "running";
+    int rc = fq_buf_printf(text,
+                           "# Server\r\nfastqueue_version:%s\r\nserver_id:%s\r\nredis_mode:standalone\r\n"
+                           "boot_epoch:%" PRIu32 "\r\nuptime_in_seconds:%" PRId64 "\r\nstate:%s\r\n",
+                           FQ_VERSION, core->server_id, core->boot_epoch,
+                           (call->now.boot_us - core->started.boot_us) / FQ_US_PER_S, state);
+    return rc == 0 && core->is_standby ? fq_buf_printf(text, "leader:%s\r\n", core->leader) : rc;
 }
 
 static int info_clients(struct fq_call *call, fq_buf *text) {

@@ -7,6 +7,7 @@
 #include "server/exit_code.h"
 #include "server/replica.h"
 #include "server/server.h"
+#include "server/store.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -42,10 +43,22 @@ int fq_compactor_run(fq_compaction *compaction, struct fq_compactor_outcome *ret
     return result;
 }
 
-static int compact(const char *data_dir, uint64_t until_batch, char error[FQ_STORAGE_ERROR_MAX]) {
+// Of a directory, or where there is none of the log that `options` name.
+static int open_compaction(const char *data_dir, const struct fq_server_options *options,
+                           uint64_t until_batch, fq_compaction **ret_compaction,
+                           char error[FQ_STORAGE_ERROR_MAX]) {
+    if (data_dir != NULL)
+        return fq_compaction_open(data_dir, until_batch, ret_compaction, error);
+    fq_stream *stream;
+    int result = fq_store_open_stream(options, &stream, error);
+    return result < 0 ? result : fq_compaction_open_stream(stream, until_batch, ret_compaction, error);
+}
+
+static int compact(const char *data_dir, const struct fq_server_options *options, uint64_t until_batch,
+                   char error[FQ_STORAGE_ERROR_MAX]) {
     fq_compaction *compaction = NULL;
     struct fq_compactor_outcome outcome;
-    int result = fq_compaction_open(data_dir, until_batch, &compaction, error);
+    int result = open_compaction(data_dir, options, until_batch, &compaction, error);
     if (result < 0)
         return result;
     result = fq_compactor_run(compaction, &outcome);
@@ -70,17 +83,24 @@ static const char *option(int argc, char **argv, const char *name) {
 
 int fq_compactor_main(int argc, char **argv) {
     const char *data_dir = option(argc, argv, "--data-dir"), *until = option(argc, argv, "--until");
+    struct fq_server_options options = {.journal_url = option(argc, argv, "--journal"),
+                                        .journal_credentials = option(argc, argv, "--journal-credentials"),
+                                        .journal_ca = option(argc, argv, "--journal-ca")};
     uint64_t until_batch;
-    if (data_dir == NULL || until == NULL || fq_str_to_uint64(fq_str_of(until), &until_batch) < 0) {
-        fprintf(stderr, "fastqueue: usage: fastqueue journal compact --data-dir DIRECTORY --until BATCH\n");
+    if ((data_dir == NULL && options.journal_url == NULL) || until == NULL ||
+        fq_str_to_uint64(fq_str_of(until), &until_batch) < 0) {
+        fprintf(
+            stderr,
+            "fastqueue: usage: fastqueue journal compact --data-dir DIRECTORY|--journal URL --until BATCH\n");
         return FQ_SERVER_CONFIG;
     }
     yield_to_others();
     char error[FQ_STORAGE_ERROR_MAX] = "";
-    int result = compact(data_dir, until_batch, error);
+    int result = compact(data_dir, &options, until_batch, error);
     if (result == 0)
         return FQ_SERVER_OK;
-    fprintf(stderr, "fastqueue: compaction of %s until batch %s failed: %s\n", data_dir, until,
+    fprintf(stderr, "fastqueue: compaction of %s until batch %s failed: %s\n",
+            data_dir != NULL ? data_dir : options.journal_url, until,
             error[0] != 0 ? error : fq_strerror(result));
     return result == FQ_ECORRUPT || result == FQ_EVERSION ? FQ_SERVER_DAMAGED : FQ_SERVER_DISK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/compactor_child.h"
 
+#include "base/assert.h"
 #include "net/child.h"
 
 #include <inttypes.h>
@@ -8,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RETRY_FIRST_S = 10, RETRY_LONGEST_S = 600 };
+enum { RETRY_FIRST_S = 10, RETRY_LONGEST_S = 600, ARGS_MAX = 13 };
 
 struct fq_compactor_child {
     struct fq_compactor_child_config config;
@@ -49,6 +50,32 @@ static void on_exit_of_child(void *context, int code, int signal_number) {
     end(child, ok, how);
 }
 
+static void fill_args(const struct fq_compactor_child_config *config, const char *until,
+                      const char *args[ARGS_MAX + 1]) {
+    const struct fq_server_options *options = config->options;
+    bool in_stream = options->journal_url != NULL;
+    const struct {
+        const char *flag, *value;
+    } flags[] = {
+        {"--until",               until                                          },
+        {"--data-dir",            in_stream ? NULL : config->data_dir            },
+        {"--journal",             options->journal_url                           },
+        {"--journal-credentials", in_stream ? options->journal_credentials : NULL},
+        {"--journal-ca",          in_stream ? options->journal_ca : NULL         },
+    };
+    size_t count = 0;
+    args[count++] = config->program;
+    args[count++] = "journal";
+    args[count++] = "compact";
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (flags[i].value != NULL) {
+            args[count++] = flags[i].flag;
+            args[count++] = flags[i].value;
+        }
+    FQ_ASSERT(count <= ARGS_MAX);
+    args[count] = NULL;
+}
+
 static void on_sealed(void *context, int result, uint64_t batch_seq) {
     fq_compactor_child *child = context;
     if (result <
@@ -59,8 +86,8 @@ static void on_sealed(void *context, int result, uint64_t batch_seq) {
     child->batch_seq = batch_seq;
     char until[24];
     snprintf(until, sizeof until, "%" PRIu64, batch_seq);
-    const char *args[] = {child->config.program,  "journal", "compact", "--data-dir",
-                          child->config.data_dir, "--until", until,     NULL};
+    const char *args[ARGS_MAX + 1];
+    fill_args(&child->config, until, args);
     struct fq_child_options options = {
         .program = child->config.program, .args = args, .on_exit = on_exit_of_child, .context = child};
     if (fq_child_spawn(&child->config.loop->uv, &options, &child->process) == 0)

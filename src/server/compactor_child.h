@@ -6,13 +6,15 @@
 
 #include "journal/journal.h"
 #include "net/loop.h"
+#include "server/server.h"
 
 typedef struct fq_compactor_child fq_compactor_child;
 
 struct fq_compactor_child_config {
     fq_loop *loop;
     fq_journal *journal;
-    const char *data_dir, *program;
+    const char *data_dir, *program; // data_dir: of a journal in files
+    const struct fq_server_options *options;
     const fq_log *log;
 };
 

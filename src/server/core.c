@@ -10,6 +10,7 @@
 #include "server/credentials.h"
 #include "server/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
     core->server_id = config->server_id != NULL ? config->server_id : "fastqueue";
     core->seed = config->seed;
     core->reason = "";
+    core->is_standby = config->is_standby;
     fq_random_seed(&core->random, config->seed);
     core->id_dice[0] = fq_random_next(&core->random);
     core->id_dice[1] = fq_random_next(&core->random);
@@ -101,19 +103,31 @@ static void expect(void *context, fq_str record) {
     fq_engine_expect_record(recovery->engine, record);
 }
 
-int fq_core_recover(fq_engine *engine, fq_journal *journal) {
+static int replay_with(fq_engine *engine, fq_journal *journal,
+                       int (*read)(fq_journal *journal, int (*on_record)(void *context, fq_str record),
+                                   void *context)) {
     struct recovery recovery = {engine, fq_decision_new()};
     if (recovery.decision == NULL)
         return FQ_ENOMEM;
     fq_journal_expect(journal, expect);
-    int rc = fq_journal_recover(journal, replay, &recovery);
+    int rc = read(journal, replay, &recovery);
     fq_decision_free(recovery.decision);
     return rc;
+}
+
+int fq_core_recover(fq_engine *engine, fq_journal *journal) {
+    return replay_with(engine, journal, fq_journal_recover);
+}
+
+int fq_core_follow(fq_engine *engine, fq_journal *journal) {
+    return replay_with(engine, journal, fq_journal_follow);
 }
 
 int fq_core_start(fq_core *core, struct fq_now now) {
     core->now = now;
     core->started = now;
+    if (core->is_standby)
+        return 0;
     if (core->journal != NULL)
         core->boot_epoch = fq_journal_boot_epoch(core->journal);
     else // tokens of an earlier life without a journal must not fit either
@@ -123,6 +137,22 @@ int fq_core_start(fq_core *core, struct fq_now now) {
     core->hash_checked_seq = core->journal != NULL ? fq_journal_last_seq(core->journal) : 0;
     int rc = fq_engine_start(core->engine, core->boot_epoch, now, core->decision);
     return rc < 0 ? rc : fq_commit_decision(core, now);
+}
+
+int fq_core_activate(fq_core *core, fq_engine *engine, fq_journal *journal, struct fq_now now) {
+    FQ_ASSERT(core->is_standby);
+    core->engine = engine;
+    core->journal = journal;
+    core->is_standby = false;
+    return fq_core_start(core, now);
+}
+
+void fq_core_set_leader(fq_core *core, const char *address) {
+    snprintf(core->leader, sizeof core->leader, "%s", address);
+}
+
+bool fq_core_is_standby(const fq_core *core) {
+    return core->is_standby;
 }
 
 // --- a turn -----------------------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ struct fq_core_config {
     struct fq_core_telemetry telemetry;
     /** CPU time of the process so far, for INFO; NULL = not told. */
     void (*cpu_use)(double *ret_user_s, double *ret_system_s);
+    bool is_standby;       // until fq_core_activate: all that needs state is refused with -NOTACTIVE
     const char *server_id; // borrowed; shown by HELLO, INFO and FQ.REGISTER; NULL = "fastqueue"
 };
 
@@ -78,8 +79,16 @@ fq_core *fq_core_free(fq_core *core);
 
 /** Feeds every record of the journal into the engine, in order. 0 or what fq_journal_recover or the engine said. */
 FQ_MUST_USE int fq_core_recover(fq_engine *engine, fq_journal *journal);
-/** After recovery and fq_journal_start, once: the boot's epoch and new deadlines for what was leased. */
+/** After fq_core_recover: the records that another writer has added since. */
+FQ_MUST_USE int fq_core_follow(fq_engine *engine, fq_journal *journal);
+/** After recovery and fq_journal_start, once: the boot's epoch and new deadlines for what was leased. A standby's engine stays as it is. */
 FQ_MUST_USE int fq_core_start(fq_core *core, struct fq_now now);
+
+/** A standby becomes the active one: `engine` and `journal` are recovered and started, borrowed from now on. */
+FQ_MUST_USE int fq_core_activate(fq_core *core, fq_engine *engine, fq_journal *journal, struct fq_now now);
+/** Whom a standby names: "host:port", copied; "" = nobody. */
+void fq_core_set_leader(fq_core *core, const char *address);
+bool fq_core_is_standby(const fq_core *core);
 
 // --- a loop turn ------------------------------------------------------------------------------------------------------
 /** Does what time asks for, matches waiting fetches with eligible tasks, resumes connections that were held back, commits

@@ -13,6 +13,7 @@
 #include "server/compactor_child.h"
 #include "server/core.h"
 #include "server/exit_code.h"
+#include "server/leadership.h"
 #include "server/metrics.h"
 #include "server/own_worker.h"
 #include "server/privileges.h"
@@ -30,6 +31,7 @@
 
 enum {
     SIGNAL_COUNT = 3,
+    BESIDE_PAYLOAD = 64 << 10,      // of a record
     FILES_BESIDE_CONNECTIONS = 128, // journal, listeners, admin connections, loop
     DRAIN_LOOK_US = 50 * FQ_US_PER_MS,
 };
@@ -42,6 +44,9 @@ struct server {
     struct fq_privileges privileges;
     struct fq_watchdog watchdog;
     struct fq_store store;
+    fq_leadership *leadership; // NULL: the journal is nobody else's
+    fq_engine *standby_engine; // empty, the core's until this one leads
+    char advertised[FQ_LEADER_ADDRESS_MAX];
     fq_core *core;
     fq_metrics *metrics;
     fq_server_telemetry *telemetry; // NULL = off
@@ -56,6 +61,8 @@ struct server {
     int exit_code;
 };
 
+static void activate(struct server *server, struct fq_now now);
+
 static void stop(struct server *server, int exit_code) {
     server->exit_code = exit_code;
     server->is_stopping = true;
@@ -68,7 +75,8 @@ static void stop(struct server *server, int exit_code) {
 static _Noreturn void die_of_disk(const struct server *server) {
     const char *why = server->store.journal != NULL ? fq_journal_error(server->store.journal) : "";
     fq_log_write(server->options.log, FQ_LOG_ERROR, "journal failed, ending at once: %s", why);
-    _exit(FQ_SERVER_DISK);
+    bool deposed = server->store.journal != NULL && fq_journal_failure(server->store.journal) == FQ_ELOCKED;
+    _exit(deposed ? FQ_SERVER_LOCKED : FQ_SERVER_DISK);
 }
 
 static int64_t earlier(int64_t a_us, int64_t b_us) {
@@ -91,8 +99,33 @@ static int64_t watchdog_step(struct server *server, struct fq_now now) {
     return fq_watchdog_step(&server->watchdog, last, durable, now);
 }
 
+// Nothing more may leave: what it would rest on is another's to write now.
+static _Noreturn void die_deposed(const struct server *server, const struct fq_leader *leader) {
+    fq_log_write(server->options.log, FQ_LOG_ERROR,
+                 "leader %s at %s leads now; ending at once, what was acknowledged is in the log", leader->id,
+                 leader->address);
+    _exit(FQ_SERVER_LOCKED);
+}
+
+static void look_who_leads(struct server *server, struct fq_now now) {
+    struct fq_leader leader;
+    switch (fq_leadership_look(server->leadership, &leader)) {
+    case FQ_LEADERSHIP_FOLLOWING:
+        fq_core_set_leader(server->core, leader.is_active ? leader.address : "");
+        break;
+    case FQ_LEADERSHIP_WON:
+        if (fq_core_is_standby(server->core))
+            activate(server, now);
+        break;
+    case FQ_LEADERSHIP_LOST: die_deposed(server, &leader);
+    case FQ_LEADERSHIP_FAILED: stop(server, fq_leadership_exit_code(server->leadership)); break;
+    }
+}
+
 static int64_t on_turn(void *context, struct fq_now now) {
     struct server *server = context;
+    if (server->leadership != NULL)
+        look_who_leads(server, now);
     if (server->store.journal != NULL) {
         fq_journal_poll(server->store.journal, now);
         fq_core_on_durable(server->core, now);
@@ -207,19 +240,37 @@ static int open_core(struct server *server) {
     if (server->metrics == NULL)
         return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
     struct fq_core_config config = {.options = &server->options,
-                                    .engine = server->store.engine,
+                                    .engine = server->standby_engine != NULL ? server->standby_engine
+                                                                             : server->store.engine,
                                     .journal = server->store.journal,
                                     .credentials = server->access.credentials,
                                     .seed = seed,
                                     .observer = fq_metrics_observer(server->metrics),
                                     .telemetry = fq_server_telemetry_hooks(server->telemetry),
                                     .cpu_use = fq_process_cpu,
+                                    .is_standby = server->standby_engine != NULL,
                                     .server_id = server->server_id};
     server->core = fq_core_new(&config);
     if (server->core == NULL || fq_core_start(server->core, fq_loop_now(&server->loop)) < 0)
         return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
     fq_server_telemetry_attach(server->telemetry, server->core, server->metrics, wake, &server->loop);
     return 0;
+}
+
+// What others are told: what was asked for, else the first address that other machines can use.
+static void advertise(struct server *server, const struct fq_address *bound) {
+    if (server->advertised[0] != '\0' || bound->kind == FQ_ADDRESS_UNIX)
+        return;
+    bool any = strcmp(bound->host, "0.0.0.0") == 0 || strcmp(bound->host, "::") == 0;
+    char host[FQ_ADDRESS_HOST_MAX + 1];
+    if (!any || gethostname(host, sizeof host) < 0)
+        snprintf(host, sizeof host, "%s", bound->host);
+    host[sizeof host - 1] = '\0';
+    if (server->options.advertise != NULL)
+        snprintf(server->advertised, sizeof server->advertised, "%s", server->options.advertise);
+    else
+        snprintf(server->advertised, sizeof server->advertised,
+                 strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, (unsigned)bound->port);
 }
 
 static int listen_on_all(struct server *server) {
@@ -244,6 +295,7 @@ static int listen_on_all(struct server *server) {
         }
         fq_address_format(&bound, text);
         fq_log_write(server->options.log, FQ_LOG_INFO, "net listening address=%s", text);
+        advertise(server, &bound);
     }
     return 0;
 }
@@ -288,6 +340,7 @@ static int start_children(struct server *server) {
         struct fq_compactor_child_config config = {.loop = &server->loop,
                                                    .journal = server->store.journal,
                                                    .data_dir = server->store.path,
+                                                   .options = &server->options,
                                                    .program = server->options.program,
                                                    .log = server->options.log};
         server->compactor = fq_compactor_child_new(&config);
@@ -311,6 +364,15 @@ static void log_store(const struct server *server) {
     if (server->store.journal == NULL) {
         fq_log_write(log, FQ_LOG_WARNING,
                      "store memory only: every task is lost when this process ends (--data-dir none)");
+        return;
+    }
+    if (server->leadership != NULL) {
+        fq_log_write(log, FQ_LOG_INFO,
+                     "store journal=%s durability=replicated (acknowledged by most of the servers, synced to "
+                     "their disks as they are "
+                     "set) recovered_tasks=%llu recovery_ms=%lld",
+                     server->store.path, (unsigned long long)server->store.recovered,
+                     (long long)(server->store.recovery_us / FQ_US_PER_MS));
         return;
     }
     bool is_relaxed = server->options.durability == FQ_DURABILITY_RELAXED;
@@ -368,14 +430,7 @@ static int open_doors(struct server *server) {
     return code;
 }
 
-static int start(struct server *server) {
-    fq_log_write(server->options.log, FQ_LOG_INFO, "server starting version=%s pid=%d id=%s", FQ_VERSION,
-                 (int)getpid(), server->server_id);
-    fit_into_open_files(server);
-    // Own tasks may want sudo and its like; a server without any never gains a privilege again.
-    if (server->options.subworker_arg_count == 0)
-        (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    warn_of_root(server);
+static int start_alone(struct server *server) {
     int code = fq_store_open(&server->options, wake, &server->loop, &server->store);
     if (code == 0)
         code = open_core(server);
@@ -391,6 +446,81 @@ static int start(struct server *server) {
     fq_log_write(server->options.log, FQ_LOG_INFO, "server ready");
     fq_notify("READY=1");
     return 0;
+}
+
+// The doors open at once: who comes early is told who leads.
+static int start_standby(struct server *server) {
+    if (server->options.durability == FQ_DURABILITY_RELAXED)
+        return refuse(server, FQ_SERVER_CONFIG,
+                      "--durability relaxed is for a journal in a directory; leave it away");
+    server->standby_engine = fq_engine_new(&server->options.engine);
+    if (server->standby_engine == NULL)
+        return refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    int code = open_core(server);
+    if (code == 0)
+        code = open_doors(server);
+    if (code != 0)
+        return code;
+    struct fq_leadership_config config = {.options = &server->options,
+                                          .address = server->advertised,
+                                          .id = server->server_id,
+                                          .wake = wake,
+                                          .context = &server->loop};
+    server->leadership = fq_leadership_start(&config);
+    if (server->leadership == NULL)
+        return refuse(server, FQ_SERVER_INTERNAL, "out of memory or threads");
+    log_limits(server);
+    fq_log_write(server->options.log, FQ_LOG_INFO, "server standby address=%s", server->advertised);
+    fq_notify("READY=1");
+    return 0;
+}
+
+// A record, and so what it carries, has to fit a message of the log.
+static void fit_into_messages(struct server *server) {
+    uint64_t most = server->store.message_bytes_max > 2 * BESIDE_PAYLOAD
+                        ? server->store.message_bytes_max - BESIDE_PAYLOAD
+                        : BESIDE_PAYLOAD;
+    struct fq_server_options *options = &server->options;
+    if (options->payload_bytes_max <= most && options->result_bytes_max <= most)
+        return;
+    if (options->payload_bytes_max > most)
+        options->payload_bytes_max = most;
+    if (options->result_bytes_max > most)
+        options->result_bytes_max = most;
+    fq_log_write(options->log, FQ_LOG_INFO,
+                 "limits payload_bytes=%llu result_bytes=%llu because the log's servers take messages of %u; "
+                 "max_payload of "
+                 "nats-server raises it",
+                 (unsigned long long)options->payload_bytes_max,
+                 (unsigned long long)options->result_bytes_max, (unsigned)server->store.message_bytes_max);
+}
+
+static void activate(struct server *server, struct fq_now now) {
+    fq_leadership_take(server->leadership, &server->store);
+    server->store.recovered = fq_store_live_tasks(&server->store);
+    fit_into_messages(server);
+    int code = 0;
+    if (fq_core_activate(server->core, server->store.engine, server->store.journal, now) < 0)
+        code = refuse(server, FQ_SERVER_INTERNAL, "out of memory");
+    server->standby_engine = fq_engine_free(server->standby_engine);
+    log_store(server);
+    if (code == 0)
+        code = start_children(server);
+    if (code != 0)
+        stop(server, code);
+    else
+        fq_log_write(server->options.log, FQ_LOG_INFO, "server ready, leading");
+}
+
+static int start(struct server *server) {
+    fq_log_write(server->options.log, FQ_LOG_INFO, "server starting version=%s pid=%d id=%s", FQ_VERSION,
+                 (int)getpid(), server->server_id);
+    fit_into_open_files(server);
+    // Own tasks may want sudo and its like; a server without any never gains a privilege again.
+    if (server->options.subworker_arg_count == 0)
+        (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    warn_of_root(server);
+    return server->options.journal_url != NULL ? start_standby(server) : start_alone(server);
 }
 
 // --- end ----------------------------------------------------------------------------------------------------------------------
@@ -413,6 +543,8 @@ static void close_all(struct server *server) {
             uv_close((uv_handle_t *)&server->signals[i], NULL);
     // The journal's thread wakes the loop until it is closed.
     fq_store_close(&server->store);
+    server->standby_engine = fq_engine_free(server->standby_engine);
+    server->leadership = fq_leadership_end(server->leadership);
     fq_loop_done(&server->loop);
     server->metrics = fq_metrics_free(server->metrics);
     fq_access_done(&server->access);
@@ -467,7 +599,8 @@ int fq_server_run(const struct fq_server_options *options) {
     if (refused != 0)
         return refused;
     server.telemetry =
-        fq_server_telemetry_open(options->log, server.server_id, options->data_dir, NULL, NULL);
+        fq_server_telemetry_open(options->log, server.server_id,
+                                 options->journal_url != NULL ? "none" : options->data_dir, NULL, NULL);
     server.options.log = fq_server_telemetry_log(server.telemetry, options->log);
     int code = run(&server);
     fq_server_telemetry_free(server.telemetry);

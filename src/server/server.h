@@ -13,6 +13,10 @@ struct fq_server_options {
     const char *http_address; // "127.0.0.1:8080", "off"
     bool http_address_given;  // a taken port is then an error, not a warning
     const char *data_dir;     // "none" = memory only; NULL = the default place
+    const char *journal_url; // nats://…/NAME: the log is a replicated one, data_dir is not used; NULL = files
+    const char *journal_credentials, *journal_ca; // files; NULL = none
+    const char
+        *advertise; // HOST:PORT where clients reach it, for a standby to name; NULL = the first of `listen`
     bool allow_volatile;
     enum fq_durability durability;
     bool protected_mode;
@@ -47,7 +51,8 @@ struct fq_server_options {
 void fq_server_options_init(struct fq_server_options *options);
 
 /** Runs until stopped by SIGTERM/SIGINT. Exit code: 0; 65 damaged journal; 69 an address cannot be bound; 74 disk error;
- *  75 data directory owned by another process; 78 refused configuration. */
+ *  75 another process owns the data directory, or writes the
+ *  replicated log now; 78 refused configuration. */
 int fq_server_run(const struct fq_server_options *options);
 
 /** Entry of the compactor (`fastqueue journal compact --data-dir D --until BATCH`). */

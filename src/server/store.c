@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int exit_code_of(int error) {
+int fq_store_exit_code(int error) {
     switch (error) {
     case FQ_ECORRUPT:
     case FQ_EVERSION: return FQ_SERVER_DAMAGED;
@@ -25,7 +25,7 @@ static int exit_code_of(int error) {
 
 static int give_up(const struct fq_server_options *options, int error, const char *what, const char *why) {
     fq_log_write(options->log, FQ_LOG_ERROR, "store %s: %s", what, why);
-    return exit_code_of(error);
+    return fq_store_exit_code(error);
 }
 
 static int open_journal(const struct fq_server_options *options, void (*wake)(void *context), void *context,
@@ -54,6 +54,15 @@ static int open_journal(const struct fq_server_options *options, void (*wake)(vo
     return result < 0 ? give_up(options, result, store->path, fq_strerror(result)) : 0;
 }
 
+uint64_t fq_store_live_tasks(const struct fq_store *store) {
+    struct fq_engine_stats stats;
+    uint64_t live = 0;
+    fq_engine_stats(store->engine, fq_clock_now(), &stats);
+    for (int state = 0; state <= FQ_TASK_STARTED; state++)
+        live += stats.state_count[state];
+    return live;
+}
+
 static int recover(const struct fq_server_options *options, struct fq_store *store) {
     struct fq_now begin = fq_clock_now();
     int result = fq_core_recover(store->engine, store->journal);
@@ -64,11 +73,8 @@ static int recover(const struct fq_server_options *options, struct fq_store *sto
         return give_up(options, result, store->path, error[0] != 0 ? error : fq_strerror(result));
     }
     struct fq_now end = fq_clock_now();
-    struct fq_engine_stats stats;
-    fq_engine_stats(store->engine, end, &stats);
     store->recovery_us = end.boot_us - begin.boot_us;
-    for (int state = 0; state <= FQ_TASK_STARTED; state++)
-        store->recovered += stats.state_count[state];
+    store->recovered = fq_store_live_tasks(store);
     return 0;
 }
 

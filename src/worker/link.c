@@ -59,7 +59,10 @@ void fq_link_forget(struct fq_link *link) {
 static void lose(struct fq_link *link, int64_t now_us) {
     bool was_up = link->fd >= 0 && !link->connecting;
     drop_socket(link);
-    if (!was_up)
+    const char *leader = fq_session_leader(link->session);
+    if (leader != NULL)
+        fq_target_follow(&link->target, leader);
+    else if (!was_up)
         fq_target_advance(&link->target);
     fq_session_disconnected(link->session, now_us);
     int64_t delay = fq_session_reconnect_delay_us(link->session);

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/stream_nats_state.h"
+
+#include "base/crc32c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const stream_prefixes[FQ_STREAM_PARTS] = {"FQ_LOG_", "FQ_SNAP_"};
+static const char *const subject_prefixes[FQ_STREAM_PARTS] = {"fq.log.", "fq.snap."};
+static const char *const keys[FQ_STREAM_REGISTERS] = {"founding", "snapshot", "leader"};
+
+// ---- errors ----
+
+static int error_of(natsStatus status, jsErrCode code) {
+    switch (code) {
+    case JSStreamWrongLastSequenceErr: return FQ_ELOCKED;
+    case JSNoMessageFoundErr: return FQ_ECORRUPT;
+    case JSClusterNotAvailErr: return FQ_EAGAIN;
+    case JSInsufficientResourcesErr:
+    case JSAccountResourcesExceededErr:
+    case JSMemoryResourcesExceededErr:
+    case JSStorageResourcesExceededErr:
+    case JSStreamStoreFailedErr: return FQ_EFULL;
+    case JSStreamMessageExceedsMaximumErr: return FQ_ETOOBIG;
+    default: break;
+    }
+    switch (status) {
+    case NATS_OK: return 0;
+    case NATS_TIMEOUT:
+    case NATS_NO_RESPONDERS:
+    case NATS_NO_SERVER:
+    case NATS_CONNECTION_CLOSED:
+    case NATS_CONNECTION_DISCONNECTED:
+    case NATS_STALE_CONNECTION:
+    case NATS_IO_ERROR:
+    case NATS_NOT_YET_CONNECTED:
+    case NATS_INSUFFICIENT_BUFFER: return FQ_EAGAIN;
+    case NATS_MAX_PAYLOAD: return FQ_ETOOBIG;
+    case NATS_NO_MEMORY: return FQ_ENOMEM;
+    case NATS_NOT_FOUND: return FQ_ECORRUPT;
+    default: return FQ_EIO;
+    }
+}
+
+int fq_nats_told(struct fq_nats *nats, const char *what, natsStatus status, jsErrCode code) {
+    if (status == NATS_OK)
+        return 0;
+    const char *more = nats_GetLastError(NULL);
+    snprintf(nats->base.error, sizeof nats->base.error, "%s: %s%s%.300s (JetStream error %d)", what,
+             natsStatus_GetText(status), more != NULL && more[0] != '\0' ? ": " : "",
+             more != NULL ? more : "", (int)code);
+    return error_of(status, code);
+}
+
+void fq_nats_stream_name(const struct fq_nats *nats, enum fq_stream_part part,
+                         char text[FQ_NATS_SUBJECT_MAX]) {
+    snprintf(text, FQ_NATS_SUBJECT_MAX, "%s%s", stream_prefixes[part], nats->name);
+}
+
+void fq_nats_subject(const struct fq_nats *nats, enum fq_stream_part part, char text[FQ_NATS_SUBJECT_MAX]) {
+    snprintf(text, FQ_NATS_SUBJECT_MAX, "%s%s", subject_prefixes[part], nats->name);
+}
+
+// ---- messages ----
+
+static int nats_facts(fq_stream *stream, enum fq_stream_part part, struct fq_stream_facts *ret_facts) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    char name[FQ_NATS_SUBJECT_MAX];
+    fq_nats_stream_name(nats, part, name);
+    jsStreamInfo *info = NULL;
+    jsErrCode code = 0;
+    natsStatus status = js_GetStreamInfo(&info, nats->js, name, NULL, &code);
+    if (status == NATS_OK)
+        *ret_facts = (struct fq_stream_facts){
+            .first_seq = info->State.Msgs > 0 ? info->State.FirstSeq : info->State.LastSeq + 1,
+            .last_seq = info->State.LastSeq,
+            .bytes = info->State.Bytes,
+            .bytes_max = info->Config->MaxBytes > 0 ? (uint64_t)info->Config->MaxBytes : UINT64_MAX};
+    jsStreamInfo_Destroy(info);
+    return fq_nats_told(nats, "the stream's state", status, code);
+}
+
+static natsStatus publish(struct fq_nats *nats, const char *subject, fq_str bytes, jsPubOptions *options,
+                          uint64_t *ret_seq, jsErrCode *ret_code) {
+    jsPubAck *ack = NULL;
+    natsStatus status = js_Publish(&ack, nats->js, subject, bytes.ptr, (int)bytes.len, options, ret_code);
+    if (status == NATS_OK)
+        *ret_seq = ack->Sequence;
+    jsPubAck_Destroy(ack);
+    return status;
+}
+
+static int nats_publish(fq_stream *stream, enum fq_stream_part part, uint64_t last_seq, fq_str bytes) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    if (bytes.len > stream->message_bytes_max) {
+        snprintf(stream->error, sizeof stream->error,
+                 "a message of %zu bytes is larger than the servers take (%u)", bytes.len,
+                 stream->message_bytes_max);
+        return FQ_ETOOBIG;
+    }
+    char subject[FQ_NATS_SUBJECT_MAX], name[FQ_NATS_SUBJECT_MAX];
+    fq_nats_subject(nats, part, subject);
+    fq_nats_stream_name(nats, part, name);
+    jsPubOptions options;
+    jsPubOptions_Init(&options);
+    options.ExpectStream = name;
+    options.ExpectLastSeq = last_seq;
+    options.ExpectNoMessage = last_seq == 0; // a zero would not be sent
+    options.MaxWait = nats->options.answer_ms;
+    // A copy that is still under way when this one is sent again is known by it.
+    char id[64];
+    snprintf(id, sizeof id, "%" PRIu64 "-%08" PRIx32, last_seq + 1, fq_crc32c(0, bytes.ptr, bytes.len));
+    options.MsgId = id;
+    uint64_t seq = 0;
+    jsErrCode code = 0;
+    natsStatus status = publish(nats, subject, bytes, &options, &seq, &code);
+    if (status == NATS_OK && seq != last_seq + 1) {
+        snprintf(stream->error, sizeof stream->error,
+                 "a message became number %" PRIu64 " instead of %" PRIu64
+                 "; the servers do not keep the fence",
+                 seq, last_seq + 1);
+        return FQ_EIO;
+    }
+    return fq_nats_told(nats, "publishing", status, code);
+}
+
+static int read_one(struct fq_nats *nats, enum fq_stream_part part, uint64_t seq,
+                    int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
+    char name[FQ_NATS_SUBJECT_MAX];
+    fq_nats_stream_name(nats, part, name);
+    natsMsg *message = NULL;
+    jsErrCode code = 0;
+    natsStatus status = js_GetMsg(&message, nats->js, name, seq, NULL, &code);
+    int result = fq_nats_told(nats, "reading a message", status, code);
+    if (result == 0)
+        result = on_message(context, seq,
+                            (fq_str){natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)});
+    natsMsg_Destroy(message);
+    return result;
+}
+
+// Takes the next message of an ordered consumer, which must be `seq`.
+static int take_next(struct fq_nats *nats, natsSubscription *subscription, uint64_t seq,
+                     int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
+    natsMsg *message = NULL;
+    int result = fq_nats_told(nats, "reading the log",
+                              natsSubscription_NextMsg(&message, subscription, nats->options.answer_ms), 0);
+    jsMsgMetaData *facts = NULL;
+    if (result == 0)
+        result = fq_nats_told(nats, "reading the log", natsMsg_GetMetaData(&facts, message), 0);
+    if (result == 0 && facts->Sequence.Stream != seq) {
+        snprintf(nats->base.error, sizeof nats->base.error,
+                 "message %" PRIu64 " follows where %" PRIu64 " should", facts->Sequence.Stream, seq);
+        result = FQ_ECORRUPT;
+    }
+    if (result == 0)
+        result = on_message(context, seq,
+                            (fq_str){natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)});
+    jsMsgMetaData_Destroy(facts);
+    natsMsg_Destroy(message);
+    return result;
+}
+
+static int nats_read(fq_stream *stream, enum fq_stream_part part, uint64_t from, uint64_t to,
+                     int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    if (from == to)
+        return read_one(nats, part, from, on_message, context);
+    char name[FQ_NATS_SUBJECT_MAX], subject[FQ_NATS_SUBJECT_MAX];
+    fq_nats_stream_name(nats, part, name);
+    fq_nats_subject(nats, part, subject);
+    jsSubOptions options;
+    jsSubOptions_Init(&options);
+    options.Stream = name;
+    options.Ordered = true;
+    options.Config.DeliverPolicy = js_DeliverByStartSequence;
+    options.Config.OptStartSeq = from;
+    natsSubscription *subscription = NULL;
+    jsErrCode code = 0;
+    natsStatus status = js_SubscribeSync(&subscription, nats->js, subject, NULL, &options, &code);
+    if (status == NATS_OK)
+        status = natsSubscription_SetPendingLimits(subscription, -1, -1);
+    int result = fq_nats_told(nats, "reading the log", status, code);
+    for (uint64_t seq = from; result == 0 && seq <= to; seq++)
+        result = take_next(nats, subscription, seq, on_message, context);
+    natsSubscription_Destroy(subscription);
+    return result;
+}
+
+static int nats_purge(fq_stream *stream, enum fq_stream_part part, uint64_t seq) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    char name[FQ_NATS_SUBJECT_MAX];
+    fq_nats_stream_name(nats, part, name);
+    jsOptions options;
+    jsOptions_Init(&options);
+    options.Stream.Purge.Sequence = seq;
+    jsErrCode code = 0;
+    natsStatus status = js_PurgeStream(nats->js, name, &options, &code);
+    return fq_nats_told(nats, "purging", status, code);
+}
+
+// ---- registers: entries of a bucket, read from the leader of its stream and not from whichever replica is near ----
+
+static void key_subject(const struct fq_nats *nats, enum fq_stream_register which,
+                        char text[FQ_NATS_SUBJECT_MAX]) {
+    snprintf(text, FQ_NATS_SUBJECT_MAX, "$KV.FQ_%s.%s", nats->name, keys[which]);
+}
+
+static int nats_get(fq_stream *stream, enum fq_stream_register which, fq_buf *ret_value,
+                    uint64_t *ret_revision) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    char name[FQ_NATS_SUBJECT_MAX], subject[FQ_NATS_SUBJECT_MAX];
+    snprintf(name, sizeof name, "KV_FQ_%s", nats->name);
+    key_subject(nats, which, subject);
+    natsMsg *message = NULL;
+    jsErrCode code = 0;
+    natsStatus status = js_GetLastMsg(&message, nats->js, name, subject, NULL, &code);
+    *ret_revision = 0;
+    if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr)
+        return 0;
+    int result = fq_nats_told(nats, "reading a register", status, code);
+    if (result == 0) {
+        *ret_revision = natsMsg_GetSequence(message);
+        result = fq_buf_append(ret_value, natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));
+    }
+    natsMsg_Destroy(message);
+    return result;
+}
+
+static int nats_put(fq_stream *stream, enum fq_stream_register which, fq_str value, uint64_t revision,
+                    uint64_t *ret_revision) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    char subject[FQ_NATS_SUBJECT_MAX];
+    key_subject(nats, which, subject);
+    jsPubOptions options;
+    jsPubOptions_Init(&options);
+    options.ExpectLastSubjectSeq = revision;
+    options.ExpectNoMessage = revision == 0;
+    options.MaxWait = nats->options.answer_ms;
+    jsErrCode code = 0;
+    natsStatus status = publish(nats, subject, value, &options, ret_revision, &code);
+    return fq_nats_told(nats, "writing a register", status, code);
+}
+
+static fq_stream *nats_close(fq_stream *stream) {
+    struct fq_nats *nats = (struct fq_nats *)stream;
+    jsCtx_Destroy(nats->js);
+    natsConnection_Destroy(nats->connection);
+    free(nats);
+    return NULL;
+}
+
+const struct fq_stream_ops fq_nats_ops = {
+    .facts = nats_facts,
+    .publish = nats_publish,
+    .read = nats_read,
+    .purge = nats_purge,
+    .get = nats_get,
+    .put = nats_put,
+    .close = nats_close,
+};
