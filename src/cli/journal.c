@@ -13,18 +13,41 @@
 static int compact(const struct fq_journal_action *action) {
     const struct fq_options *options = action->cli->options;
     const char *until = fq_option_text(options, FQ_OPTION_JOURNAL_UNTIL);
-    if (fq_option_text(options, FQ_OPTION_DATA_DIR) == NULL || until == NULL) {
-        fputs("fastqueue journal compact: --data-dir and --until are needed; a running control plane "
+    const char *url = fq_option_text(options, FQ_OPTION_JOURNAL_URL);
+    if ((url == NULL && fq_option_text(options, FQ_OPTION_DATA_DIR) == NULL) || until == NULL) {
+        fputs("fastqueue journal compact: --data-dir (or --journal) and --until are needed; a running "
+              "control plane "
               "compacts by itself\n",
               stderr);
         return FQ_EXIT_USAGE;
     }
-    char words[][16] = {"compact", "--data-dir", "--until"};
-    char *dir_copy = strdup(action->data_dir), *until_copy = strdup(until);
-    char *argv[] = {words[0], words[1], dir_copy, words[2], until_copy, NULL};
-    int code = dir_copy != NULL && until_copy != NULL ? fq_compactor_main(5, argv) : FQ_EXIT_INTERNAL;
-    free(dir_copy);
-    free(until_copy);
+    const char *credentials = fq_option_text(options, FQ_OPTION_JOURNAL_CREDENTIALS);
+    const char *ca = fq_option_text(options, FQ_OPTION_JOURNAL_CA),
+               *data_dir = url == NULL ? action->data_dir : NULL;
+    const struct {
+        const char *flag, *value;
+    } flags[] = {
+        {"--until",               until      },
+        {"--data-dir",            data_dir   },
+        {"--journal",             url        },
+        {"--journal-credentials", credentials},
+        {"--journal-ca",          ca         },
+    };
+    char *argv[2 * sizeof flags / sizeof flags[0] + 2] = {NULL};
+    int argc = 0;
+    argv[argc++] = strdup("compact");
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (flags[i].value == NULL)
+            continue;
+        argv[argc++] = strdup(flags[i].flag);
+        argv[argc++] = strdup(flags[i].value);
+    }
+    bool is_whole = true;
+    for (int i = 0; i < argc; i++)
+        is_whole = is_whole && argv[i] != NULL;
+    int code = is_whole ? fq_compactor_main(argc, argv) : FQ_EXIT_INTERNAL;
+    for (int i = 0; i < argc; i++)
+        free(argv[i]);
     return code;
 }
 
@@ -33,12 +56,13 @@ static const struct {
     int (*run)(const struct fq_journal_action *action);
     const char *operand; // what the other directory is; NULL: there is none
 } ACTIONS[] = {
-    {"verify",  fq_journal_action_verify,  NULL               },
-    {"dump",    fq_journal_action_dump,    NULL               },
-    {"backup",  fq_journal_action_backup,  "where it shall go"},
-    {"restore", fq_journal_action_restore, "of the backup"    },
-    {"repair",  fq_journal_action_repair,  NULL               },
-    {"compact", compact,                   NULL               },
+    {"verify",  fq_journal_action_verify,  NULL                              },
+    {"dump",    fq_journal_action_dump,    NULL                              },
+    {"backup",  fq_journal_action_backup,  "where it shall go"               },
+    {"restore", fq_journal_action_restore, "of the backup"                   },
+    {"copy",    fq_journal_action_copy,    "or nats:// URL where it shall go"},
+    {"repair",  fq_journal_action_repair,  NULL                              },
+    {"compact", compact,                   NULL                              },
 };
 enum { ACTION_COUNT = sizeof ACTIONS / sizeof ACTIONS[0] };
 
@@ -72,8 +96,8 @@ int fq_verb_journal(struct fq_cli *cli) {
     int index = find_action(name);
     if (index < 0) {
         fprintf(stderr,
-                "fastqueue journal: unknown action '%s'; there are: verify, dump, backup, restore, repair, "
-                "compact\n",
+                "fastqueue journal: unknown action '%s'; there are: verify, dump, backup, restore, copy, "
+                "repair, compact\n",
                 name);
         return FQ_EXIT_USAGE;
     }

@@ -20,6 +20,7 @@ int fq_journal_action_verify(const struct fq_journal_action *action);
 int fq_journal_action_dump(const struct fq_journal_action *action);
 int fq_journal_action_backup(const struct fq_journal_action *action);
 int fq_journal_action_restore(const struct fq_journal_action *action);
+int fq_journal_action_copy(const struct fq_journal_action *action);
 int fq_journal_action_repair(const struct fq_journal_action *action);
 
 /** Prints the sentence on standard error and gives the exit code of `error`. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `fastqueue journal backup` and `restore`.
+// `fastqueue journal backup`, `restore` and `copy`.
 #include "server/journal_copy.h"
 
 #include "cli/journal.h"
@@ -81,5 +81,43 @@ int fq_journal_action_restore(const struct fq_journal_action *action) {
     else
         print_restore(action, &restore);
     fq_journal_restore_done(&restore);
+    return code;
+}
+
+// ---- copy ----
+
+static struct fq_journal_place place_of(const struct fq_options *options, const char *path) {
+    return (struct fq_journal_place){.path = path,
+                                     .is_stream = fq_journal_is_stream(path),
+                                     .credentials = fq_option_text(options, FQ_OPTION_JOURNAL_CREDENTIALS),
+                                     .ca = fq_option_text(options, FQ_OPTION_JOURNAL_CA)};
+}
+
+static void print_copy(const struct fq_journal_action *action, const char *source,
+                       const struct fq_journal_restore *copy) {
+    if (action->as_json) {
+        json_t *object = fq_journal_json_content(&copy->check);
+        json_object_set_new(object, "source", json_string(source));
+        json_object_set_new(object, "target", json_string(action->operand));
+        fq_output_json_line(object);
+        return;
+    }
+    printf("%s: holds all of %s, read back and found whole; start a control plane on one of the two only\n",
+           action->operand, source);
+    fq_journal_print_content(&copy->check);
+}
+
+int fq_journal_action_copy(const struct fq_journal_action *action) {
+    const struct fq_options *options = action->cli->options;
+    const char *url = fq_option_text(options, FQ_OPTION_JOURNAL_URL);
+    struct fq_journal_place source = place_of(options, url != NULL ? url : action->data_dir),
+                            target = place_of(options, action->operand);
+    struct fq_journal_restore copy;
+    int result = fq_journal_copy(&source, &target, &copy), code = FQ_EXIT_OK;
+    if (result < 0)
+        code = fq_journal_action_fail(action, result, copy.error);
+    else
+        print_copy(action, source.path, &copy);
+    fq_journal_restore_done(&copy);
     return code;
 }

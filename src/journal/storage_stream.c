@@ -50,6 +50,22 @@ static int decode_founding(fq_str bytes, fq_uuid *ret_instance, char error[FQ_ST
     return 0;
 }
 
+static int put_founding(fq_stream *stream, const fq_uuid *instance) {
+    unsigned char bytes[FOUNDING_SIZE];
+    encode_founding(instance, bytes);
+    uint64_t revision;
+    return stream->ops->put(stream, FQ_STREAM_FOUNDING, (fq_str){(const char *)bytes, sizeof bytes}, 0,
+                            &revision);
+}
+
+int fq_storage_stream_found(fq_stream *stream, const fq_uuid *instance) {
+    int result = put_founding(stream, instance);
+    if (result != FQ_ELOCKED)
+        return result;
+    snprintf(stream->error, sizeof stream->error, "there is a journal of this name already; choose another");
+    return FQ_EINVALID;
+}
+
 // Who comes first founds the log; the others find theirs.
 static int found(struct fq_stream_storage *storage, fq_buf *value) {
     if (storage->facts.last_seq != 0) {
@@ -58,14 +74,11 @@ static int found(struct fq_stream_storage *storage, fq_buf *value) {
                  storage->facts.last_seq);
         return FQ_ECORRUPT;
     }
-    unsigned char bytes[FOUNDING_SIZE];
-    encode_founding(&storage->options.instance, bytes);
-    uint64_t revision;
-    int result = storage->stream->ops->put(storage->stream, FQ_STREAM_FOUNDING,
-                                           (fq_str){(const char *)bytes, sizeof bytes}, 0, &revision);
+    int result = put_founding(storage->stream, &storage->options.instance);
     if (result < 0 && result != FQ_ELOCKED && result != FQ_EAGAIN)
         return result;
     fq_buf_clear(value);
+    uint64_t revision;
     result = storage->stream->ops->get(storage->stream, FQ_STREAM_FOUNDING, value, &revision);
     if (result == 0 && revision == 0) {
         snprintf(storage->stream->error, sizeof storage->stream->error,

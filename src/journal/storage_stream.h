@@ -35,6 +35,10 @@ FQ_MUST_USE int fq_storage_stream_open(fq_stream *stream, fq_executor *executor,
  *  snapshot_read, stats and close may be called. Takes the stream, also on failure. */
 FQ_MUST_USE int fq_storage_stream_open_reader(fq_stream *stream, uint64_t until_batch,
                                               fq_storage **ret_storage, char error[FQ_STORAGE_ERROR_MAX]);
+/** Whose log it is, for one that begins with a snapshot: the last thing to be put, for a boot founds what nobody has founded. FQ_EINVALID:
+ *  there is one already. FQ_EAGAIN, FQ_EIO with stream->error. */
+FQ_MUST_USE int fq_storage_stream_found(fq_stream *stream, const fq_uuid *instance);
+
 /** The disk of its snapshots, to write one beside a reader; the storage's. */
 fq_disk *fq_storage_stream_disk(fq_storage *storage);
 

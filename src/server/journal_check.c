@@ -6,6 +6,7 @@
 #include "journal/replay.h"
 #include "journal/salvage.h"
 #include "journal/storage_posix.h"
+#include "journal/storage_stream.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -54,7 +55,6 @@ static void note_storage(struct fq_journal_check *check, const fq_storage *stora
     struct fq_storage_stats stats;
     storage->ops->stats(storage, &stats);
     const struct fq_storage_snapshot *snapshot = storage->ops->snapshot(storage);
-    const struct fq_log_cut *cut = fq_storage_files_cut(storage);
     check->instance = storage->instance;
     check->previous_snapshot_used = stats.previous_snapshot_used;
     check->is_ambiguous = stats.recovered_ambiguous;
@@ -64,6 +64,10 @@ static void note_storage(struct fq_journal_check *check, const fq_storage *stora
         check->snapshot_record = snapshot->last_record_seq;
         check->snapshot_records = snapshot->record_count;
     }
+}
+
+static void note_cut(struct fq_journal_check *check, const fq_storage *storage) {
+    const struct fq_log_cut *cut = fq_storage_files_cut(storage);
     check->is_torn = cut != NULL;
     if (cut == NULL)
         return;
@@ -147,6 +151,7 @@ static int read_disk(struct fq_journal_check *check, fq_disk *disk, uint64_t unt
     if (check->result < 0)
         return 0;
     check->result = read_strictly(check, storage);
+    note_cut(check, storage);
     int result = check->result < 0 ? look_behind(check, disk) : 0;
     storage->ops->close(storage); // and the disk
     return result;
@@ -213,6 +218,25 @@ int fq_journal_check_disk(fq_disk *disk, uint64_t until, struct fq_journal_check
         disk->ops->close_disk(disk);
     else
         result = read_disk(check, disk, until);
+    note_state(check);
+    tell_at_least(check, result);
+    return result;
+}
+
+int fq_journal_check_stream(fq_stream *stream, const char *url, uint64_t until,
+                            struct fq_journal_check *check) {
+    *check = (struct fq_journal_check){.path = url};
+    fq_storage *storage;
+    int result = fq_replica_init(&check->replica);
+    if (result < 0) {
+        stream->ops->close(stream);
+    } else {
+        check->result = fq_storage_stream_open_reader(stream, until, &storage, check->error);
+        if (check->result == 0) {
+            check->result = read_strictly(check, storage);
+            storage->ops->close(storage);
+        }
+    }
     note_state(check);
     tell_at_least(check, result);
     return result;

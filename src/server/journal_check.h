@@ -8,6 +8,7 @@
 #include "engine/view.h"
 #include "journal/disk.h"
 #include "journal/storage.h"
+#include "journal/stream.h"
 #include "server/replica.h"
 #include "server/task_ids.h"
 
@@ -53,6 +54,9 @@ struct fq_journal_check {
 FQ_MUST_USE int fq_journal_check(const char *path, uint64_t until, struct fq_journal_check *check);
 /** The same for a directory that nobody else has open. Takes the disk, also on failure. 0 or FQ_ENOMEM. */
 FQ_MUST_USE int fq_journal_check_disk(fq_disk *disk, uint64_t until, struct fq_journal_check *check);
+/** The same for a log in a stream, as far as it goes now. Takes the stream, also on failure. 0 or FQ_ENOMEM. */
+FQ_MUST_USE int fq_journal_check_stream(fq_stream *stream, const char *url, uint64_t until,
+                                        struct fq_journal_check *check);
 void fq_journal_check_done(struct fq_journal_check *check);
 /** FQ_EINVALID with `error` filled unless `path` is a directory. */
 int fq_journal_check_place(const char *path, char error[FQ_STORAGE_ERROR_MAX]);

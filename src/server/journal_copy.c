@@ -101,6 +101,24 @@ static int check_epochs(struct fq_journal_restore *restore) {
     return FQ_EINVALID;
 }
 
+static int found_upon(fq_disk *disk, struct fq_journal_restore *restore) {
+    const struct fq_journal_check *check = &restore->check;
+    struct fq_founding_facts facts = {.instance = restore->instance,
+                                      .batch_seq = check->last_batch,
+                                      .last_record_seq = check->last_record,
+                                      .boot_epoch = restore->boot_epoch};
+    fq_founding *founding = NULL;
+    int result = fq_founding_open(disk, &facts, &founding, restore->error);
+    if (result == 0)
+        result = fq_replica_write(&check->replica, add, founding);
+    if (result == 0)
+        result = fq_founding_seal(founding, restore->state_hash, restore->error);
+    if (result == 0)
+        result = fq_founding_finish(founding, restore->error);
+    fq_founding_close(founding);
+    return result;
+}
+
 static int found(fq_disk *disk, struct fq_journal_restore *restore) {
     struct fq_journal_check *check = &restore->check;
     if (disk->ops->random(disk, restore->instance.bytes, sizeof restore->instance.bytes) < 0)
@@ -110,20 +128,7 @@ static int found(fq_disk *disk, struct fq_journal_restore *restore) {
         return result;
     restore->state_hash = fq_engine_hash(check->replica.engine);
     restore->boot_epoch = check->boot_epoch + EPOCHS_AHEAD;
-    struct fq_founding_facts facts = {.instance = restore->instance,
-                                      .batch_seq = check->last_batch,
-                                      .last_record_seq = check->last_record,
-                                      .boot_epoch = restore->boot_epoch};
-    fq_founding *founding = NULL;
-    result = fq_founding_open(disk, &facts, &founding, restore->error);
-    if (result == 0)
-        result = fq_replica_write(&check->replica, add, founding);
-    if (result == 0)
-        result = fq_founding_seal(founding, restore->state_hash, restore->error);
-    if (result == 0)
-        result = fq_founding_finish(founding, restore->error);
-    fq_founding_close(founding);
-    return result;
+    return found_upon(disk, restore);
 }
 
 static int verify_result(const char *path, struct fq_journal_restore *restore) {
@@ -162,6 +167,16 @@ int fq_journal_restore(const char *source, const char *path, uint64_t until,
         snprintf(restore->error, sizeof restore->error, "%.200s: cannot be written: %s", path,
                  fq_strerror(result));
     return result < 0 ? result : verify_result(path, restore);
+}
+
+int fq_journal_found(const char *path, struct fq_journal_restore *state) {
+    fq_disk *disk;
+    int result = open_empty(path, &disk, state->error);
+    if (result < 0)
+        return result;
+    result = found_upon(disk, state);
+    disk->ops->close_disk(disk);
+    return result;
 }
 
 int fq_journal_restore_disk(fq_disk *source, fq_disk *target, uint64_t until,

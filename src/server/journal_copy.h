@@ -27,11 +27,29 @@ struct fq_journal_restore {
     char error[FQ_STORAGE_ERROR_MAX];
 };
 
+// A journal's place: a directory, or a log in a stream.
+struct fq_journal_place {
+    const char *path; // the directory; of a stream its URL
+    bool is_stream;
+    const char *credentials, *ca; // of a stream: files; NULL = none
+};
+
+/** Whether `path` is the URL of a log in a stream. */
+bool fq_journal_is_stream(const char *path);
+
+/** Copies the state of `source`, which nobody may be writing, to `target`, which is empty: the same tasks, results and leases under the
+ *  same tokens. It is another instance of the journal from then on; start only one of the two. FQ_ELOCKED: a control plane writes the
+ *  source. Other errors as above. Call fq_journal_restore_done in every case; `released` stays 0. */
+FQ_MUST_USE int fq_journal_copy(const struct fq_journal_place *source, const struct fq_journal_place *target,
+                                struct fq_journal_restore *copy);
+
 /** Founds a journal in `path`, which is made, or is there and empty, upon the state of the backup (or data directory) `source`
  *  after its batch `until`, 0 = the last. It is another instance; every lease is over, and its boot epoch is so much higher that no fencing
  *  token from before is good any more. Errors as above. Call fq_journal_restore_done in every case. */
 FQ_MUST_USE int fq_journal_restore(const char *source, const char *path, uint64_t until,
                                    struct fq_journal_restore *restore);
+/** Founds a journal in `path` upon state->check, under state->instance and boot_epoch. */
+FQ_MUST_USE int fq_journal_found(const char *path, struct fq_journal_restore *state);
 /** The same between two disks, without reading the result back: `source`, which nobody else has open, is taken, also on failure;
  *  `target` is empty and borrowed. */
 FQ_MUST_USE int fq_journal_restore_disk(fq_disk *source, fq_disk *target, uint64_t until,

@@ -93,7 +93,8 @@ static int64_t drain_step(struct server *server, struct fq_now now) {
 }
 
 static int64_t watchdog_step(struct server *server, struct fq_now now) {
-    const fq_journal *journal = server->store.journal;
+    // A log that others keep may be silent for as long as they are; ending would not help.
+    const fq_journal *journal = server->leadership == NULL ? server->store.journal : NULL;
     uint64_t last = journal != NULL ? fq_journal_last_seq(journal) : 0;
     uint64_t durable = journal != NULL ? fq_journal_durable_seq(journal) : 0;
     return fq_watchdog_step(&server->watchdog, last, durable, now);
