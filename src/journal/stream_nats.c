@@ -110,6 +110,8 @@ static int nats_publish(fq_stream *stream, enum fq_stream_part part, uint64_t la
     options.ExpectLastSeq = last_seq;
     options.ExpectNoMessage = last_seq == 0; // a zero would not be sent
     options.MaxWait = nats->options.answer_ms;
+    if (part == FQ_STREAM_LOG)
+        fq_nats_end_tail(nats); // who writes does not follow: it would be sent all that it writes
     // A copy that is still under way when this one is sent again is known by it.
     char id[64];
     snprintf(id, sizeof id, "%" PRIu64 "-%08" PRIx32, last_seq + 1, fq_crc32c(0, bytes.ptr, bytes.len));
@@ -127,71 +129,10 @@ static int nats_publish(fq_stream *stream, enum fq_stream_part part, uint64_t la
     return fq_nats_told(nats, "publishing", status, code);
 }
 
-static int read_one(struct fq_nats *nats, enum fq_stream_part part, uint64_t seq,
-                    int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
-    char name[FQ_NATS_SUBJECT_MAX];
-    fq_nats_stream_name(nats, part, name);
-    natsMsg *message = NULL;
-    jsErrCode code = 0;
-    natsStatus status = js_GetMsg(&message, nats->js, name, seq, NULL, &code);
-    int result = fq_nats_told(nats, "reading a message", status, code);
-    if (result == 0)
-        result = on_message(context, seq,
-                            (fq_str){natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)});
-    natsMsg_Destroy(message);
-    return result;
-}
-
-// Takes the next message of an ordered consumer, which must be `seq`.
-static int take_next(struct fq_nats *nats, natsSubscription *subscription, uint64_t seq,
-                     int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
-    natsMsg *message = NULL;
-    int result = fq_nats_told(nats, "reading the log",
-                              natsSubscription_NextMsg(&message, subscription, nats->options.answer_ms), 0);
-    jsMsgMetaData *facts = NULL;
-    if (result == 0)
-        result = fq_nats_told(nats, "reading the log", natsMsg_GetMetaData(&facts, message), 0);
-    if (result == 0 && facts->Sequence.Stream != seq) {
-        snprintf(nats->base.error, sizeof nats->base.error,
-                 "message %" PRIu64 " follows where %" PRIu64 " should", facts->Sequence.Stream, seq);
-        result = FQ_ECORRUPT;
-    }
-    if (result == 0)
-        result = on_message(context, seq,
-                            (fq_str){natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)});
-    jsMsgMetaData_Destroy(facts);
-    natsMsg_Destroy(message);
-    return result;
-}
-
-static int nats_read(fq_stream *stream, enum fq_stream_part part, uint64_t from, uint64_t to,
-                     int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
-    struct fq_nats *nats = (struct fq_nats *)stream;
-    if (from == to)
-        return read_one(nats, part, from, on_message, context);
-    char name[FQ_NATS_SUBJECT_MAX], subject[FQ_NATS_SUBJECT_MAX];
-    fq_nats_stream_name(nats, part, name);
-    fq_nats_subject(nats, part, subject);
-    jsSubOptions options;
-    jsSubOptions_Init(&options);
-    options.Stream = name;
-    options.Ordered = true;
-    options.Config.DeliverPolicy = js_DeliverByStartSequence;
-    options.Config.OptStartSeq = from;
-    natsSubscription *subscription = NULL;
-    jsErrCode code = 0;
-    natsStatus status = js_SubscribeSync(&subscription, nats->js, subject, NULL, &options, &code);
-    if (status == NATS_OK)
-        status = natsSubscription_SetPendingLimits(subscription, -1, -1);
-    int result = fq_nats_told(nats, "reading the log", status, code);
-    for (uint64_t seq = from; result == 0 && seq <= to; seq++)
-        result = take_next(nats, subscription, seq, on_message, context);
-    natsSubscription_Destroy(subscription);
-    return result;
-}
-
 static int nats_purge(fq_stream *stream, enum fq_stream_part part, uint64_t seq) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    if (seq <= 1)
+        return 0; // nothing is below; and the servers take 1 for "all"
     char name[FQ_NATS_SUBJECT_MAX];
     fq_nats_stream_name(nats, part, name);
     jsOptions options;
@@ -247,6 +188,11 @@ static int nats_put(fq_stream *stream, enum fq_stream_register which, fq_str val
 
 static fq_stream *nats_close(fq_stream *stream) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    fq_nats_end_tail(nats);
+    if (nats->connection != NULL)
+        natsConnection_Close(nats->connection);
+    for (size_t i = 0; i < nats->retired_count; i++)
+        natsSubscription_Destroy(nats->retired[i]);
     jsCtx_Destroy(nats->js);
     natsConnection_Destroy(nats->connection);
     free(nats);
@@ -256,7 +202,7 @@ static fq_stream *nats_close(fq_stream *stream) {
 const struct fq_stream_ops fq_nats_ops = {
     .facts = nats_facts,
     .publish = nats_publish,
-    .read = nats_read,
+    .read = fq_nats_read,
     .purge = nats_purge,
     .get = nats_get,
     .put = nats_put,

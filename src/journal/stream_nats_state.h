@@ -7,13 +7,17 @@
 
 #include <nats/nats.h>
 
-enum { FQ_NATS_SUBJECT_MAX = 128 };
+enum { FQ_NATS_SUBJECT_MAX = 128, FQ_NATS_RETIRED_MAX = 64 };
 
 struct fq_nats {
     fq_stream base;
     struct fq_stream_nats_options options;
     natsConnection *connection;
     jsCtx *js;
+    natsSubscription *tail;                         // of the log, kept; NULL = none
+    uint64_t tail_seq;                              // which it gives next
+    natsSubscription *retired[FQ_NATS_RETIRED_MAX]; // whose end nobody has confirmed
+    size_t retired_count;
     char name[FQ_STREAM_NAME_MAX];
 };
 
@@ -21,6 +25,11 @@ extern const struct fq_stream_ops fq_nats_ops;
 
 /** 0, or the error that stands for `status` and `code`, told in `base.error` as having happened to `what`. */
 FQ_MUST_USE int fq_nats_told(struct fq_nats *nats, const char *what, natsStatus status, jsErrCode code);
+/** fq_stream_ops.read, in stream_nats_read.c. */
+FQ_MUST_USE int fq_nats_read(fq_stream *stream, enum fq_stream_part part, uint64_t from, uint64_t to,
+                             int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context);
+/** Ends the kept subscription; none is fine. */
+void fq_nats_end_tail(struct fq_nats *nats);
 void fq_nats_stream_name(const struct fq_nats *nats, enum fq_stream_part part,
                          char text[FQ_NATS_SUBJECT_MAX]);
 void fq_nats_subject(const struct fq_nats *nats, enum fq_stream_part part, char text[FQ_NATS_SUBJECT_MAX]);
