@@ -72,6 +72,7 @@ void core_fixture_open(struct core_fixture *fixture, bool with_journal) {
                                     .credentials = fixture->credentials,
                                     .seed = 42,
                                     .observer = fixture->observer,
+                                    .is_standby = fixture->is_standby,
                                     .server_id = "test-server"};
     fixture->core = fq_core_new(&config);
     assert_non_null(fixture->core);

@@ -17,6 +17,7 @@ struct core_fixture {
     struct fq_core_observer observer;
     fq_core *core;
     struct fq_now now;
+    bool is_standby; // until fq_core_activate
     uint64_t wakes;
     bool submits_blocked, has_space; // what the storage says of its disk
     uint64_t room_bytes;             // the same: all that can still be written; 0 = plenty
