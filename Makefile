@@ -46,6 +46,10 @@ python: test-deps build ## only the Python package's tests
 faults: test-deps build ## the whole fault matrix on real processes (FAULTS="--only 1 --kills 500" for a part)
 	@FASTQUEUE_BUILD=$(abspath $(DIR)) tests/faults/run.py $(FAULTS)
 
+.PHONY: cluster
+cluster: test-deps build ## kill, stop, cut off and wipe real nats-servers and control planes (CLUSTER="--only 1 --times 200" for a part)
+	@FASTQUEUE_BUILD=$(abspath $(DIR)) tests/cluster/run.py $(CLUSTER)
+
 .PHONY: evidence
 evidence: ## what every suite has found, in one table (RUN=quick: run a short slice of each first; ALL=1: every figure)
 	$(if $(filter quick,$(RUN)),@$(MAKE) --no-print-directory test-deps build)

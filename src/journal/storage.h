@@ -31,7 +31,8 @@ struct fq_storage_space {
         writable_bytes; // for any event: room in segment and spare, and free disk above the low water mark
     uint64_t reserve_bytes;               // beyond that, for completions only
     uint64_t free_bytes, low_water_bytes; // for the sentence of a refusal
-    bool submits_blocked;                 // below the low water mark (with hysteresis)
+    bool submits_blocked;                 // below the low water mark (with hysteresis), or:
+    const char *blocked_why;              // static; NULL = it is the space
 };
 
 struct fq_storage_snapshot {

@@ -139,6 +139,12 @@ static void stream_space(fq_storage *base, struct fq_storage_space *ret_space) {
     *ret_space = (struct fq_storage_space){.writable_bytes = UINT64_MAX,
                                            .reserve_bytes = UINT64_MAX,
                                            .submits_blocked = storage->is_unanswered || storage->is_full};
+    if (storage->is_full)
+        ret_space->blocked_why =
+            "the log's servers have no room left: raise JetStream's limits, or give them disk";
+    else if (storage->is_unanswered)
+        ret_space->blocked_why = "the log's servers do not acknowledge what is written: most of them have to "
+                                 "be up and to reach each other";
 }
 
 static void stream_stats(const fq_storage *base, struct fq_storage_stats *ret_stats) {

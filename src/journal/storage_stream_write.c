@@ -18,7 +18,8 @@ static void deposed(struct fq_stream_storage *storage, char error[FQ_STORAGE_ERR
     if (fq_leader_get(storage->stream, &leader) < 0 || !leader.is_active)
         leader = (struct fq_leader){.id = "another control plane", .address = "an unknown address"};
     snprintf(error, FQ_STORAGE_ERROR_MAX,
-             "%.100s at %.100s writes this journal now (%s); this one stops, nothing that was acknowledged is lost",
+             "%.100s at %.100s writes this journal now (%s); this one stops, nothing that was acknowledged "
+             "is lost",
              leader.id, leader.address, how);
 }
 

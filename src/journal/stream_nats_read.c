@@ -96,7 +96,7 @@ static int take_range(struct fq_nats *nats, natsSubscription *subscription, uint
 
 static int read_range(struct fq_nats *nats, enum fq_stream_part part, uint64_t from, uint64_t to,
                       int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
-    natsSubscription *subscription;
+    natsSubscription *subscription = NULL;
     int result = subscribe(nats, part, from, &subscription);
     if (result < 0)
         return result;

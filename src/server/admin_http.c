@@ -211,7 +211,7 @@ static void answer_ready(struct exchange *exchange) {
     else if (stats.draining)
         answer_text(exchange, 503, "draining\n");
     else if (stats.submits_blocked)
-        answer_text(exchange, 503, "journal space is low, submits are refused\n");
+        answer_text(exchange, 503, "submits are refused: the journal takes no more\n");
     else
         answer_text(exchange, 200, "ready\n");
 }

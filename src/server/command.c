@@ -183,6 +183,13 @@ static const struct fq_command_row *find_row(const fq_connection *connection, fq
     return fq_command_find(&connection->core->commands, name);
 }
 
+// Whether the reply has to wait for what the engine has decided so far. That the log does not answer is told while it does not.
+static bool shows_state(const struct fq_call *call, int rc) {
+    if (rc == FQ_EFULL && call->core->space.blocked_why != NULL)
+        return false;
+    return call->row == NULL || (call->row->flags & FQ_COMMAND_STATELESS) == 0;
+}
+
 int fq_command_execute(fq_connection *connection, const fq_str *args, size_t arg_count, struct fq_now now) {
     fq_core *core = connection->core;
     struct fq_call call;
@@ -205,7 +212,7 @@ int fq_command_execute(fq_connection *connection, const fq_str *args, size_t arg
         return rc;
     if (rc < 0)
         write_failure(&call, rc);
-    if (call.row == NULL || (call.row->flags & FQ_COMMAND_STATELESS) == 0)
+    if (shows_state(&call, rc))
         fq_connection_touch(connection);
     fq_connection_replied(connection);
     return rc;

@@ -128,6 +128,9 @@ static int read_submit(struct fq_call *call, struct fq_submit *submit) {
 
 static int refuse_full(struct fq_call *call) {
     const struct fq_storage_space *space = &call->core->space;
+    if (space->submits_blocked && space->blocked_why != NULL)
+        return fq_call_refuse(call, FQ_EFULL, "%s; nothing that was acknowledged is lost: try again",
+                              space->blocked_why);
     if (space->submits_blocked && space->free_bytes >= space->low_water_bytes + space->low_water_bytes / 5)
         return fq_call_refuse(
             call, FQ_EFULL,

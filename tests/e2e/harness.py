@@ -3,7 +3,8 @@
     with Server("--lease", "2s") as server, server.connect() as link:
         task_id = link.command("FQ.SUBMIT", "mail.send", "{}")
 
-FASTQUEUE_BUILD names the build tree (default build/dev). Replies: maps are dicts, errors raise RespError, strings are str
+FASTQUEUE_BUILD names the build tree (default build/dev). With FASTQUEUE_TEST_NATS=nats://HOST:PORT[,...] servers keep their journals there
+instead of in directories. Replies: maps are dicts, errors raise RespError, strings are str
 (bytes that are no UTF-8 keep their value by surrogate escapes), nil is None.
 """
 import http.client
@@ -180,7 +181,13 @@ class Server:
             line += ["--http-address", f"127.0.0.1:{self.http_port}" if self.http_port else "off"]
         if self._option("--data-dir") is None:
             line += ["--data-dir", self.data_dir]
-        return line + self.options
+        return line + self.journal() + self.options
+
+    def journal(self) -> list[str]:
+        servers = os.environ.get("FASTQUEUE_TEST_NATS")
+        if not servers or {"--journal", "--durability"} & set(self.options) or self.data_dir == "none":
+            return []
+        return ["--journal", f"{servers}/{self.folder.name}"]
 
     def start(self, wait: bool = True) -> None:
         self.is_ended = False
