@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 from harness import PROGRAM, RespError, Server
@@ -348,8 +349,12 @@ class Journal(unittest.TestCase):
             while server.log().count("journal compacted") < 2:
                 ids += [link.command("FQ.SUBMIT", "letter.send", '{"args":["%s"]}' % ("x" * 900)) for _ in range(20)]
             ids += [link.command("FQ.SUBMIT", "letter.send", "{}") for _ in range(40)]
-            while len(batches(segments(whole)[-1])) < 3:  # the second of them is damaged below
-                ids.append(link.command("FQ.SUBMIT", "letter.send", "{}"))
+            while True:
+                while len(batches(segments(whole)[-1])) < 3:  # the second of them is damaged below
+                    ids.append(link.command("FQ.SUBMIT", "letter.send", "{}"))
+                time.sleep(0.5)  # a compaction that is under way may begin another segment yet
+                if len(batches(segments(whole)[-1])) >= 3:
+                    break
             server.kill()
         snapshots = sorted((whole / "snap").glob("*.fqs"))
         self.assertEqual(len(snapshots), 2)
