@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The image's health check. A control plane is healthy when it says that it is ready; every other role while it runs."""
+"""The image's health check. A control plane is healthy when it says that it is ready, or that it is a standby; every other role
+while it runs."""
 import os
 import pathlib
 import sys
+import urllib.error
 import urllib.request
 
 DEFAULT = "127.0.0.1:8080"
@@ -32,6 +34,10 @@ def main() -> int:
         with opener.open(f"http://{at}/readyz", timeout=4) as answer:
             print(answer.read().decode().strip())
             return 0
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace").strip()
+        print(text)
+        return 0 if text == "standby" else 1
     except OSError as error:
         print(error, file=sys.stderr)
         return 1

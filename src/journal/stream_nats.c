@@ -14,19 +14,34 @@ static const char *const keys[FQ_STREAM_REGISTERS] = {"founding", "snapshot", "l
 
 // ---- errors ----
 
-static int error_of(natsStatus status, jsErrCode code) {
+// Codes of servers newer than the library.
+enum { WRONG_LAST_SEQUENCE_CONSTANT = 10164 };
+
+// Servers gain codes with each version, most of them for "not now". What is not known is asked again: the fence makes that harmless,
+// and the cause is told meanwhile.
+static int error_of_code(int code) {
     switch (code) {
-    case JSStreamWrongLastSequenceErr: return FQ_ELOCKED;
+    case JSStreamWrongLastSequenceErr:
+    case WRONG_LAST_SEQUENCE_CONSTANT: return FQ_ELOCKED;
     case JSNoMessageFoundErr: return FQ_ECORRUPT;
-    case JSClusterNotAvailErr: return FQ_EAGAIN;
     case JSInsufficientResourcesErr:
     case JSAccountResourcesExceededErr:
     case JSMemoryResourcesExceededErr:
     case JSStorageResourcesExceededErr:
     case JSStreamStoreFailedErr: return FQ_EFULL;
     case JSStreamMessageExceedsMaximumErr: return FQ_ETOOBIG;
-    default: break;
+    case JSNotEnabledErr:
+    case JSNotEnabledForAccountErr:
+    case JSBadRequestErr:
+    case JSStreamNotFoundErr:
+    case JSStreamNotMatchErr: return FQ_EIO;
+    default: return FQ_EAGAIN;
     }
+}
+
+static int error_of(natsStatus status, jsErrCode code) {
+    if (code != 0)
+        return error_of_code((int)code);
     switch (status) {
     case NATS_OK: return 0;
     case NATS_TIMEOUT:

@@ -105,6 +105,12 @@ static int catch_up(fq_leadership *leadership) {
         result = fq_store_open_replica(leadership->config.options, leadership->config.wake,
                                        leadership->config.context, &leadership->store, error);
         leadership->has_store = result == 0;
+        if (result == 0)
+            fq_log_write(log_of(leadership), FQ_LOG_INFO,
+                         "store log read until record=%" PRIu64 " tasks=%llu took_ms=%lld",
+                         fq_journal_last_seq(leadership->store.journal),
+                         (unsigned long long)leadership->store.recovered,
+                         (long long)(leadership->store.recovery_us / FQ_US_PER_MS));
     } else {
         result = fq_store_follow(&leadership->store, error);
     }

@@ -15,6 +15,7 @@ from harness import ROOT
 DEPLOY = ROOT / "deploy"
 COMPOSE = sorted((DEPLOY / "compose").glob("*.yaml"))
 KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+KUBERNETES_CLUSTER = sorted((DEPLOY / "kubernetes-cluster").glob("*.yaml"))
 TOKENS = {"FASTQUEUE_TOKEN": "token-of-the-test", "GRAFANA_PASSWORD": "password-of-the-test"}
 
 
@@ -29,8 +30,8 @@ def documents(path: pathlib.Path) -> list[dict]:
     return list(yaml.safe_load_all(path.read_text()))
 
 
-def resources(kind: str) -> dict[str, dict]:
-    return {one["metadata"]["name"]: one for path in KUBERNETES for one in documents(path) if one["kind"] == kind}
+def resources(kind: str, paths: list = KUBERNETES) -> dict[str, dict]:
+    return {one["metadata"]["name"]: one for path in paths for one in documents(path) if one["kind"] == kind}
 
 
 # --- Collector, Tempo, Prometheus
@@ -166,7 +167,8 @@ def test_compose_file_is_accepted_and_complete(path):
         build = services[name]["build"]
         assert (pathlib.Path(build["context"]) / build["dockerfile"]).exists()
     for name in ("worker", "app"):
-        assert services[name]["environment"]["FASTQUEUE_CONTROL_PLANE_ADDRESS"] == "tcp://control-plane:5555"
+        planes = sorted(one for one in services if one.startswith("control-plane"))
+        assert services[name]["environment"]["FASTQUEUE_CONTROL_PLANE_ADDRESS"] == ",".join(f"tcp://{one}:5555" for one in planes)
 
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
@@ -185,6 +187,22 @@ def test_published_ports_are_for_this_machine_only():
         for name, service in load_compose(path)["services"].items():
             for port in service.get("ports") or []:
                 assert port["host_ip"] == "127.0.0.1", f"{path.name}: {name}"
+
+
+def test_compose_cluster_fits_together():
+    services = load_compose(DEPLOY / "compose" / "cluster.yaml")["services"]
+    planes = sorted(name for name in services if name.startswith("control-plane"))
+    servers = sorted(name for name in services if name.startswith("nats"))
+    assert (len(planes), len(servers)) == (2, 3)
+    hosts = ",".join(f"{name}:4222" for name in servers)
+    for name in planes:
+        environment = services[name]["environment"]
+        assert environment["FASTQUEUE_JOURNAL"] == f"nats://{hosts}/fastqueue"
+        assert environment["FASTQUEUE_ADVERTISE"] == f"{name}:5555"
+    ports = [port["published"] for name in planes for port in services[name]["ports"]]
+    assert len(set(ports)) == len(ports) == 4
+    configuration = (DEPLOY / "nats" / "nats.conf").read_text()
+    assert all(f"nats://{name}:6222" in configuration for name in servers)
 
 
 # --- images
@@ -211,7 +229,7 @@ def test_dockerfiles_pass_a_linter():
 
 # --- Kubernetes
 
-@pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", KUBERNETES + KUBERNETES_CLUSTER, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_kubernetes_manifests_follow_the_schema(path):
     import kubernetes_validate
     for document in documents(path):
@@ -254,3 +272,35 @@ def test_kubernetes_control_plane_refuses_an_empty_token():
     from harness import PROGRAM
     variables = {**variables, "FASTQUEUE_DATA_DIR": "none"}
     assert "set credentials" in run(PROGRAM, *container["args"][1:], expect=78, **variables)
+
+
+def test_kubernetes_cluster_fits_together():
+    planes = resources("StatefulSet", KUBERNETES_CLUSTER)["fastqueue-control-plane"]
+    servers = resources("StatefulSet", KUBERNETES_CLUSTER)["fastqueue-nats"]
+    worker = resources("Deployment", KUBERNETES_CLUSTER)["fastqueue-worker"]
+    services, budgets = resources("Service", KUBERNETES_CLUSTER), resources("PodDisruptionBudget", KUBERNETES_CLUSTER)
+    assert (planes["spec"]["replicas"], servers["spec"]["replicas"]) == (2, 3)
+    for workload in (planes, servers, worker):
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        budget = budgets[workload["metadata"]["name"]]["spec"]
+        assert budget["maxUnavailable"] == 1 and budget["selector"]["matchLabels"].items() <= labels.items()
+    for workload in (planes, servers):
+        service = services[workload["spec"]["serviceName"]]
+        assert service["spec"]["clusterIP"] == "None"
+        assert service["spec"]["selector"].items() <= workload["spec"]["template"]["metadata"]["labels"].items()
+        assert workload["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+
+    def names(workload, port):
+        name, count = workload["metadata"]["name"], workload["spec"]["replicas"]
+        return [f"{name}-{index}.{workload['spec']['serviceName']}:{port}" for index in range(count)]
+    [container] = planes["spec"]["template"]["spec"]["containers"]
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    assert variables["FASTQUEUE_JOURNAL"] == f"nats://{','.join(names(servers, 4222))}/fastqueue"
+    # A standby is never active, and must not hold up an update.
+    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    [container] = worker["spec"]["template"]["spec"]["containers"]
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    assert variables["FASTQUEUE_CONTROL_PLANE_ADDRESS"] == ",".join(f"tcp://{name}" for name in names(planes, 5555))
+    configuration = resources("ConfigMap", KUBERNETES_CLUSTER)["fastqueue-nats"]["data"]["nats.conf"]
+    assert all(f"nats://{name}" in configuration for name in names(servers, 6222))
