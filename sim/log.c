@@ -87,6 +87,7 @@ static int decide(fq_stream *stream, enum sim_log_call call, enum fq_stream_part
     case SIM_LOG_LOST: return FQ_EAGAIN;
     case SIM_LOG_FULL: return FQ_EFULL;
     case SIM_LOG_BROKEN: return FQ_EIO;
+    case SIM_LOG_UNDER_WAY: return FQ_ELOCKED;
     default: return fate == SIM_LOG_DELAYED ? 1 : 0;
     }
 }

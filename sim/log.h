@@ -15,8 +15,9 @@ enum sim_log_fate {
     SIM_LOG_LOST,       // nothing happens, nobody answers
     SIM_LOG_UNANSWERED, // it happens, nobody answers
     SIM_LOG_DELAYED, // publish only: it happens before the next call that is done, if it still may; nobody answers
-    SIM_LOG_FULL,   // no room
-    SIM_LOG_BROKEN, // a final refusal
+    SIM_LOG_FULL,      // no room
+    SIM_LOG_BROKEN,    // a final refusal
+    SIM_LOG_UNDER_WAY, // publish and put: refused as if somebody had been first, because one is under way
 };
 
 typedef struct sim_log sim_log;

@@ -56,10 +56,12 @@ int fq_leader_put(fq_stream *stream, struct fq_leader *leader) {
         return result;
     struct fq_leader now;
     if (fq_leader_get(stream, &now) < 0)
-        return result;
+        return FQ_EAGAIN;
     bool is_mine = now.revision != before && now.beat == leader->beat && now.is_active == leader->is_active &&
                    strcmp(now.id, leader->id) == 0 && strcmp(now.address, leader->address) == 0;
     if (is_mine)
         leader->revision = now.revision;
-    return is_mine ? 0 : now.revision != before ? FQ_ELOCKED : result;
+    if (is_mine || now.revision != before)
+        return is_mine ? 0 : FQ_ELOCKED;
+    return FQ_EAGAIN; // refused because of a put that is still under way: this one's, or another's
 }

@@ -30,10 +30,7 @@ static int error_of_code(int code) {
     case JSStorageResourcesExceededErr:
     case JSStreamStoreFailedErr: return FQ_EFULL;
     case JSStreamMessageExceedsMaximumErr: return FQ_ETOOBIG;
-    case JSNotEnabledErr:
-    case JSNotEnabledForAccountErr:
     case JSBadRequestErr:
-    case JSStreamNotFoundErr:
     case JSStreamNotMatchErr: return FQ_EIO;
     default: return FQ_EAGAIN;
     }

@@ -67,13 +67,22 @@ class Scene:
                 self.load.wait_for_progress()
                 self.load.stop()
                 self.figures.update(self.load.judge())
+        except BaseException:
+            self.show_logs()
+            raise
         finally:
+            if kind is not None:
+                self.show_logs()
             self.load.stopping.set()
             for plane in self.planes:
                 if plane.process.poll() is None:
                     plane.kill()
                 shutil.rmtree(plane.folder, ignore_errors=True)
             self.nats.__exit__(None, None, None)
+
+    def show_logs(self) -> None:
+        for plane in self.planes:
+            print(f"plane-{plane.port}, exit code {plane.process.poll()}:\n{plane.log()[-1500:]}", flush=True)
 
     def active(self) -> Plane:
         return self.load.active()

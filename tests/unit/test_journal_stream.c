@@ -190,7 +190,7 @@ static void two_that_start_at_once_are_told_apart(void **state) {
 static void what_became_of_a_batch_is_found_out(void **state) {
     (void)state;
     static const enum sim_log_fate fates_of[] = {SIM_LOG_LOST, SIM_LOG_UNANSWERED, SIM_LOG_DELAYED,
-                                                 SIM_LOG_FULL};
+                                                 SIM_LOG_FULL, SIM_LOG_UNDER_WAY};
     for (size_t i = 0; i < sizeof fates_of / sizeof *fates_of; i++) {
         struct fates fates = {0};
         sim_log *log = new_log(&fates);

@@ -93,6 +93,9 @@ static void a_lost_answer_is_looked_after(void **state) {
     assert_int_equal(fq_leader_put(stream, &mine), FQ_EAGAIN);
     fates = (struct fates){.put = SIM_LOG_UNANSWERED, .get_fails = true};
     assert_int_equal(fq_leader_put(stream, &mine), FQ_EAGAIN);
+    // A servers' leader that is about to take the first one refuses the second.
+    fates = (struct fates){.put = SIM_LOG_UNDER_WAY};
+    assert_int_equal(fq_leader_put(stream, &mine), FQ_EAGAIN);
     fates = (struct fates){.put = SIM_LOG_BROKEN};
     assert_int_equal(fq_leader_put(stream, &mine), FQ_EIO);
     stream->ops->close(stream);
