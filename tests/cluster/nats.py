@@ -11,7 +11,7 @@ import urllib.request
 from harness import free_port
 
 PROGRAM = shutil.which("nats-server", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-START_LIMIT_S = 30
+START_LIMIT_S = 90
 
 
 def version(program: str) -> str:
