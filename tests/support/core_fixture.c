@@ -48,6 +48,11 @@ static int no_record(void *context, fq_str record) {
 }
 
 static void open_journal(struct core_fixture *fixture) {
+    if (fixture->keeper_storage != KEEPER_NONE) {
+        keeper_open(&fixture->keeper, fixture->keeper_storage, fixture->now);
+        fixture->journal = fixture->keeper.journal;
+        return;
+    }
     fixture->storage = fq_storage_memory_open(on_wake, fixture);
     assert_non_null(fixture->storage);
     fixture->storage_ops = *fixture->storage->ops;
@@ -83,10 +88,23 @@ void core_fixture_open(struct core_fixture *fixture, bool with_journal) {
 
 void core_fixture_close(struct core_fixture *fixture) {
     fixture->core = fq_core_free(fixture->core);
-    fixture->journal = fq_journal_close(fixture->journal);
+    if (fixture->keeper_storage != KEEPER_NONE)
+        keeper_close(&fixture->keeper);
+    else
+        fixture->journal = fq_journal_close(fixture->journal);
     fq_engine_check(fixture->engine);
     fixture->engine = fq_engine_free(fixture->engine);
     fixture->credentials = fq_credentials_free(fixture->credentials);
+}
+
+void core_fixture_check_kept(struct core_fixture *fixture) {
+    fixture->core = fq_core_free(fixture->core);
+    fq_engine *fresh = fq_engine_new(&fixture->options.engine);
+    assert_non_null(fresh);
+    keeper_settle(&fixture->keeper);
+    keeper_reopen(&fixture->keeper, fresh);
+    assert_int_equal(fq_engine_hash(fresh), fq_engine_hash(fixture->engine));
+    fq_engine_free(fresh);
 }
 
 static void serve_ready(struct core_fixture *fixture) {
@@ -103,6 +121,8 @@ void core_fixture_turn(struct core_fixture *fixture) {
 void core_fixture_sync(struct core_fixture *fixture) {
     if (fixture->journal == NULL)
         return;
+    if (fixture->keeper_storage != KEEPER_NONE)
+        keeper_run(&fixture->keeper);
     fq_journal_poll(fixture->journal, fixture->now);
     fq_core_on_durable(fixture->core, fixture->now);
     serve_ready(fixture);

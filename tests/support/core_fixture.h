@@ -6,6 +6,7 @@
 #include "resp/reader.h"
 #include "server/core.h"
 #include "server/credentials.h"
+#include "support/keeper.h"
 
 struct core_fixture {
     struct fq_server_options options;
@@ -13,6 +14,9 @@ struct core_fixture {
     fq_storage *storage; // owned by the journal
     struct fq_storage_ops storage_ops;
     fq_journal *journal; // NULL = memory only
+    enum keeper_storage
+        keeper_storage; // where the journal is, to be set before; KEEPER_NONE: it keeps nothing
+    struct keeper keeper;
     fq_credentials *credentials;
     struct fq_core_observer observer;
     fq_core *core;
@@ -38,6 +42,8 @@ void core_fixture_init(struct core_fixture *fixture);
 /** Builds the core; `with_journal`: batches become durable only by core_fixture_sync. Fails the test on errors. */
 void core_fixture_open(struct core_fixture *fixture, bool with_journal);
 void core_fixture_close(struct core_fixture *fixture);
+/** What the keeper's journal tells a new process is the engine's state; settled before. Afterwards only core_fixture_close. */
+void core_fixture_check_kept(struct core_fixture *fixture);
 /** A turn at the present time; then every ready peer takes its output. */
 void core_fixture_turn(struct core_fixture *fixture);
 /** The batch in flight becomes durable. */

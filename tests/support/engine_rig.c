@@ -22,6 +22,8 @@ static void keep_record(struct engine_rig *rig, const struct fq_event *event) {
     size_t begin = rig->record_count > 0 ? rig->record_ends[rig->record_count - 1] : 0;
     rig->record_ends[rig->record_count++] = rig->log.end;
     FQ_ASSERT(rig->log.end - begin == fq_event_encoded_size(event));
+    if (rig->keeper.storage != KEEPER_NONE)
+        keeper_append(&rig->keeper, engine_rig_record(rig, rig->record_count - 1));
 }
 
 static int replay_one(fq_engine *engine, fq_decision *decision, fq_str record) {
@@ -55,6 +57,11 @@ static void boot(struct engine_rig *rig) {
 }
 
 void engine_rig_open(struct engine_rig *rig, const struct fq_engine_config *config) {
+    engine_rig_open_on(rig, config, KEEPER_NONE);
+}
+
+void engine_rig_open_on(struct engine_rig *rig, const struct fq_engine_config *config,
+                        enum keeper_storage storage) {
     *rig = (struct engine_rig){
         .check_each = true, .now = {1000000, WALL_START_US}
     };
@@ -68,10 +75,14 @@ void engine_rig_open(struct engine_rig *rig, const struct fq_engine_config *conf
     rig->decision = fq_decision_new();
     rig->replay = fq_decision_new();
     FQ_ASSERT(rig->engine != NULL && rig->twin != NULL && rig->decision != NULL && rig->replay != NULL);
+    if (storage != KEEPER_NONE)
+        keeper_open(&rig->keeper, storage, rig->now);
     boot(rig);
 }
 
 void engine_rig_close(struct engine_rig *rig) {
+    if (rig->keeper.storage != KEEPER_NONE)
+        keeper_close(&rig->keeper);
     fq_buf_done(&rig->log);
     free(rig->record_ends);
     fq_decision_free(rig->decision);
@@ -122,9 +133,19 @@ int engine_rig_replay(const struct engine_rig *rig, fq_engine *engine, size_t fr
     return rc;
 }
 
+// The state as whoever was not there finds it.
+static void recover(struct engine_rig *rig, fq_engine *fresh) {
+    if (rig->keeper.storage == KEEPER_NONE) {
+        FQ_ASSERT(engine_rig_replay(rig, fresh, 0, rig->record_count) == 0);
+        return;
+    }
+    keeper_settle(&rig->keeper);
+    keeper_reopen(&rig->keeper, fresh);
+}
+
 void engine_rig_restart(struct engine_rig *rig) {
     fq_engine *fresh = fq_engine_new(&rig->config);
-    FQ_ASSERT(engine_rig_replay(rig, fresh, 0, rig->record_count) == 0);
+    recover(rig, fresh);
     FQ_ASSERT(fq_engine_hash(fresh) == fq_engine_hash(rig->engine));
     fq_engine_free(rig->engine);
     rig->engine = fresh;
@@ -173,6 +194,8 @@ void engine_rig_compact(struct engine_rig *rig) {
     FQ_ASSERT(engine_rig_replay(rig, rig->twin, 0, rig->record_count) == 0);
     FQ_ASSERT(fq_engine_hash(rig->twin) == fq_engine_hash(rig->engine));
     fq_engine_check(rig->twin);
+    if (rig->keeper.storage != KEEPER_NONE)
+        keeper_compact(&rig->keeper);
 }
 
 fq_uuid engine_rig_id(uint64_t number) {

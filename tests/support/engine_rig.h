@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // An engine under test, with a twin that sees only its journal: after every decision both must have one hash. All records
-// are kept, for replays of any part.
+// are kept, for replays of any part. They can also go through a whole journal, which restarts and compactions then read.
 #ifndef FQ_TESTS_ENGINE_RIG_H
 #define FQ_TESTS_ENGINE_RIG_H
 
 #include "engine/engine.h"
 #include "engine/view.h"
+#include "support/keeper.h"
 
 struct engine_rig {
     struct fq_engine_config config;
@@ -16,7 +17,8 @@ struct engine_rig {
     fq_buf log;          // records, one behind the other
     size_t *record_ends; // offset in `log` behind each
     size_t record_count, record_capacity;
-    bool check_each; // fq_engine_check after every decision
+    struct keeper keeper; // all zero: none
+    bool check_each;      // fq_engine_check after every decision
     /** Called behind the apply of every event of the engine; NULL = nobody. */
     void (*observe)(void *context, const struct fq_event *event);
     void *context;
@@ -24,6 +26,9 @@ struct engine_rig {
 
 /** Small limits are the test's to set in `config` beforehand (NULL = defaults). */
 void engine_rig_open(struct engine_rig *rig, const struct fq_engine_config *config);
+/** The same with the records in a journal on `storage`, too. */
+void engine_rig_open_on(struct engine_rig *rig, const struct fq_engine_config *config,
+                        enum keeper_storage storage);
 void engine_rig_close(struct engine_rig *rig);
 /** Decides, journals, applies; the decision can be asked until the next call. What decide returned. */
 int engine_rig_run(struct engine_rig *rig, const struct fq_command *command);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the scenario tables of tests/scenarios: one cmocka test a scenario. The language is told in tests/scenarios/README.
+// Runs the scenario tables of tests/scenarios: one cmocka test a scenario and storage, so that no storage is a special case. The language is told in tests/scenarios/README.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,8 @@ struct label {
 };
 
 struct scenario {
-    char title[160], file[256];
+    char title[200], file[256];
+    enum keeper_storage storage;
     char *text;
     int line;
 };
@@ -417,7 +418,7 @@ static void do_config(struct stage *stage) {
     config.crash_max = (uint32_t)number(stage, "crashes", config.crash_max);
     config.loss_max = (uint32_t)number(stage, "losses", config.loss_max);
     engine_rig_close(&stage->rig);
-    engine_rig_open(&stage->rig, &config);
+    engine_rig_open_on(&stage->rig, &config, stage->scenario->storage);
 }
 
 static const struct {
@@ -487,7 +488,7 @@ static void run_line(struct stage *stage, char *line) {
 static void run_scenario(void **state) {
     static struct stage stage;
     stage = (struct stage){.scenario = *state, .line = 0};
-    engine_rig_open(&stage.rig, NULL);
+    engine_rig_open_on(&stage.rig, NULL, stage.scenario->storage);
     char *copy = strdup(stage.scenario->text);
     stage.line = stage.scenario->line;
     char *rest = NULL;
@@ -504,6 +505,7 @@ static void run_scenario(void **state) {
     free(copy);
     engine_rig_restart(&stage.rig); // whatever came before: the journal tells the same
     engine_rig_compact(&stage.rig);
+    engine_rig_restart(&stage.rig); // and so does its snapshot
     engine_rig_close(&stage.rig);
 }
 
@@ -543,7 +545,8 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
 
 int main(void) {
     static struct scenario scenarios[SCENARIOS_MAX];
-    static struct CMUnitTest tests[SCENARIOS_MAX];
+    static struct scenario on_storage[(KEEPER_LOG + 1) * SCENARIOS_MAX];
+    static struct CMUnitTest tests[(KEEPER_LOG + 1) * SCENARIOS_MAX];
     size_t count = 0;
     struct dirent **entries = NULL;
     int found = scandir(FQ_SCENARIO_DIR, &entries, NULL, by_name);
@@ -560,9 +563,17 @@ int main(void) {
         fprintf(stderr, "only %zu scenarios found in %s\n", count, FQ_SCENARIO_DIR);
         return 1;
     }
-    for (size_t i = 0; i < count; i++)
-        tests[i] = (struct CMUnitTest){scenarios[i].title, run_scenario, NULL, NULL, &scenarios[i]};
-    int failed = _cmocka_run_group_tests("scenarios", tests, count, NULL, NULL);
+    size_t test_count = 0;
+    for (enum keeper_storage storage = KEEPER_NONE; storage <= KEEPER_LOG; storage++)
+        for (size_t i = 0; i < count; i++) {
+            struct scenario *one = &on_storage[test_count];
+            *one = scenarios[i];
+            one->storage = storage;
+            size_t len = strlen(one->title);
+            snprintf(one->title + len, sizeof one->title - len, ", %s", keeper_storage_name(storage));
+            tests[test_count++] = (struct CMUnitTest){one->title, run_scenario, NULL, NULL, one};
+        }
+    int failed = _cmocka_run_group_tests("scenarios", tests, test_count, NULL, NULL);
     for (size_t i = 0; i < count; i++)
         free(scenarios[i].text);
     return failed;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plays tests/transcripts/*.txt against a core on a fake clock. Lines:
+// Plays tests/transcripts/*.txt against a core on a fake clock, on each storage: peers must not be able to tell them apart. Lines:
 //   # text                 nothing
 //   > FQ.STATUS …          peer `a` sends a request;   b> …   another peer; peers connect when they are first named
 //   < {id: *}              the next reply or push of the peer; '*' is any run of bytes
@@ -207,10 +207,11 @@ static void nothing_is_left_over(struct player *player) {
     }
 }
 
-static void play(const char *path) {
+static void play(const char *path, enum keeper_storage storage) {
     struct player *player = calloc(1, sizeof *player);
     assert_non_null(player);
     core_fixture_init(&player->fixture);
+    player->fixture.keeper_storage = storage;
     player->file = path;
     FILE *file = fopen(path, "r");
     assert_non_null(file);
@@ -224,6 +225,8 @@ static void play(const char *path) {
     nothing_is_left_over(player);
     for (int i = 0; i < PEERS; i++)
         core_peer_free(player->peers[i]);
+    if (storage != KEEPER_NONE)
+        core_fixture_check_kept(&player->fixture);
     core_fixture_close(&player->fixture);
     free(player);
 }
@@ -233,8 +236,7 @@ static int is_transcript(const struct dirent *entry) {
     return len > 4 && strcmp(entry->d_name + len - 4, ".txt") == 0;
 }
 
-static void play_all(void **state) {
-    (void)state;
+static void play_all(enum keeper_storage storage) {
     const char *folder = FQ_SOURCE_DIR "/tests/transcripts";
     struct dirent **entries;
     int count = scandir(folder, &entries, is_transcript, alphasort);
@@ -243,13 +245,28 @@ static void play_all(void **state) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
         print_message("  %s\n", entries[i]->d_name);
-        play(path);
+        play(path, storage);
         free(entries[i]);
     }
     free(entries);
 }
 
+static void with_a_journal_that_keeps_nothing(void **state) {
+    (void)state;
+    play_all(KEEPER_NONE);
+}
+static void with_a_journal_in_files(void **state) {
+    (void)state;
+    play_all(KEEPER_FILES);
+}
+static void with_a_journal_in_a_replicated_log(void **state) {
+    (void)state;
+    play_all(KEEPER_LOG);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(play_all)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(with_a_journal_that_keeps_nothing),
+                                       cmocka_unit_test(with_a_journal_in_files),
+                                       cmocka_unit_test(with_a_journal_in_a_replicated_log)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
