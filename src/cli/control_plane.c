@@ -59,7 +59,8 @@ static const char **add_own_listener(struct fq_server_options *server,
             return NULL;
     }
     bool in_memory = server->data_dir != NULL && strcmp(server->data_dir, "none") == 0;
-    if (in_memory || fq_data_dir_find(server->data_dir, path, sizeof path, error, sizeof error) < 0)
+    if (in_memory || server->journal_url != NULL || // which leaves the directory alone
+        fq_data_dir_find(server->data_dir, path, sizeof path, error, sizeof error) < 0)
         return NULL;
     int len = snprintf(address, FQ_ADDRESS_PATH_MAX + 8, "unix://%s/worker.sock", path);
     const char **all = calloc(server->listen_count + 1, sizeof *all);

@@ -57,7 +57,17 @@ static int error_of(natsStatus status, jsErrCode code) {
     }
 }
 
+// A refusal is no answer where it comes from a leader that nobody follows any more.
+static void note_answer(struct fq_nats *nats, int result) {
+    int64_t *since_ms = &nats->unanswered_ms[nats->kind];
+    if (result == 0)
+        *since_ms = 0;
+    else if (result == FQ_EAGAIN && *since_ms == 0)
+        *since_ms = nats->call_ms;
+}
+
 int fq_nats_told(struct fq_nats *nats, const char *what, natsStatus status, jsErrCode code) {
+    note_answer(nats, status == NATS_OK ? 0 : error_of(status, code));
     if (status == NATS_OK)
         return 0;
     const char *more = nats_GetLastError(NULL);
@@ -80,6 +90,7 @@ void fq_nats_subject(const struct fq_nats *nats, enum fq_stream_part part, char 
 
 static int nats_facts(fq_stream *stream, enum fq_stream_part part, struct fq_stream_facts *ret_facts) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    fq_nats_begin(nats, FQ_NATS_READ);
     char name[FQ_NATS_SUBJECT_MAX];
     fq_nats_stream_name(nats, part, name);
     jsStreamInfo *info = NULL;
@@ -113,6 +124,7 @@ static int nats_publish(fq_stream *stream, enum fq_stream_part part, uint64_t la
                  stream->message_bytes_max);
         return FQ_ETOOBIG;
     }
+    fq_nats_begin(nats, FQ_NATS_WRITE);
     char subject[FQ_NATS_SUBJECT_MAX], name[FQ_NATS_SUBJECT_MAX];
     fq_nats_subject(nats, part, subject);
     fq_nats_stream_name(nats, part, name);
@@ -143,6 +155,7 @@ static int nats_publish(fq_stream *stream, enum fq_stream_part part, uint64_t la
 
 static int nats_purge(fq_stream *stream, enum fq_stream_part part, uint64_t seq) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    fq_nats_begin(nats, FQ_NATS_WRITE);
     if (seq <= 1)
         return 0; // nothing is below; and the servers take 1 for "all"
     char name[FQ_NATS_SUBJECT_MAX];
@@ -165,6 +178,7 @@ static void key_subject(const struct fq_nats *nats, enum fq_stream_register whic
 static int nats_get(fq_stream *stream, enum fq_stream_register which, fq_buf *ret_value,
                     uint64_t *ret_revision) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    fq_nats_begin(nats, FQ_NATS_READ);
     char name[FQ_NATS_SUBJECT_MAX], subject[FQ_NATS_SUBJECT_MAX];
     snprintf(name, sizeof name, "KV_FQ_%s", nats->name);
     key_subject(nats, which, subject);
@@ -186,6 +200,7 @@ static int nats_get(fq_stream *stream, enum fq_stream_register which, fq_buf *re
 static int nats_put(fq_stream *stream, enum fq_stream_register which, fq_str value, uint64_t revision,
                     uint64_t *ret_revision) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    fq_nats_begin(nats, FQ_NATS_WRITE);
     char subject[FQ_NATS_SUBJECT_MAX];
     key_subject(nats, which, subject);
     jsPubOptions options;
@@ -200,13 +215,7 @@ static int nats_put(fq_stream *stream, enum fq_stream_register which, fq_str val
 
 static fq_stream *nats_close(fq_stream *stream) {
     struct fq_nats *nats = (struct fq_nats *)stream;
-    fq_nats_end_tail(nats);
-    if (nats->connection != NULL)
-        natsConnection_Close(nats->connection);
-    for (size_t i = 0; i < nats->retired_count; i++)
-        natsSubscription_Destroy(nats->retired[i]);
-    jsCtx_Destroy(nats->js);
-    natsConnection_Destroy(nats->connection);
+    fq_nats_disconnect(nats);
     free(nats);
     return NULL;
 }

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { URLS_MAX = 1024, HEADERS = 4096, SECRET_MAX = 16384, REPLICAS_MAX = 3 };
+enum { HEADERS = 4096, SECRET_MAX = 16384, REPLICAS_MAX = 3, UNANSWERED_MS_MOST = 2000 };
 #define SCHEME "nats://"
 
 void fq_stream_nats_options_init(struct fq_stream_nats_options *options) {
@@ -21,19 +22,12 @@ bool fq_stream_nats_is_url(fq_str url) {
     return url.len > strlen(SCHEME) && memcmp(url.ptr, SCHEME, strlen(SCHEME)) == 0;
 }
 
-struct servers {
-    char text[URLS_MAX];
-    char urls[FQ_STREAM_SERVERS_MAX][URLS_MAX / 4];
-    const char *pointers[FQ_STREAM_SERVERS_MAX];
-    int count;
-};
-
 static bool is_name(const char *name) {
     size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
     return len > 0 && name[len] == '\0' && len < FQ_STREAM_NAME_MAX;
 }
 
-static int parse(const char *url, struct servers *servers, char name[FQ_STREAM_NAME_MAX],
+static int parse(const char *url, struct fq_nats_servers *servers, char name[FQ_STREAM_NAME_MAX],
                  char error[FQ_STREAM_ERROR_MAX]) {
     const char *hosts = url + strlen(SCHEME), *slash = strchr(hosts, '/');
     if (slash == NULL || !is_name(slash + 1) || (size_t)(slash - hosts) >= sizeof servers->text) {
@@ -63,7 +57,6 @@ static int parse(const char *url, struct servers *servers, char name[FQ_STREAM_N
             return FQ_EINVALID;
         }
         snprintf(servers->urls[servers->count], sizeof servers->urls[0], SCHEME "%s", host);
-        servers->pointers[servers->count] = servers->urls[servers->count];
     }
     return 0;
 }
@@ -119,13 +112,8 @@ static int use_tls(struct fq_nats *nats, natsOptions *options) {
     return fq_nats_told(nats, nats->options.ca_file, status, 0);
 }
 
-static int connect_to(struct fq_nats *nats, struct servers *servers) {
-    natsOptions *options = NULL;
-    natsStatus status = natsOptions_Create(&options);
-    if (status == NATS_OK)
-        status = natsOptions_SetServers(options, servers->pointers, servers->count);
-    if (status == NATS_OK)
-        status = natsOptions_SetTimeout(options, nats->options.answer_ms);
+static natsStatus set_options(const struct fq_nats *nats, natsOptions *options) {
+    natsStatus status = natsOptions_SetTimeout(options, nats->options.answer_ms);
     if (status == NATS_OK)
         status = natsOptions_SetMaxReconnect(options, -1);
     if (status == NATS_OK)
@@ -136,22 +124,98 @@ static int connect_to(struct fq_nats *nats, struct servers *servers) {
         status = natsOptions_SetPingInterval(options, 2000);
     if (status == NATS_OK)
         status = natsOptions_SetName(options, "fastqueue");
+    return status;
+}
+
+// To any of the servers; but to `avoided` last, unless it is NULL.
+static natsStatus set_servers(const struct fq_nats *nats, const char *avoided, natsOptions *options) {
+    const char *urls[FQ_STREAM_SERVERS_MAX], *last = NULL;
+    int count = 0;
+    for (int i = 0; i < nats->servers.count; i++) {
+        if (avoided != NULL && strcmp(nats->servers.urls[i], avoided) == 0)
+            last = nats->servers.urls[i];
+        else
+            urls[count++] = nats->servers.urls[i];
+    }
+    if (last != NULL)
+        urls[count++] = last;
+    natsStatus status = natsOptions_SetServers(options, urls, count);
+    return status == NATS_OK && last != NULL ? natsOptions_SetNoRandomize(options, true) : status;
+}
+
+static int connect_to(struct fq_nats *nats, const char *avoided, natsConnection **ret_connection,
+                      jsCtx **ret_js) {
+    natsOptions *options = NULL;
+    natsStatus status = natsOptions_Create(&options);
+    if (status == NATS_OK)
+        status = set_servers(nats, avoided, options);
+    if (status == NATS_OK)
+        status = set_options(nats, options);
     int result = fq_nats_told(nats, "connecting", status, 0);
     if (result == 0)
         result = use_credentials(nats, options);
     if (result == 0)
         result = use_tls(nats, options);
     if (result == 0)
-        result = fq_nats_told(nats, "connecting", natsConnection_Connect(&nats->connection, options), 0);
+        result = fq_nats_told(nats, "connecting", natsConnection_Connect(ret_connection, options), 0);
     natsOptions_Destroy(options);
     jsOptions js;
     jsOptions_Init(&js);
     js.Wait = nats->options.answer_ms;
     if (result == 0)
-        result =
-            fq_nats_told(nats, "connecting", natsConnection_JetStream(&nats->js, nats->connection, &js), 0);
+        result = fq_nats_told(nats, "connecting", natsConnection_JetStream(ret_js, *ret_connection, &js), 0);
     return result;
 }
+
+// ---- from one server to another ----
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void fq_nats_disconnect(struct fq_nats *nats) {
+    fq_nats_end_tail(nats);
+    if (nats->connection != NULL)
+        natsConnection_Close(nats->connection);
+    for (size_t i = 0; i < nats->retired_count; i++)
+        natsSubscription_Destroy(nats->retired[i]);
+    nats->retired_count = 0;
+    jsCtx_Destroy(nats->js);
+    natsConnection_Destroy(nats->connection);
+    nats->js = NULL;
+    nats->connection = NULL;
+}
+
+static void change_server(struct fq_nats *nats) {
+    char present[FQ_NATS_URLS_MAX / 4] = "";
+    (void)natsConnection_GetConnectedUrl(nats->connection, present, sizeof present);
+    natsConnection *connection = NULL;
+    jsCtx *js = NULL;
+    if (connect_to(nats, present, &connection, &js) == 0) {
+        fq_nats_disconnect(nats);
+        nats->connection = connection;
+        nats->js = js;
+    } else {
+        jsCtx_Destroy(js);
+        natsConnection_Destroy(connection);
+    }
+}
+
+void fq_nats_begin(struct fq_nats *nats, enum fq_nats_kind kind) {
+    nats->kind = kind;
+    nats->call_ms = now_ms();
+    int64_t since_ms = nats->unanswered_ms[kind];
+    if (since_ms == 0 || nats->call_ms - since_ms < UNANSWERED_MS_MOST)
+        return;
+    if (nats->servers.count > 1)
+        change_server(nats);
+    memset(nats->unanswered_ms, 0, sizeof nats->unanswered_ms); // the next one has as much time
+    nats->call_ms = now_ms();
+}
+
+// ---- what there has to be ----
 
 static int make_stream(struct fq_nats *nats, enum fq_stream_part part) {
     char name[FQ_NATS_SUBJECT_MAX], subject[FQ_NATS_SUBJECT_MAX];
@@ -213,24 +277,23 @@ static int make_all(struct fq_nats *nats) {
 int fq_stream_nats_open(const char *url, const struct fq_stream_nats_options *options, fq_stream **ret_stream,
                         char error[FQ_STREAM_ERROR_MAX]) {
     struct fq_nats *nats = calloc(1, sizeof *nats);
-    struct servers *servers = calloc(1, sizeof *servers);
-    int result = nats == NULL || servers == NULL ? FQ_ENOMEM : 0;
+    int result = nats == NULL ? FQ_ENOMEM : 0;
     if (result == 0) {
         nats->base.ops = &fq_nats_ops;
         nats->options = *options;
-        result = parse(url, servers, nats->name, error);
+        result = parse(url, &nats->servers, nats->name, error);
     }
     if (result == 0) {
-        uint32_t replicas = servers->count < REPLICAS_MAX ? (uint32_t)servers->count : REPLICAS_MAX;
+        uint32_t named = (uint32_t)nats->servers.count,
+                 replicas = named < REPLICAS_MAX ? named : REPLICAS_MAX;
         if (nats->options.replicas == 0)
             nats->options.replicas = replicas == 2 ? 1 : replicas; // two would stop with the first that fails
-        result = connect_to(nats, servers);
+        result = connect_to(nats, NULL, &nats->connection, &nats->js);
         if (result == 0)
             result = make_all(nats);
         if (result < 0)
             snprintf(error, FQ_STREAM_ERROR_MAX, "%s", nats->base.error);
     }
-    free(servers);
     if (result == 0) {
         int64_t most = natsConnection_GetMaxPayload(nats->connection) - HEADERS;
         nats->base.message_bytes_max = most < 0 ? 0 : most > INT32_MAX ? INT32_MAX : (uint32_t)most;

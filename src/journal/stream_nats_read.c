@@ -123,6 +123,7 @@ static int read_tail(struct fq_nats *nats, uint64_t from, uint64_t to,
 int fq_nats_read(fq_stream *stream, enum fq_stream_part part, uint64_t from, uint64_t to,
                  int (*on_message)(void *context, uint64_t seq, fq_str bytes), void *context) {
     struct fq_nats *nats = (struct fq_nats *)stream;
+    fq_nats_begin(nats, FQ_NATS_READ);
     if (part == FQ_STREAM_LOG && nats->tail != NULL && from == nats->tail_seq)
         return read_tail(nats, from, to, on_message, context);
     if (part == FQ_STREAM_LOG && from != to)

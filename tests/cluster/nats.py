@@ -1,4 +1,5 @@
-"""Three nats-servers with JetStream on loopback, each a process that can be killed, stopped and started again."""
+# SPDX-License-Identifier: Apache-2.0
+"""Three nats-servers with JetStream, on loopback or each at a place of its own, each a process that can be killed, stopped and started again."""
 import json
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import time
 import urllib.request
 
 from harness import free_port
+from net import Place
 
 PROGRAM = shutil.which("nats-server", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 START_LIMIT_S = 90
@@ -21,8 +23,11 @@ def version(program: str) -> str:
 class Nats:
     """`extra` goes into every server's configuration, `jetstream` into its part for streams."""
 
-    def __init__(self, count: int = 3, program: str = PROGRAM, extra: str = "", jetstream: str = ""):
+    def __init__(self, count: int = 3, program: str = PROGRAM, extra: str = "", jetstream: str = "", places: list[Place] | None = None):
         self.program, self.extra, self.jetstream = program, extra, jetstream
+        self.places = places or [Place()] * count
+        count = len(self.places)
+        self.stores: list[pathlib.Path] = []  # elsewhere than in the folder
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fq-nats-"))
         self.ports = [free_port() for _ in range(count)]
         self.routes = [free_port() for _ in range(count)]
@@ -44,18 +49,19 @@ class Nats:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, name: str) -> str:
-        return "nats://" + ",".join(f"127.0.0.1:{port}" for port in self.ports) + f"/{name}"
+        return "nats://" + ",".join(f"{place.address}:{port}" for place, port in zip(self.places, self.ports)) + f"/{name}"
 
     def store(self, index: int) -> pathlib.Path:
-        return self.folder / f"store{index}"
+        return self.stores[index] if self.stores else self.folder / f"store{index}"
 
     def configure(self, index: int) -> pathlib.Path:
-        routes = ", ".join(f"nats://127.0.0.1:{port}" for port in self.routes)
-        cluster = f'cluster {{ name: fq, listen: "127.0.0.1:{self.routes[index]}", routes: [ {routes} ] }}' if len(self.ports) > 1 else ""
+        host = self.places[index].address
+        routes = ", ".join(f"nats://{place.address}:{port}" for place, port in zip(self.places, self.routes))
+        cluster = f'cluster {{ name: fq, listen: "{host}:{self.routes[index]}", routes: [ {routes} ] }}' if len(self.ports) > 1 else ""
         path = self.folder / f"{index}.conf"
         path.write_text(f"""server_name: n{index}
-listen: "127.0.0.1:{self.ports[index]}"
-http: "127.0.0.1:{self.monitors[index]}"
+listen: "{host}:{self.ports[index]}"
+http: "{host}:{self.monitors[index]}"
 jetstream {{
   store_dir: "{self.store(index)}"
   {self.jetstream}
@@ -67,7 +73,8 @@ jetstream {{
 
     def start(self, index: int) -> None:
         with open(self.folder / f"{index}.log", "ab") as log:
-            self.processes[index] = subprocess.Popen([self.program, "-c", str(self.configure(index))], stdout=log, stderr=log)
+            line = self.places[index].line([self.program, "-c", str(self.configure(index))])
+            self.processes[index] = subprocess.Popen(line, stdout=log, stderr=log)
 
     def kill(self, index: int) -> None:
         self.processes[index].kill()
@@ -81,7 +88,7 @@ jetstream {{
         self.processes[index].send_signal(number)
 
     def ask(self, index: int, path: str) -> dict:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitors[index]}/{path}", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{self.places[index].address}:{self.monitors[index]}/{path}", timeout=2) as answer:
             return json.load(answer)
 
     def wait(self) -> None:

@@ -248,12 +248,15 @@ class Server:
             raise AssertionError(f"the server's exit code is {code}:\n{log}")
 
     def connect(self, protocol: int = 3, token: str | None = None, timeout: float = 30) -> Link:
+        return self.connect_at("127.0.0.1", protocol, token, timeout)
+
+    def connect_at(self, host: str, protocol: int = 3, token: str | None = None, timeout: float = 30) -> Link:
         address = self._option("--base-address") or ""
         if address.startswith("unix://"):
             sock = socket.socket(socket.AF_UNIX)
             sock.connect(address[len("unix://"):])
         else:
-            sock = socket.create_connection(("127.0.0.1", self.port), timeout)
+            sock = socket.create_connection((host, self.port), timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             return Link(sock, protocol, token or self.token, timeout)
