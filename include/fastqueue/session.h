@@ -84,6 +84,8 @@ enum { FQ_SESSION_LEADER_MAX = 256 };
 /** The last connection led to a standby: the control plane that it named, host:port; "" where it named none. NULL: it was no
  *  standby. Connect to another address then. */
 FQ_API const char *fq_session_leader(const fq_session *session);
+/** The control plane of the last connection is this shard of its queue, which has several (FQ.SHARDS tells which takes what); -1: it is alone. */
+FQ_API int fq_session_shard(const fq_session *session);
 /** True when HELLO and AUTH have been answered. */
 FQ_API bool fq_session_is_ready(const fq_session *session);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fastqueue control-plane`: from options to fq_server_run.
+#include "base/shard_map.h"
 #include "cli/option.h"
 #include "cli/secret_file.h"
 #include "net/address.h"
@@ -149,6 +150,22 @@ static void fill_engine(const struct fq_options *options, struct fq_engine_confi
     engine->dead_count_max = (uint64_t)NUMBER(MAX_DEAD);
 }
 
+// "N" or "N/COUNT". False: it is neither.
+static bool read_shard(const char *text, struct fq_server_options *server) {
+    if (text == NULL)
+        return true;
+    const char *slash = strchr(text, '/');
+    fq_str number_text = {text, slash != NULL ? (size_t)(slash - text) : strlen(text)};
+    uint64_t number, count = 0;
+    if (fq_str_to_uint64(number_text, &number) < 0 || number >= FQ_SHARDS_MAX ||
+        (slash != NULL &&
+         (fq_str_to_uint64(fq_str_of(slash + 1), &count) < 0 || count > FQ_SHARDS_MAX || count <= number)))
+        return false;
+    server->shard = (int32_t)number;
+    server->shards_at_founding = (uint32_t)count;
+    return true;
+}
+
 static void fill_server(const struct fq_options *options, struct fq_server_options *server) {
     const struct fq_option_value *listen = &options->values[FQ_OPTION_LISTEN];
     bool several = listen->item_count > 0;
@@ -221,6 +238,13 @@ int fq_verb_control_plane(struct fq_cli *cli) {
     fill_server(options, &server);
     server.program = cli->program;
     server.log = cli->log;
+    if (!read_shard(fq_option_text(options, FQ_OPTION_SHARD), &server) ||
+        (server.shard >= 0 && server.journal_url == NULL)) {
+        fprintf(stderr,
+                "fastqueue: --shard is N or N/COUNT, N below COUNT and below %d, and goes with --journal\n",
+                FQ_SHARDS_MAX);
+        return FQ_EXIT_CONFIG;
+    }
     char token[FQ_TOKEN_SIZE];
     int found = fq_token_read(options, token);
     if (found < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The blocking driver of a session: opening, and the loop that every call runs.
+#include "client/client_shards.h"
 #include "client/client_state.h"
 
 #include "net/clock.h"
@@ -226,17 +227,58 @@ static int on_ready(fq_client *client, struct fq_client_errand *errand,
     return event->type == FQ_SESSION_READY ? 1 : 0;
 }
 
-static int open_session(fq_client *client, const struct fq_client_options *options) {
+static int open_session(fq_client *client) {
     struct fq_session_options session;
     fq_session_options_init(&session);
     struct fq_now now = fq_clock_now();
     session.user = client->target.user;
     session.token = client->target.token;
-    session.client_name = options->name;
+    session.client_name = client->name;
     session.wall_offset_us = now.wall_us - now.boot_us;
     fq_random_seed(&client->random, ~session.seed);
     client->session = fq_session_new(&session);
     return client->session != NULL ? 0 : fq_client_fail_text(client, FQ_ENOMEM, "out of memory");
+}
+
+// Connects and logs in.
+static int open_connection(fq_client *client) {
+    int rc = open_session(client);
+    if (rc < 0)
+        return rc;
+    struct fq_client_errand errand = fq_client_errand_begin(client);
+    errand.connects_left = (client->retries + 1) * (uint32_t)client->target.count - 1;
+    errand.on_event = on_ready;
+    rc = fq_client_drive(client, &errand);
+    return rc < 0 ? rc : 0;
+}
+
+static int copy_name(fq_client *client, const char *name) {
+    if (name != NULL && (client->name = strdup(name)) == NULL)
+        return fq_client_fail_text(client, FQ_ENOMEM, "out of memory");
+    return 0;
+}
+
+int fq_client_open_shard(fq_client *client, const char *addresses, fq_client **ret_shard) {
+    fq_client *shard = calloc(1, sizeof *shard);
+    if (shard == NULL)
+        return fq_client_fail_text(client, FQ_ENOMEM, "out of memory");
+    shard->is_of_shard = true;
+    shard->timeout_us = client->timeout_us;
+    shard->retries = client->retries;
+    shard->telemetry = client->telemetry;
+    int rc =
+        fq_target_init_like(&shard->target, &client->target, addresses, shard->error, sizeof shard->error);
+    if (rc == 0)
+        rc = copy_name(shard, client->name);
+    if (rc == 0)
+        rc = open_connection(shard);
+    if (rc == 0) {
+        *ret_shard = shard;
+        return 0;
+    }
+    (void)fq_client_fail_text(client, rc, shard->error);
+    fq_client_close(shard);
+    return rc;
 }
 
 static int open_client(fq_client *client, const struct fq_client_options *options) {
@@ -257,14 +299,12 @@ static int open_client(fq_client *client, const struct fq_client_options *option
                                  options->telemetry != NULL ? options->telemetry : fq_client_telemetry_sdk());
     int rc = fq_target_init(&client->target, &target, client->error, sizeof client->error);
     if (rc == 0)
-        rc = open_session(client, options);
-    if (rc < 0)
-        return rc;
-    struct fq_client_errand errand = fq_client_errand_begin(client);
-    errand.connects_left = (client->retries + 1) * (uint32_t)client->target.count - 1;
-    errand.on_event = on_ready;
-    rc = fq_client_drive(client, &errand);
-    return rc < 0 ? rc : 0;
+        rc = copy_name(client, options->name);
+    if (rc == 0)
+        rc = open_connection(client);
+    if (rc == 0 && fq_session_shard(client->session) >= 0)
+        rc = fq_client_shards_open(client, &client->shards);
+    return rc;
 }
 
 int fq_client_open(const struct fq_client_options *given, fq_client **ret_client, char *errstr,
@@ -288,9 +328,13 @@ int fq_client_open(const struct fq_client_options *given, fq_client **ret_client
 fq_client *fq_client_close(fq_client *client) {
     if (client == NULL)
         return NULL;
+    fq_client_shards_close(client->shards);
     fq_transport_close(client->transport);
     fq_session_free(client->session);
+    if (client->is_of_shard)
+        client->target.tls = NULL;
     fq_target_done(&client->target);
+    free(client->name);
     free(client);
     return NULL;
 }

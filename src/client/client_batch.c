@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many submissions in one call: a window of them is unanswered at any time, those refused for now are tried again.
+#include "client/client_shards.h"
 #include "client/client_state.h"
 
 #include "net/clock.h"
@@ -152,6 +153,8 @@ int fq_client_submit_many(fq_client *client, const struct fq_client_task *tasks,
                           char (*ret_ids)[37]) {
     if (count == 0)
         return 0;
+    if (client->shards != NULL)
+        return fq_client_shards_submit_many(client, tasks, count, ret_ids);
     struct batch batch = {.tasks = tasks, .count = count, .ids = ret_ids};
     char(*own_ids)[37] = ret_ids == NULL ? calloc(count, sizeof *own_ids) : NULL;
     if (ret_ids == NULL)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calls of the blocking client that ask for one thing: a submission, a result, a command's answer.
+#include "client/client_shards.h"
 #include "client/client_state.h"
 
 #include "base/str.h"
@@ -112,6 +113,10 @@ static int run_submit(fq_client *client, struct submit_call *call) {
 
 int fq_client_submit(fq_client *client, const char *name, const void *payload, size_t payload_len,
                      const struct fq_submit_options *options, char ret_id[37]) {
+    if (client->shards != NULL) {
+        const struct fq_client_task task = {name, payload, payload_len, options};
+        return fq_client_shards_submit(client, &task, ret_id);
+    }
     struct submit_call call = {
         .name = slice_of(name), .payload = {payload, payload_len}
     };
@@ -125,6 +130,10 @@ int fq_client_submit(fq_client *client, const char *name, const void *payload, s
 int fq_client_call(fq_client *client, const char *name, const void *payload, size_t payload_len,
                    const struct fq_submit_options *options, int64_t wait_ms,
                    struct fq_task_result *ret_result) {
+    if (client->shards != NULL) {
+        const struct fq_client_task task = {name, payload, payload_len, options};
+        return fq_client_shards_call(client, &task, wait_ms, ret_result);
+    }
     struct submit_call call = {
         .name = slice_of(name),
         .payload = {payload, payload_len},
@@ -144,6 +153,8 @@ static int on_watch_event(fq_client *client, struct fq_client_errand *errand,
 }
 
 int fq_client_wait(fq_client *client, const char *id, int64_t wait_ms, struct fq_task_result *ret_result) {
+    if (client->shards != NULL)
+        return fq_client_shards_wait(client, id, wait_ms, ret_result);
     struct fq_client_errand errand = fq_client_errand_begin(client);
     fq_client_errand_set_deadline(&errand, wait_ms);
     errand.losses_left = UINT32_MAX - 1; // asking again for a result is harmless
@@ -169,8 +180,8 @@ static int on_reply(fq_client *client, struct fq_client_errand *errand,
 
 // Commands that change nothing, or nothing more when they come twice.
 static bool is_repeatable(fq_slice command) {
-    static const char *const names[] = {"FQ.RESULT", "FQ.STATUS", "FQ.QUEUES", "FQ.WORKERS",
-                                        "FQ.LIST",   "FQ.STATS",  "FQ.PAUSE",  "FQ.RESUME",
+    static const char *const names[] = {"FQ.RESULT", "FQ.STATUS", "FQ.QUEUES", "FQ.WORKERS", "FQ.LIST",
+                                        "FQ.STATS",  "FQ.PAUSE",  "FQ.RESUME", "FQ.KNOWN",   "FQ.SHARDS",
                                         "PING",      "ECHO",      "INFO",      "COMMAND"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (fq_str_equal_nocase((fq_str){command.ptr, command.len}, fq_str_of(names[i])))
@@ -210,14 +221,25 @@ static int ask_about(fq_client *client, const char *verb, const char *id, struct
 }
 
 int fq_client_result(fq_client *client, const char *id, struct fq_task_result *ret_result) {
+    if (client->shards != NULL)
+        return fq_client_shards_ask(client, id, fq_client_result, ret_result);
     return ask_about(client, "FQ.RESULT", id, ret_result);
 }
 
 int fq_client_status(fq_client *client, const char *id, struct fq_task_result *ret_result) {
+    if (client->shards != NULL)
+        return fq_client_shards_ask(client, id, fq_client_status, ret_result);
     return ask_about(client, "FQ.STATUS", id, ret_result);
 }
 
+static int cancel_there(fq_client *client, const char *id, struct fq_task_result *ret_result) {
+    (void)ret_result;
+    return fq_client_cancel(client, id);
+}
+
 int fq_client_cancel(fq_client *client, const char *id) {
+    if (client->shards != NULL)
+        return fq_client_shards_ask(client, id, cancel_there, NULL);
     const fq_slice args[] = {slice_of("FQ.CANCEL"), slice_of(id)};
     const struct fq_value *values;
     int rc = fq_client_command(client, args, 2, &values);

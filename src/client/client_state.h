@@ -21,8 +21,15 @@ struct fq_client {
     uint64_t next_tag;
     fq_random random;
     struct fq_client_telemetry telemetry;
+    struct fq_client_shards *shards; // NULL: the queue has none, or this is the client of one of them
+    bool is_of_shard;                // of another client's; its TLS context is that one's
+    char *name;                      // NULL = none
     char error[320];
 };
+
+/** A client of one of `client`'s shards, at `addresses` (HOST:PORT with commas between), with all else that `client` has. The caller
+ *  closes it before `client`. On failure `client` has the sentence. */
+FQ_MUST_USE int fq_client_open_shard(fq_client *client, const char *addresses, fq_client **ret_shard);
 
 /** One call: what it waits for, and what it cannot wait for any longer. */
 struct fq_client_errand {

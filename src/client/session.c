@@ -141,6 +141,7 @@ int fq_session_connected(fq_session *session, int64_t now_us) {
     session->failed = 0;
     session->refused = 0;
     session->on_standby = false;
+    session->shard = -1;
     session->leader[0] = '\0';
     session->ready_due = false;
     session->received_at_us = now_us;
@@ -159,6 +160,10 @@ int fq_session_connected(fq_session *session, int64_t now_us) {
 
 const char *fq_session_leader(const fq_session *session) {
     return session->on_standby ? session->leader : NULL;
+}
+
+int fq_session_shard(const fq_session *session) {
+    return session->shard;
 }
 
 static void delay_next_connect(fq_session *session) {

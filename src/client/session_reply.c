@@ -110,6 +110,10 @@ static void handle_login(fq_session *session) {
     }
     if (is_standby(session))
         return;
+    const struct fq_value *shard = fq_value_get(session->values, 0, "shard");
+    bool is_shard =
+        shard != NULL && shard->type == FQ_VALUE_INTEGER && shard->integer >= 0 && shard->integer < INT32_MAX;
+    session->shard = is_shard ? (int32_t)shard->integer : -1;
     session->ready = session->connected;
     session->ready_at_us = session->now_us;
     session->ready_due = true;

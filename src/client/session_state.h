@@ -73,6 +73,7 @@ struct fq_session {
     int refused; // the credential is: do not connect again
     bool on_standby;
     char leader[FQ_SESSION_LEADER_MAX]; // whom a standby named; "" = nobody
+    int32_t shard;                      // which the peer is; -1 = its queue has none
     uint32_t failures;
     int64_t ready_at_us, reconnect_delay_us;
     int64_t received_at_us;   // last byte from the peer

@@ -104,6 +104,34 @@ int fq_target_init(struct fq_target *target, const struct fq_target_options *opt
     return rc;
 }
 
+int fq_target_init_like(struct fq_target *target, const struct fq_target *like, const char *addresses,
+                        char *error, size_t error_size) {
+    *target = (struct fq_target){.tls = like->tls};
+    const char *scheme = like->addresses[like->current].kind == FQ_ADDRESS_TLS ? "tls://" : "tcp://";
+    target->addresses = calloc(FQ_TARGET_ADDRESSES_MAX, sizeof *target->addresses);
+    int rc = target->addresses == NULL ? FQ_ENOMEM : 0;
+    for (const char *at = addresses; rc == 0 && target->count < FQ_TARGET_ADDRESSES_MAX; at++) {
+        char text[FQ_ADDRESS_TEXT];
+        size_t len = strcspn(at, ",");
+        int text_len = snprintf(text, sizeof text, "%s%.*s", scheme, (int)(len < 512 ? len : 512), at);
+        rc = add_address(target, (fq_str){text, (size_t)text_len}, error, error_size);
+        at += len;
+        if (*at == '\0')
+            break;
+    }
+    if (rc == 0 && like->user != NULL && (target->user = strdup(like->user)) == NULL)
+        rc = FQ_ENOMEM;
+    if (rc == 0 && like->token != NULL && (target->token = strdup(like->token)) == NULL)
+        rc = FQ_ENOMEM;
+    if (rc == FQ_ENOMEM)
+        snprintf(error, error_size, "out of memory");
+    if (rc < 0) {
+        target->tls = NULL;
+        fq_target_done(target);
+    }
+    return rc;
+}
+
 void fq_target_done(struct fq_target *target) {
     if (target->addresses != NULL)
         explicit_bzero(target->addresses, FQ_TARGET_ADDRESSES_MAX * sizeof *target->addresses);

@@ -34,6 +34,10 @@ struct fq_target {
  *  no secret; the target is empty then. */
 FQ_MUST_USE int fq_target_init(struct fq_target *target, const struct fq_target_options *options, char *error,
                                size_t error_size);
+/** Other addresses (HOST:PORT with commas between) for the same user, and by TLS if `like` is. The TLS context is borrowed: fq_target_done
+ *  leaves it alone if it is set to NULL before. */
+FQ_MUST_USE int fq_target_init_like(struct fq_target *target, const struct fq_target *like,
+                                    const char *addresses, char *error, size_t error_size);
 void fq_target_done(struct fq_target *target);
 /** The address to try now. */
 const struct fq_address *fq_target_address(const struct fq_target *target);

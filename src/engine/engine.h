@@ -135,6 +135,8 @@ void fq_engine_note(fq_engine *engine, const fq_decision *decision);
 // --- views (engine/view.h has the listings) ---------------------------------------------------------------------------
 /** 0 and the view; FQ_EUNKNOWNTASK if never seen; FQ_RESULT presence EVICTED if only the ledger knows it. */
 FQ_MUST_USE int fq_engine_task(const fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view);
+/** Whether a submission under this id, or with this unique key ("": none), would repeat one that is known, and which. */
+bool fq_engine_known(const fq_engine *engine, const fq_uuid *id, fq_str unique, fq_uuid *ret_id);
 /** The task as `event` left it, without a lookup: to be asked right after the event was applied, before the next one is.
  *  FQ_EUNKNOWNTASK if the event is about no task or left none. */
 FQ_MUST_USE int fq_engine_event_task(const fq_engine *engine, const struct fq_event *event,

@@ -116,6 +116,16 @@ static void show_entry(const struct fq_ledger_entry *entry, struct fq_task_view 
     };
 }
 
+bool fq_engine_known(const fq_engine *engine, const fq_uuid *id, fq_str unique, fq_uuid *ret_id) {
+    *ret_id = *id;
+    if (fq_task_find(engine, id) != NULL || fq_ledger_find(&engine->ledger, id) != NULL)
+        return true;
+    const struct fq_task *task = unique.len > 0 ? fq_task_find_unique(engine, unique) : NULL;
+    if (task != NULL)
+        *ret_id = task->id;
+    return task != NULL;
+}
+
 int fq_engine_task(const fq_engine *engine, const fq_uuid *id, struct fq_task_view *ret_view) {
     const struct fq_task *task = fq_task_find(engine, id);
     if (task != NULL) {

@@ -28,6 +28,7 @@ enum fq_stream_register {
     FQ_STREAM_FOUNDING, // whose log this is
     FQ_STREAM_SNAPSHOT, // where the installed snapshot lies
     FQ_STREAM_LEADER,   // who writes; to avoid fights only: the fence is what keeps the log whole
+    FQ_STREAM_SHARDS,   // which logs share a queue (base/shard_map.h); one register for all of them
     FQ_STREAM_REGISTERS
 };
 

@@ -10,7 +10,7 @@
 
 static const char *const stream_prefixes[FQ_STREAM_PARTS] = {"FQ_LOG_", "FQ_SNAP_"};
 static const char *const subject_prefixes[FQ_STREAM_PARTS] = {"fq.log.", "fq.snap."};
-static const char *const keys[FQ_STREAM_REGISTERS] = {"founding", "snapshot", "leader"};
+static const char *const keys[FQ_STREAM_REGISTERS] = {"founding", "snapshot", "leader", "shards"};
 
 // ---- errors ----
 
@@ -170,9 +170,13 @@ static int nats_purge(fq_stream *stream, enum fq_stream_part part, uint64_t seq)
 
 // ---- registers: entries of a bucket, read from the leader of its stream and not from whichever replica is near ----
 
+static const char *bucket_of(const struct fq_nats *nats, enum fq_stream_register which) {
+    return which == FQ_STREAM_SHARDS ? nats->cluster : nats->name;
+}
+
 static void key_subject(const struct fq_nats *nats, enum fq_stream_register which,
                         char text[FQ_NATS_SUBJECT_MAX]) {
-    snprintf(text, FQ_NATS_SUBJECT_MAX, "$KV.FQ_%s.%s", nats->name, keys[which]);
+    snprintf(text, FQ_NATS_SUBJECT_MAX, "$KV.FQ_%s.%s", bucket_of(nats, which), keys[which]);
 }
 
 static int nats_get(fq_stream *stream, enum fq_stream_register which, fq_buf *ret_value,
@@ -180,7 +184,7 @@ static int nats_get(fq_stream *stream, enum fq_stream_register which, fq_buf *re
     struct fq_nats *nats = (struct fq_nats *)stream;
     fq_nats_begin(nats, FQ_NATS_READ);
     char name[FQ_NATS_SUBJECT_MAX], subject[FQ_NATS_SUBJECT_MAX];
-    snprintf(name, sizeof name, "KV_FQ_%s", nats->name);
+    snprintf(name, sizeof name, "KV_FQ_%s", bucket_of(nats, which));
     key_subject(nats, which, subject);
     natsMsg *message = NULL;
     jsErrCode code = 0;

@@ -15,7 +15,7 @@ enum { HEADERS = 4096, SECRET_MAX = 16384, REPLICAS_MAX = 3, UNANSWERED_MS_MOST 
 #define SCHEME "nats://"
 
 void fq_stream_nats_options_init(struct fq_stream_nats_options *options) {
-    *options = (struct fq_stream_nats_options){.answer_ms = 2000, .make = true};
+    *options = (struct fq_stream_nats_options){.answer_ms = 2000, .make = true, .shard = -1};
 }
 
 bool fq_stream_nats_is_url(fq_str url) {
@@ -239,9 +239,9 @@ static int make_stream(struct fq_nats *nats, enum fq_stream_part part) {
     return fq_nats_told(nats, "making a stream", status, code);
 }
 
-static int make_bucket(struct fq_nats *nats) {
+static int make_bucket(struct fq_nats *nats, const char *name) {
     char bucket[FQ_NATS_SUBJECT_MAX];
-    snprintf(bucket, sizeof bucket, "FQ_%s", nats->name);
+    snprintf(bucket, sizeof bucket, "FQ_%s", name);
     kvStore *store = NULL;
     natsStatus status = js_KeyValue(&store, nats->js, bucket);
     if (status == NATS_NOT_FOUND && nats->options.make) {
@@ -258,7 +258,7 @@ static int make_bucket(struct fq_nats *nats) {
 }
 
 static int make_all(struct fq_nats *nats) {
-    for (int part = 0; part < FQ_STREAM_PARTS; part++) {
+    for (int part = 0; part < FQ_STREAM_PARTS && !nats->options.map_only; part++) {
         char name[FQ_NATS_SUBJECT_MAX];
         fq_nats_stream_name(nats, (enum fq_stream_part)part, name);
         jsStreamInfo *info = NULL;
@@ -271,7 +271,24 @@ static int make_all(struct fq_nats *nats) {
         if (result < 0)
             return result;
     }
-    return make_bucket(nats);
+    int result = make_bucket(nats, nats->name);
+    if (result == 0 && nats->options.shard >= 0)
+        result = make_bucket(nats, nats->cluster);
+    return result;
+}
+
+static int name_shard(struct fq_nats *nats, char error[FQ_STREAM_ERROR_MAX]) {
+    snprintf(nats->name, sizeof nats->name, "%s", nats->cluster);
+    if (nats->options.shard < 0)
+        return 0;
+    int len = snprintf(nats->name, sizeof nats->name, "%.*s-%d", FQ_STREAM_NAME_MAX - 8, nats->cluster,
+                       (int)nats->options.shard);
+    if (len < FQ_STREAM_NAME_MAX && strlen(nats->cluster) <= FQ_STREAM_NAME_MAX - 8)
+        return 0;
+    snprintf(error, FQ_STREAM_ERROR_MAX,
+             "the journal's NAME is too long for one with shards; at most %d characters",
+             FQ_STREAM_NAME_MAX - 8);
+    return FQ_EINVALID;
 }
 
 int fq_stream_nats_open(const char *url, const struct fq_stream_nats_options *options, fq_stream **ret_stream,
@@ -281,8 +298,10 @@ int fq_stream_nats_open(const char *url, const struct fq_stream_nats_options *op
     if (result == 0) {
         nats->base.ops = &fq_nats_ops;
         nats->options = *options;
-        result = parse(url, &nats->servers, nats->name, error);
+        result = parse(url, &nats->servers, nats->cluster, error);
     }
+    if (result == 0)
+        result = name_shard(nats, error);
     if (result == 0) {
         uint32_t named = (uint32_t)nats->servers.count,
                  replicas = named < REPLICAS_MAX ? named : REPLICAS_MAX;

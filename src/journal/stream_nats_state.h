@@ -32,7 +32,8 @@ struct fq_nats {
     int64_t call_ms;        // when it began
     // When the first one began that had no answer since the last that had; 0 = all had.
     int64_t unanswered_ms[FQ_NATS_KINDS];
-    char name[FQ_STREAM_NAME_MAX];
+    char cluster[FQ_STREAM_NAME_MAX]; // what the URL names
+    char name[FQ_STREAM_NAME_MAX];    // of this log: the same, or with the shard's number behind
 };
 
 extern const struct fq_stream_ops fq_nats_ops;

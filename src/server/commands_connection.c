@@ -132,7 +132,7 @@ int fq_command_hello(struct fq_call *call) {
         fq_watchers_remove(call->core, connection, false);
     connection->reply.protocol = (int)hello.protocol;
     const fq_core *core = call->core;
-    fq_resp_write_map(call->reply, core->is_standby ? 8 : 7);
+    fq_resp_write_map(call->reply, 7 + (size_t)core->is_standby + (core->shards != NULL));
     fq_reply_key_text(call->reply, "server", FQ_STR("fastqueue"));
     fq_reply_key_text(call->reply, "version", FQ_STR(FQ_VERSION));
     fq_reply_key_integer(call->reply, "proto", hello.protocol);
@@ -141,6 +141,8 @@ int fq_command_hello(struct fq_call *call) {
     fq_reply_key_text(call->reply, "role", core->is_standby ? FQ_STR("replica") : FQ_STR("master"));
     if (core->is_standby)
         fq_reply_key_text(call->reply, "leader", fq_str_of(core->leader));
+    if (core->shards != NULL)
+        fq_reply_key_integer(call->reply, "shard", core->shard);
     fq_resp_write_text(call->reply, "modules");
     fq_resp_write_array(call->reply, 0);
     return 0;

@@ -9,14 +9,6 @@
 #include <stdio.h>
 
 // --- INFO -------------------------------------------------------------------------------------------------------------------
-static const char *durability_name(const fq_core *core) {
-    if (core->options->journal_url != NULL)
-        return "replicated";
-    if (core->journal == NULL)
-        return "none";
-    return core->options->durability == FQ_DURABILITY_SYNC ? "sync" : "relaxed";
-}
-
 static int info_server(struct fq_call *call, fq_buf *text) {
     fq_core *core = call->core;
     const char *state = core->is_standby ? "standby" : core->draining ? "draining" : "running";
@@ -25,7 +17,12 @@ static int info_server(struct fq_call *call, fq_buf *text) {
                            "boot_epoch:%" PRIu32 "\r\nuptime_in_seconds:%" PRId64 "\r\nstate:%s\r\n",
                            FQ_VERSION, core->server_id, core->boot_epoch,
                            (call->now.boot_us - core->started.boot_us) / FQ_US_PER_S, state);
-    return rc == 0 && core->is_standby ? fq_buf_printf(text, "leader:%s\r\n", core->leader) : rc;
+    if (rc == 0 && core->is_standby)
+        rc = fq_buf_printf(text, "leader:%s\r\n", core->leader);
+    if (rc == 0 && core->shards != NULL)
+        rc = fq_buf_printf(text, "shard:%" PRIu32 "\r\nshard_map_version:%" PRIu32 "\r\n", core->shard,
+                           core->shards->version);
+    return rc;
 }
 
 static int info_clients(struct fq_call *call, fq_buf *text) {
@@ -46,7 +43,7 @@ static int info_clients(struct fq_call *call, fq_buf *text) {
 static int info_durability(struct fq_call *call, fq_buf *text) {
     fq_core *core = call->core;
     int rc = fq_buf_printf(text, "# Durability\r\ndurability:%s\r\nsubmits_blocked:%d\r\n",
-                           durability_name(core), core->submits_blocked);
+                           fq_core_durability(core), core->submits_blocked);
     if (core->journal == NULL || rc < 0)
         return rc;
     if (core->options->durability == FQ_DURABILITY_RELAXED)
@@ -224,7 +221,7 @@ int fq_command_config(struct fq_call *call) {
     const struct fq_engine_config *engine = &options->engine;
     bool is_sync = options->durability == FQ_DURABILITY_SYNC && call->core->journal != NULL;
     const struct setting settings[] = {
-        {"durability",         0,                                   durability_name(call->core)               },
+        {"durability",         0,                                   fq_core_durability(call->core)            },
         {"appendonly",         0,                                   call->core->journal != NULL ? "yes" : "no"}, // what Redis tools ask for
         {"appendfsync",        0,                                   is_sync ? "always" : "everysec"           },
         {"save",               0,                                   ""                                        },

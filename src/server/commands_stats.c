@@ -9,11 +9,10 @@ enum { JOURNAL_ROWS = 5 };
 
 static void reply_about_server(struct fq_call *call) {
     const fq_core *core = call->core;
-    const char *durability = core->options->durability == FQ_DURABILITY_SYNC ? "sync" : "relaxed";
     fq_resp_write_text(call->reply, "version");
     fq_resp_write_text(call->reply, FQ_VERSION);
     fq_resp_write_text(call->reply, "durability");
-    fq_resp_write_text(call->reply, core->journal == NULL ? "none" : durability);
+    fq_resp_write_text(call->reply, fq_core_durability(core));
     fq_reply_key_integer(call->reply, "now", call->now.wall_us / FQ_US_PER_MS);
     fq_reply_key_integer(call->reply, "started_at", core->started.wall_us / FQ_US_PER_MS);
 }

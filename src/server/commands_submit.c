@@ -4,6 +4,7 @@
 #include "server/commit.h"
 #include "server/core_state.h"
 #include "server/reply.h"
+#include "server/shards.h"
 
 enum {
     SUBMIT_ID,
@@ -91,13 +92,21 @@ static int read_option(struct fq_call *call, int word, fq_str value, struct fq_s
     }
 }
 
+// With shards it ends with this one's number, as a hint where to ask for the task.
+static fq_uuid make_id(const fq_core *core, int64_t unix_ms) {
+    fq_uuid id = fq_uuid_v7(unix_ms, core->id_dice[0], core->id_dice[1]);
+    if (core->shards != NULL)
+        id.bytes[sizeof id.bytes - 1] = (unsigned char)core->shard;
+    return id;
+}
+
 // The dice of an id are thrown one submit ahead. So the place of the next task is known while its request is still read, and the
 // memory comes meanwhile; the time in the id is most often the same.
 static fq_uuid next_id(fq_core *core, int64_t unix_ms) {
-    fq_uuid id = fq_uuid_v7(unix_ms, core->id_dice[0], core->id_dice[1]);
+    fq_uuid id = make_id(core, unix_ms);
     core->id_dice[0] = fq_random_next(&core->random);
     core->id_dice[1] = fq_random_next(&core->random);
-    fq_uuid following = fq_uuid_v7(unix_ms, core->id_dice[0], core->id_dice[1]);
+    fq_uuid following = make_id(core, unix_ms);
     fq_engine_expect(core->engine, &following);
     return id;
 }
@@ -168,6 +177,9 @@ int fq_command_submit(struct fq_call *call) {
     command.submit = (struct fq_submit){
         .name = call->args[1], .payload = call->args[2], .priority = FQ_PRIORITY_NORMAL, .result_ttl_ms = -1};
     int rc = read_submit(call, &command.submit);
+    if (rc < 0)
+        return rc;
+    rc = fq_shard_check(call, fq_shard_key(command.submit.name, command.submit.options.unique));
     if (rc < 0)
         return rc;
     if (core->draining)

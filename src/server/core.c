@@ -43,6 +43,8 @@ fq_core *fq_core_new(const struct fq_core_config *config) {
     core->seed = config->seed;
     core->reason = "";
     core->is_standby = config->is_standby;
+    core->shards = config->shards;
+    core->shard = config->shard;
     fq_random_seed(&core->random, config->seed);
     core->id_dice[0] = fq_random_next(&core->random);
     core->id_dice[1] = fq_random_next(&core->random);
@@ -395,6 +397,14 @@ void fq_core_stats(const fq_core *core, struct fq_core_stats *ret_stats) {
     ret_stats->watched_ids = core->watchers.count;
     ret_stats->submits_blocked = core->submits_blocked;
     ret_stats->draining = core->draining;
+}
+
+const char *fq_core_durability(const fq_core *core) {
+    if (core->options->journal_url != NULL)
+        return "replicated";
+    if (core->journal == NULL)
+        return "none";
+    return core->options->durability == FQ_DURABILITY_SYNC ? "sync" : "relaxed";
 }
 
 fq_engine *fq_core_engine(fq_core *core) {

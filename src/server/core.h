@@ -16,6 +16,7 @@
 #define FQ_SERVER_CORE_H
 
 #include "base/buf.h"
+#include "base/shard_map.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/engine.h"
@@ -68,9 +69,14 @@ struct fq_core_config {
     struct fq_core_telemetry telemetry;
     /** CPU time of the process so far, for INFO; NULL = not told. */
     void (*cpu_use)(double *ret_user_s, double *ret_system_s);
-    bool is_standby;       // until fq_core_activate: all that needs state is refused with -NOTACTIVE
-    const char *server_id; // borrowed; shown by HELLO, INFO and FQ.REGISTER; NULL = "fastqueue"
+    bool is_standby; // until fq_core_activate: all that needs state is refused with -NOTACTIVE
+    const struct fq_shard_map *shards; // borrowed, changes between calls; NULL: this queue has no shards
+    uint32_t shard;                    // which of them this is
+    const char *server_id;             // borrowed; shown by HELLO, INFO and FQ.REGISTER; NULL = "fastqueue"
 };
+
+/** What an answer stands for: "sync", "relaxed", "replicated" (most of the log's servers have it) or "none". */
+const char *fq_core_durability(const fq_core *core);
 
 /** Owned by the caller; NULL when out of memory. */
 fq_core *fq_core_new(const struct fq_core_config *config);

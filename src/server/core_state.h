@@ -48,9 +48,11 @@ struct fq_core {
     char error[FQ_CALL_ERROR_TEXT]; // of the command that runs
     bool is_standby;
     char leader[FQ_LEADER_ADDRESS_MAX]; // of a standby: whom it names
-    const char *reason;                 // why fq_commit_command refused; "" = the error's own sentence
-    fq_buf record;                      // events being encoded
-    size_t *record_ends;                // where each of them ends in `record`
+    const struct fq_shard_map *shards;  // NULL: this queue has none
+    uint32_t shard;
+    const char *reason;  // why fq_commit_command refused; "" = the error's own sentence
+    fq_buf record;       // events being encoded
+    size_t *record_ends; // where each of them ends in `record`
     size_t record_end_room;
     fq_buf scratch;    // texts of a reply being built
     fq_buf grant_text; // tasks leased by the FETCH that runs, as they go over the wire

@@ -24,7 +24,11 @@ bool fq_journal_is_stream(const char *path) {
 
 static int open_stream(const struct fq_journal_place *place, fq_stream **ret_stream, char *error) {
     struct fq_server_options options = {
-        .journal_url = place->path, .journal_credentials = place->credentials, .journal_ca = place->ca};
+        .journal_url = place->path,
+        .journal_credentials = place->credentials,
+        .journal_ca = place->ca,
+        .shard = -1,
+    };
     return fq_store_open_stream(&options, ret_stream, error);
 }
 

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "net/clock.h"
 #include "server/exit_code.h"
+#include "server/membership.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -15,7 +16,8 @@ enum {
     LOOK_US = 100 * FQ_US_PER_MS,
     // A leader that was not heard of for so long is taken to be gone. Several beats, so that a late one changes nothing.
     SILENCE_US = 2 * FQ_US_PER_S,
-    DAMAGED_MOST = 5, // times in a row: a snapshot may be replaced while it is read
+    SHARDS_US = 500 * FQ_US_PER_MS, // between two looks at their map
+    DAMAGED_MOST = 5,               // times in a row: a snapshot may be replaced while it is read
 };
 
 struct fq_leadership {
@@ -27,6 +29,8 @@ struct fq_leadership {
     enum fq_leadership_state state;
     int exit_code;
     struct fq_leader leader;
+    struct fq_shard_map shards;
+    uint64_t shards_revision;
     // The thread's own.
     fq_stream *stream;
     struct fq_store store;
@@ -35,6 +39,8 @@ struct fq_leadership {
     struct fq_leader seen;
     int64_t seen_since_us;
     bool told_silence;
+    struct fq_membership membership;
+    int64_t shards_seen_us;
 };
 
 static const struct fq_log *log_of(const fq_leadership *leadership) {
@@ -128,6 +134,36 @@ static int catch_up(fq_leadership *leadership) {
     return result;
 }
 
+// ---- the other shards ----
+
+static void tell_shards(fq_leadership *leadership) {
+    struct fq_shard_map copy = {0};
+    fq_buf text = {0};
+    if (fq_shard_map_format(&leadership->membership.map, &text) == 0 &&
+        fq_shard_map_parse(&copy, fq_buf_str(&text)) == 0) {
+        pthread_mutex_lock(&leadership->mutex);
+        fq_shard_map_done(&leadership->shards);
+        leadership->shards = copy;
+        leadership->shards_revision = leadership->membership.revision;
+        pthread_mutex_unlock(&leadership->mutex);
+        leadership->config.wake(leadership->config.context);
+    }
+    fq_buf_done(&text);
+}
+
+static void look_at_shards(fq_leadership *leadership, bool leads) {
+    int64_t now_us = fq_clock_now().boot_us;
+    if (leadership->config.options->shard < 0 || now_us - leadership->shards_seen_us < SHARDS_US)
+        return;
+    int result = fq_membership_step(&leadership->membership, leadership->stream, leads);
+    if (result == FQ_ECORRUPT || result == FQ_EINVALID || result == FQ_EIO)
+        fq_log_write(log_of(leadership), FQ_LOG_ERROR, "shards %s", leadership->stream->error);
+    if (result >= 0)
+        leadership->shards_seen_us = result == 1 || leadership->membership.revision != 0 ? now_us : 0;
+    if (result == 1)
+        tell_shards(leadership);
+}
+
 static bool is_vacant(fq_leadership *leadership, const struct fq_leader *leader, int64_t now_us) {
     if (leader->revision != leadership->seen.revision || leadership->seen_since_us == 0) {
         leadership->seen_since_us = now_us;
@@ -199,8 +235,10 @@ static bool make_writable(fq_leadership *leadership) {
 
 static void lead(fq_leadership *leadership) {
     while (pause_for(leadership, BEAT_US)) {
-        if (beat(leadership, true))
+        if (beat(leadership, true)) {
+            look_at_shards(leadership, true);
             continue;
+        }
         struct fq_leader now;
         if (fq_leader_get(leadership->stream, &now) == 0)
             leadership->seen = now;
@@ -222,9 +260,12 @@ static void *run(void *argument) {
     do {
         if (leadership->stream == NULL && !connect_stream(leadership))
             continue;
+        look_at_shards(leadership, false);
         if (catch_up(leadership) != 0 || !try_to_lead(leadership))
             continue;
         if (make_writable(leadership)) {
+            leadership->shards_seen_us = 0; // clients are to find it at once
+            look_at_shards(leadership, true);
             tell(leadership, FQ_LEADERSHIP_WON);
             lead(leadership);
             return NULL;
@@ -241,6 +282,9 @@ fq_leadership *fq_leadership_start(const struct fq_leadership_config *config) {
     if (leadership == NULL)
         return NULL;
     leadership->config = *config;
+    leadership->membership = (struct fq_membership){.shard = (uint32_t)config->options->shard,
+                                                    .founding_count = config->options->shards_at_founding,
+                                                    .address = config->address};
     pthread_condattr_t clock;
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -261,6 +305,19 @@ enum fq_leadership_state fq_leadership_look(fq_leadership *leadership, struct fq
     *ret_leader = leadership->leader;
     pthread_mutex_unlock(&leadership->mutex);
     return state;
+}
+
+bool fq_leadership_shards(fq_leadership *leadership, struct fq_shard_map *map, uint64_t *revision) {
+    pthread_mutex_lock(&leadership->mutex);
+    bool is_new = leadership->shards_revision != *revision;
+    if (is_new) {
+        fq_shard_map_done(map);
+        *map = leadership->shards;
+        leadership->shards = (struct fq_shard_map){0};
+        *revision = leadership->shards_revision;
+    }
+    pthread_mutex_unlock(&leadership->mutex);
+    return is_new;
 }
 
 int fq_leadership_exit_code(fq_leadership *leadership) {
@@ -285,6 +342,8 @@ fq_leadership *fq_leadership_end(fq_leadership *leadership) {
     pthread_mutex_unlock(&leadership->mutex);
     pthread_join(leadership->thread, NULL);
     drop_store(leadership);
+    fq_membership_done(&leadership->membership);
+    fq_shard_map_done(&leadership->shards);
     if (leadership->stream != NULL)
         leadership->stream->ops->close(leadership->stream);
     pthread_cond_destroy(&leadership->ending);

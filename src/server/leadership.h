@@ -6,6 +6,7 @@
 #ifndef FQ_SERVER_LEADERSHIP_H
 #define FQ_SERVER_LEADERSHIP_H
 
+#include "base/shard_map.h"
 #include "journal/leader.h"
 #include "server/server.h"
 #include "server/store.h"
@@ -21,7 +22,7 @@ struct fq_leadership_config {
     const struct fq_server_options *options; // borrowed, as are the texts
     const char *address;                     // where clients reach this one: host:port
     const char *id;
-    /** Called from the thread when fq_leadership_look tells something new. */
+    /** Called from the thread when fq_leadership_look or fq_leadership_shards tells something new. */
     void (*wake)(void *context);
     void *context;
 };
@@ -32,6 +33,8 @@ typedef struct fq_leadership fq_leadership;
 fq_leadership *fq_leadership_start(const struct fq_leadership_config *config);
 /** How it stands. `ret_leader`: who leads, as far as known. */
 enum fq_leadership_state fq_leadership_look(fq_leadership *leadership, struct fq_leader *ret_leader);
+/** With a shard: the map of all of them, in place of `map`, which came with `revision` (at first empty and 0). True: it is another. */
+bool fq_leadership_shards(fq_leadership *leadership, struct fq_shard_map *map, uint64_t *revision);
 /** FQ_LEADERSHIP_FAILED: how the process is to end. */
 int fq_leadership_exit_code(fq_leadership *leadership);
 /** FQ_LEADERSHIP_WON: hands the store over, once. */

@@ -5,6 +5,7 @@ void fq_server_options_init(struct fq_server_options *options) {
     *options = (struct fq_server_options){
         .http_address = "127.0.0.1:8080",
         .durability = FQ_DURABILITY_SYNC,
+        .shard = -1,
         .protected_mode = true,
         .payload_bytes_max = 1 << 20,
         .result_bytes_max = 16 << 20,

@@ -44,8 +44,10 @@ struct server {
     struct fq_privileges privileges;
     struct fq_watchdog watchdog;
     struct fq_store store;
-    fq_leadership *leadership; // NULL: the journal is nobody else's
-    fq_engine *standby_engine; // empty, the core's until this one leads
+    fq_leadership *leadership;  // NULL: the journal is nobody else's
+    fq_engine *standby_engine;  // empty, the core's until this one leads
+    struct fq_shard_map shards; // of which this is one; empty while it is not known
+    uint64_t shards_revision;
     char advertised[FQ_LEADER_ADDRESS_MAX];
     fq_core *core;
     fq_metrics *metrics;
@@ -110,6 +112,9 @@ static _Noreturn void die_deposed(const struct server *server, const struct fq_l
 
 static void look_who_leads(struct server *server, struct fq_now now) {
     struct fq_leader leader;
+    if (fq_leadership_shards(server->leadership, &server->shards, &server->shards_revision))
+        fq_log_write(server->options.log, FQ_LOG_INFO, "shards version=%u known=%zu this=%d",
+                     (unsigned)server->shards.version, server->shards.count, (int)server->options.shard);
     switch (fq_leadership_look(server->leadership, &leader)) {
     case FQ_LEADERSHIP_FOLLOWING:
         fq_core_set_leader(server->core, leader.is_active ? leader.address : "");
@@ -250,6 +255,8 @@ static int open_core(struct server *server) {
                                     .telemetry = fq_server_telemetry_hooks(server->telemetry),
                                     .cpu_use = fq_process_cpu,
                                     .is_standby = server->standby_engine != NULL,
+                                    .shards = server->options.shard >= 0 ? &server->shards : NULL,
+                                    .shard = (uint32_t)server->options.shard,
                                     .server_id = server->server_id};
     server->core = fq_core_new(&config);
     if (server->core == NULL || fq_core_start(server->core, fq_loop_now(&server->loop)) < 0)
@@ -546,6 +553,7 @@ static void close_all(struct server *server) {
     fq_store_close(&server->store);
     server->standby_engine = fq_engine_free(server->standby_engine);
     server->leadership = fq_leadership_end(server->leadership);
+    fq_shard_map_done(&server->shards);
     fq_loop_done(&server->loop);
     server->metrics = fq_metrics_free(server->metrics);
     fq_access_done(&server->access);

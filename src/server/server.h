@@ -17,6 +17,8 @@ struct fq_server_options {
     const char *journal_credentials, *journal_ca; // files; NULL = none
     const char
         *advertise; // HOST:PORT where clients reach it, for a standby to name; NULL = the first of `listen`
+    int32_t shard;  // of several that share a queue, each with a journal of its own; -1 = there is but one
+    uint32_t shards_at_founding; // 0: it waits to be told that it belongs to them
     bool allow_volatile;
     enum fq_durability durability;
     bool protected_mode;

@@ -28,6 +28,7 @@ int fq_store_open_stream(const struct fq_server_options *options, fq_stream **re
     fq_stream_nats_options_init(&nats);
     nats.credentials_file = options->journal_credentials;
     nats.ca_file = options->journal_ca;
+    nats.shard = options->shard;
     return fq_stream_nats_open(options->journal_url, &nats, ret_stream, error);
 }
 

@@ -2,6 +2,7 @@
 // A program for the end-to-end tests of the C client, against the installed kind of library.
 //
 //     client_load submit COUNT    submits COUNT tasks "load.noop" in batches of 500 and prints their ids
+//     client_load spread COUNT    the same over 64 names, "spread.0" and so on
 //     client_load call COUNT      calls add(i, 1) COUNT times, checks each result
 //     client_load sleep MS        calls sleep_ms(MS)
 //
@@ -13,18 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 500 };
+enum { BATCH = 500, NAMES = 64 };
 
 static int fail(const char *what, const fq_client *client) {
     fprintf(stderr, "client_load: %s: %s\n", what, fq_client_error(client));
     return 1;
 }
 
-static int submit(fq_client *client, size_t count) {
+static int submit(fq_client *client, size_t count, bool spreads) {
     static struct fq_client_task tasks[BATCH];
-    static char ids[BATCH][37];
+    static char ids[BATCH][37], names[NAMES][16];
+    for (size_t i = 0; i < NAMES; i++)
+        snprintf(names[i], sizeof names[i], "spread.%zu", i);
     for (size_t i = 0; i < BATCH; i++)
-        tasks[i] = (struct fq_client_task){.name = "load.noop", .payload = "{}", .payload_len = 2};
+        tasks[i] = (struct fq_client_task){
+            .name = spreads ? names[i % NAMES] : "load.noop", .payload = "{}", .payload_len = 2};
     for (size_t done = 0; done < count; done += BATCH) {
         size_t batch = count - done < BATCH ? count - done : BATCH;
         if (fq_client_submit_many(client, tasks, batch, ids) < 0)
@@ -80,7 +84,8 @@ int main(int argc, char **argv) {
     struct fq_client_options options;
     fq_client_options_init(&options);
     options.timeout_ms = 60000;
-    options.retries = strcmp(argv[1], "submit") == 0 ? 20 : 3; // the server is killed under submits
+    bool spreads = strcmp(argv[1], "spread") == 0, submits = spreads || strcmp(argv[1], "submit") == 0;
+    options.retries = submits ? 20 : 3; // the server is killed under submits
     options.name = "client_load";
     fq_client *client;
     char error[300];
@@ -90,8 +95,8 @@ int main(int argc, char **argv) {
     }
     size_t count = strtoul(argv[2], NULL, 10);
     int rc = 0;
-    if (strcmp(argv[1], "submit") == 0)
-        rc = submit(client, count);
+    if (submits)
+        rc = submit(client, count, spreads);
     for (size_t i = 0; strcmp(argv[1], "call") == 0 && rc == 0 && i < count; i++)
         rc = call_one(client, (int)i);
     if (strcmp(argv[1], "sleep") == 0)

@@ -51,6 +51,8 @@ static const struct {
     {"FQ.WORKERS",    "FQ.WORKERS",                       false},
     {"FQ.LIST",       "FQ.LIST",                          false},
     {"FQ.STATS",      "FQ.STATS",                         false},
+    {"FQ.SHARDS",     "FQ.SHARDS",                        false},
+    {"FQ.KNOWN",      "FQ.KNOWN 1 ID " HELD,              false},
     {"FQ.PAUSE",      "FQ.PAUSE",                         true },
     {"FQ.RESUME",     "FQ.RESUME paused",                 true },
     {"FQ.DEAD",       "FQ.DEAD LIST",                     false},

@@ -33,6 +33,8 @@ static const struct {
     {"FQ.WORKERS",    FQ_ROLE_READ | FQ_ROLE_ADMIN                                },
     {"FQ.LIST",       FQ_ROLE_READ | FQ_ROLE_ADMIN                                },
     {"FQ.STATS",      FQ_ROLE_READ | FQ_ROLE_ADMIN                                },
+    {"FQ.SHARDS",     FQ_ROLE_READ | FQ_ROLE_ADMIN | FQ_ROLE_SUBMIT | FQ_ROLE_WORK},
+    {"FQ.KNOWN",      FQ_ROLE_READ | FQ_ROLE_ADMIN | FQ_ROLE_SUBMIT               },
     {"FQ.PAUSE",      FQ_ROLE_ADMIN                                               },
     {"FQ.RESUME",     FQ_ROLE_ADMIN                                               },
     {"FQ.DEAD",       FQ_ROLE_READ | FQ_ROLE_ADMIN                                },
@@ -108,7 +110,7 @@ static void each_row_asks_for_its_role(void **state) {
             rows++;
         }
     }
-    assert_int_equal(rows, 4 * 31);
+    assert_int_equal(rows, 4 * 33);
     core_fixture_close(&fixture);
 }
 
