@@ -30,7 +30,7 @@ CLASSES = {
     "event codec": ["event"],
     "trace headers": ["propagation"],
     "otlp answers": ["otlp_answer", "otlp_session"],
-    "environment and files": ["environment", "config_file", "options", "credentials"],
+    "environment and files": ["environment", "config_file", "options", "credentials", "shard_map"],
     "python inputs": ["python"],
     "shared memory": ["board", "control", "area", "record", "otel_record"],
 }

@@ -39,12 +39,26 @@ const struct fq_shard *fq_shard_owner(const struct fq_shard_map *map, fq_str key
     return owner;
 }
 
+// The version of the last change at or before `version`; 0: there was none.
+static uint32_t last_change(const struct fq_shard_map *map, uint32_t version) {
+    uint32_t last = 0;
+    for (size_t i = 0; i < map->count; i++) {
+        uint32_t since = map->shards[i].since, until = map->shards[i].until;
+        if (since <= version && since > last)
+            last = since;
+        if (until <= version && until > last)
+            last = until;
+    }
+    return last;
+}
+
 size_t fq_shard_earlier_owners(const struct fq_shard_map *map, fq_str key, const struct fq_shard **ret_shards,
                                size_t max) {
     const struct fq_shard *now = fq_shard_owner(map, key, map->version);
     size_t count = 0;
-    for (uint32_t version = map->version; version-- > 1 && count < max;) {
-        const struct fq_shard *then = fq_shard_owner(map, key, version);
+    uint32_t version = last_change(map, map->version);
+    for (; version > 1 && count < max; version = last_change(map, version - 1)) {
+        const struct fq_shard *then = fq_shard_owner(map, key, version - 1);
         bool is_known = then == NULL || then == now;
         for (size_t i = 0; i < count && !is_known; i++)
             is_known = ret_shards[i] == then;

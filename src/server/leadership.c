@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -277,6 +278,16 @@ static void *run(void *argument) {
 
 // ---- the owner's ----
 
+// The thread, and those that the connection starts from it, take no signals: a late one would end a server that is closing.
+static int start_thread(fq_leadership *leadership) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&leadership->thread, NULL, run, leadership);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 fq_leadership *fq_leadership_start(const struct fq_leadership_config *config) {
     fq_leadership *leadership = calloc(1, sizeof *leadership);
     if (leadership == NULL)
@@ -291,7 +302,7 @@ fq_leadership *fq_leadership_start(const struct fq_leadership_config *config) {
     pthread_mutex_init(&leadership->mutex, NULL);
     pthread_cond_init(&leadership->ending, &clock);
     pthread_condattr_destroy(&clock);
-    if (pthread_create(&leadership->thread, NULL, run, leadership) == 0)
+    if (start_thread(leadership) == 0)
         return leadership;
     pthread_cond_destroy(&leadership->ending);
     pthread_mutex_destroy(&leadership->mutex);
