@@ -125,7 +125,7 @@ int fq_shard_map_parse(struct fq_shard_map *map, fq_str text) {
     *map = (struct fq_shard_map){0};
     fq_str head = next_line(&text);
     if (!fq_str_equal(next_word(&head), FQ_STR("FQS1")) ||
-        !read_number(&head, UINT32_MAX - 1, &map->version) || head.len > 0)
+        !read_number(&head, FQ_SHARD_VERSION_MAX, &map->version) || head.len > 0)
         return FQ_EINVALID;
     int result = read_shards(map, text);
     if (result < 0)
@@ -181,7 +181,7 @@ int fq_shard_map_found(struct fq_shard_map *map, uint32_t count) {
 
 int fq_shard_map_activate(struct fq_shard_map *map, uint32_t number) {
     struct fq_shard *shard = fq_shard_find(map, number);
-    if (shard == NULL || shard->since != 0)
+    if (shard == NULL || shard->since != 0 || map->version == FQ_SHARD_VERSION_MAX)
         return FQ_EINVALID;
     shard->since = ++map->version;
     return 0;
@@ -189,7 +189,7 @@ int fq_shard_map_activate(struct fq_shard_map *map, uint32_t number) {
 
 int fq_shard_map_retire(struct fq_shard_map *map, uint32_t number) {
     struct fq_shard *shard = fq_shard_find(map, number);
-    if (shard == NULL || !fq_shard_is_active(shard))
+    if (shard == NULL || !fq_shard_is_active(shard) || map->version == FQ_SHARD_VERSION_MAX)
         return FQ_EINVALID;
     size_t active = 0;
     for (size_t i = 0; i < map->count; i++)

@@ -20,6 +20,7 @@
 
 enum {
     FQ_SHARDS_MAX = 256,
+    FQ_SHARD_VERSION_MAX = 1000000000,
     FQ_SHARD_ADDRESSES_SIZE = 1024, // of one shard, with a NUL
     FQ_SHARD_ADDRESS_MAX = 255,
 };
