@@ -91,6 +91,11 @@ benchmarks: deps $(DIR)/build.ninja
 bench-quick: ## the same with few tasks, one round: under five minutes
 	@$(MAKE) --no-print-directory bench BENCH_ARGS="--quick $(BENCH_ARGS)"
 
+.PHONY: bench-shards
+bench-shards: ## what a task costs over 1, 2, 4 and 8 shards (SHARDS_ARGS="--tasks 400000 --rounds 1")
+	@$(MAKE) --no-print-directory build BUILD=release
+	@bench/shards.py build/release $(SHARDS_ARGS)
+
 bench-telemetry: ## what telemetry costs, beside opentelemetry-cpp and -python (some 10 minutes)
 	@$(MAKE) --no-print-directory build BUILD=release
 	@bench/telemetry/run.sh build/release

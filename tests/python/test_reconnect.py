@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from conftest import ControlPlane
 from fastqueue import Client, SyncClient
-from fastqueue.errors import Disconnected, TaskTimeout
+from fastqueue.errors import ConnectError, Disconnected, TaskTimeout
 
 
 async def test_submits_survive_a_killed_server(server: ControlPlane) -> None:
@@ -105,3 +108,61 @@ def test_blocking_clients_reconnect_too(server: ControlPlane) -> None:
             thread.join(30)
         assert len(set(ids)) == 8
         assert client.get_task_status(first) is not None
+
+
+@contextmanager
+def standby(leader: str) -> Iterator[tuple[str, list[int]]]:
+    """Answers every connection as a control plane does that follows `leader`; its address, and how often it was asked."""
+    asked: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(4096)
+                    asked.append(1)
+                    texts = ("proto", 3, "role", "replica", "leader", leader)
+                    words = "".join(f":{text}\r\n" if isinstance(text, int) else f"${len(text)}\r\n{text}\r\n" for text in texts)
+                    connection.sendall(b"%3\r\n" + words.encode())
+                    connection.recv(4096)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}", asked
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def nobody() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_of_several_addresses_the_one_that_answers_is_taken(server: ControlPlane) -> None:
+    addresses = f"{nobody()}, {server.address}"
+    async with Client(addresses, timeout=20) as client:
+        assert await client.get_task_status(await client.delay("several")) is not None
+        assert client.address == addresses.replace(" ", "")
+    with SyncClient(addresses, timeout=20) as blocking:
+        assert blocking.get_task_status(blocking.delay("several")) is not None
+
+
+async def test_a_standby_sends_clients_to_the_one_that_leads(server: ControlPlane) -> None:
+    leader = server.address.removeprefix("tcp://")
+    with standby(leader) as (address, asked):
+        addresses = f"{address},{nobody()},{server.address}"
+        async with Client(addresses, timeout=20, retries=0) as client:
+            assert await client.delay("led")
+        with SyncClient(addresses, timeout=20, retries=0) as blocking:
+            assert blocking.delay("led")
+        assert len(asked) == 2, "each client asked the standby once and followed"
+
+
+async def test_the_sentence_tells_of_a_standby(server: ControlPlane) -> None:
+    with standby("") as (address, _):
+        with pytest.raises(ConnectError, match="standby"):
+            SyncClient(address, timeout=1).start()
+        with pytest.raises(ConnectError, match="standby"):
+            await Client(address, timeout=1).start()

@@ -229,6 +229,13 @@ static PyObject *session_get_ready(session_object *self, void *unused) {
     return PyBool_FromLong(fq_session_is_ready(self->session));
 }
 
+static PyObject *session_get_leader(session_object *self, void *unused) {
+    (void)unused;
+    const char *leader = fq_session_leader(self->session);
+    return leader != NULL ? PyUnicode_DecodeUTF8(leader, (Py_ssize_t)strlen(leader), "replace")
+                          : Py_NewRef(Py_None);
+}
+
 static PyObject *session_get_error(session_object *self, void *unused) {
     (void)unused;
     const char *error = fq_session_error(self->session);
@@ -251,9 +258,11 @@ static PyMethodDef session_methods[] = {
     {NULL,              NULL,                            0,                            NULL                                   },
 };
 static PyGetSetDef session_properties[] = {
-    {"ready", (getter)session_get_ready, NULL, "HELLO and AUTH have been answered.", NULL},
-    {"error", (getter)session_get_error, NULL, "The last error as a sentence.",      NULL},
-    {NULL,    NULL,                      NULL, NULL,                                 NULL},
+    {"ready",  (getter)session_get_ready,  NULL, "HELLO and AUTH have been answered.", NULL},
+    {"leader", (getter)session_get_leader, NULL,
+     "Whom a standby named, \"\": nobody; None: it was no standby.",                   NULL},
+    {"error",  (getter)session_get_error,  NULL, "The last error as a sentence.",      NULL},
+    {NULL,     NULL,                       NULL, NULL,                                 NULL},
 };
 static PyType_Slot session_slots[] = {
     {Py_tp_doc,     DOC("The protocol without sockets.")},

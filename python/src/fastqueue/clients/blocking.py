@@ -63,6 +63,7 @@ class BlockingDriver:
         self.closed = False
         self.pid = os.getpid()
         self.reason = "not tried yet"
+        self._target = settings.target()
         self._session = settings.session()
         self._ssl = settings.ssl_context()
         self._socket: socket.socket | None = None
@@ -218,7 +219,7 @@ class BlockingDriver:
             self._condition.release()
             connection = self._connect(min(_CONNECT_LIMIT, max(0.05, deadline - now)))
         except ssl.SSLCertVerificationError as error:
-            untrusted = self.settings.untrusted(error)
+            untrusted = self.settings.untrusted(self._target.place, error)
         except (OSError, UnicodeError) as error:
             reason = str(error) or type(error).__name__
         finally:
@@ -235,22 +236,22 @@ class BlockingDriver:
             self._write()
 
     def _connect(self, limit: float) -> socket.socket:
-        settings = self.settings
-        if settings.kind == "unix":
+        place = self._target.place
+        if place.kind == "unix":
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connection.settimeout(limit)
-                connection.connect(settings.path)
+                connection.connect(place.path)
             except BaseException:
                 connection.close()
                 raise
         else:
-            connection = socket.create_connection((settings.host, settings.port), timeout=limit)
+            connection = socket.create_connection((place.host, place.port), timeout=limit)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._ssl is not None:
+        if self._ssl is not None and place.kind == "tls":
             plain = connection
             try:
-                connection = self._ssl.wrap_socket(plain, server_hostname=settings.host)
+                connection = self._ssl.wrap_socket(plain, server_hostname=place.host)
             except BaseException:
                 plain.close()
                 raise
@@ -303,7 +304,10 @@ class BlockingDriver:
 
     def _lost(self, reason: str) -> None:
         was_connected = self._socket is not None
-        self.reason = reason
+        leader = self._session.leader if was_connected else None
+        was_open = was_connected and leader is None
+        self.reason = self._session.error if leader is not None else reason
+        self._target.lost(was_open, leader)
         self._disconnect_socket()
         now = time.monotonic()
         self._session.disconnected(now)
@@ -312,7 +316,7 @@ class BlockingDriver:
         self._connect_at = now + delay
         if delay > 1e9:
             self._give_up(make("WRONGPASS", f"{self.settings.address}: {self._session.error}"))
-        elif was_connected:
+        elif was_open:
             for request in self.requests.lost(reason):
                 self._session.forget(request.tag)
 

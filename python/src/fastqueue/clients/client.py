@@ -33,8 +33,9 @@ _WORKERS_FRESH = 1.0
 class Client:
     """A connection to a control plane, for one event loop.
 
-    address: tcp://host:port, tls://host:port or unix:///path, also with user:token@ before the host; default
-    $FASTQUEUE_CONTROL_PLANE_ADDRESS, else tcp://127.0.0.1:5555. timeout: seconds that a call may take,
+    address: tcp://host:port, tls://host:port or unix:///path, also with user:token@ before the host, or several with
+    commas between, of which the active control plane is found; default $FASTQUEUE_CONTROL_PLANE_ADDRESS, else
+    tcp://127.0.0.1:5555. timeout: seconds that a call may take,
     $FASTQUEUE_TIMEOUT or 30; 0 = no limit. retries: how often a request whose answer was lost with the connection is
     sent again (under the same id, so that it never becomes a second task), $FASTQUEUE_RETRIES or 3.
     """

@@ -57,6 +57,7 @@ class AsyncDriver:
         self.link: _Link | None = None
         self.closed = False
         self.reason = "not tried yet"
+        self._target = settings.target()
         self._session = settings.session()
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
@@ -138,13 +139,12 @@ class AsyncDriver:
 
     # --- connection ----------------------------------------------------------------------------------------------
     async def _connect(self) -> _Link:
-        settings = self.settings
-        if settings.kind == "unix":
-            _, link = await self._loop.create_unix_connection(lambda: _Link(self), settings.path)
+        place = self._target.place
+        if place.kind == "unix":
+            _, link = await self._loop.create_unix_connection(lambda: _Link(self), place.path)
         else:
-            _, link = await self._loop.create_connection(
-                lambda: _Link(self), settings.host, settings.port, ssl=self._ssl
-            )
+            secure = self._ssl if place.kind == "tls" else None
+            _, link = await self._loop.create_connection(lambda: _Link(self), place.host, place.port, ssl=secure)
         return link
 
     async def _serve(self) -> None:
@@ -165,10 +165,11 @@ class AsyncDriver:
                 async with asyncio.timeout(_CONNECT_LIMIT):
                     link = await self._connect()
             except ssl.SSLCertVerificationError as error:
-                self._give_up(self.settings.untrusted(error))
+                self._give_up(self.settings.untrusted(self._target.place, error))
                 return
             except (OSError, TimeoutError, UnicodeError) as error:
                 self.reason = str(error) or "no answer"
+                self._target.lost(False, None)
                 self._session.disconnected(time.monotonic())
                 self._dispatch()
                 if not warned:
@@ -189,11 +190,13 @@ class AsyncDriver:
         link, self.link = self.link, None
         if link is not None and link.transport is not None:
             link.transport.abort()
-        self.reason = reason
+        leader = self._session.leader
+        self.reason = self._session.error if leader is not None else reason
+        self._target.lost(leader is None, leader)
         self._session.disconnected(time.monotonic())
         self._dispatch()
         self._session_state()
-        if self._fatal is None:
+        if self._fatal is None and leader is None:
             for request in self.requests.lost(reason):
                 self._session.forget(request.tag)
         self._lost.set()

@@ -74,13 +74,54 @@ def _token_file() -> str | None:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What both clients know before they connect. `timeout` None is no limit."""
+class Place:
+    """One address, without credentials."""
 
     kind: str
     host: str
     port: int
     path: str
+
+    @property
+    def address(self) -> str:
+        if self.kind == "unix":
+            return f"unix://{self.path}"
+        return f"{self.kind}://{self.name}"
+
+    @property
+    def name(self) -> str:
+        """As a standby names whom it follows."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Target:
+    """Which of the addresses is tried: another when one does not answer, the active control plane when a standby names it."""
+
+    def __init__(self, places: tuple[Place, ...]) -> None:
+        self._places = places
+        self._at = 0
+
+    @property
+    def place(self) -> Place:
+        return self._places[self._at]
+
+    def lost(self, was_open: bool, leader: str | None) -> None:
+        """The connection broke, or never came; `leader`: the peer was a standby and named this one ("": nobody)."""
+        if leader is None and was_open:
+            return
+        for at, place in enumerate(self._places):
+            if leader and at != self._at and place.kind != "unix" and place.name.lower() == leader.lower():
+                self._at = at
+                return
+        self._at = (self._at + 1) % len(self._places)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What both clients know before they connect. `timeout` None is no limit."""
+
+    places: tuple[Place, ...]
     user: str | None
     token: str | None
     tls_ca: str | None
@@ -110,13 +151,11 @@ class Settings:
             )
         _core.telemetry_start()
         chosen = address or environment("CONTROL_PLANE_ADDRESS") or DEFAULT_ADDRESS
-        kind, host, port, path, user, token = _core.parse_address(chosen)
+        parts = [_core.parse_address(part.strip()) for part in chosen.split(",")]
+        user, token = next((part[4:] for part in parts if part[5]), ("", ""))
         files = {key: credentials.get(key) or environment(key.upper()) for key in ("tls_ca", "tls_cert", "tls_key")}
         return Settings(
-            kind=kind,
-            host=host,
-            port=port,
-            path=path,
+            places=tuple(Place(*part[:4]) for part in parts),
             user=credentials.get("user") or user or environment("USER"),
             token=credentials.get("token") or token or environment("TOKEN") or _token_file(),
             client_name=client_name,
@@ -128,22 +167,23 @@ class Settings:
 
     @property
     def address(self) -> str:
-        """The address without credentials."""
-        if self.kind == "unix":
-            return f"unix://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.kind}://{host}:{self.port}"
+        """The addresses without credentials."""
+        return ",".join(place.address for place in self.places)
 
     @property
     def server(self) -> tuple[str, int]:
         """Host and port for telemetry; of a socket in the file system its path and 0."""
-        return (self.path, 0) if self.kind == "unix" else (self.host, self.port)
+        place = self.places[0]
+        return (place.path, 0) if place.kind == "unix" else (place.host, place.port)
+
+    def target(self) -> Target:
+        return Target(self.places)
 
     def session(self) -> _core.Session:
         return _core.Session(user=self.user, token=self.token, client_name=self.client_name)
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        if self.kind != "tls":
+        if all(place.kind != "tls" for place in self.places):
             return None
         try:
             context = ssl.create_default_context(cafile=self.tls_ca)
@@ -153,11 +193,12 @@ class Settings:
             raise make("TLS", f"cannot read the TLS files (FASTQUEUE_TLS_CA, _CERT, _KEY): {error}") from error
         return context
 
-    def untrusted(self, error: ssl.SSLCertVerificationError) -> FastQueueError:
+    @staticmethod
+    def untrusted(place: Place, error: ssl.SSLCertVerificationError) -> FastQueueError:
         """The certificate of the control plane is not trusted: trying again would not change that."""
         return make(
             "TLS",
-            f"{self.address}: {error.verify_message or error}. "
+            f"{place.address}: {error.verify_message or error}. "
             "Name the authority of its certificate with tls_ca or FASTQUEUE_TLS_CA",
         )
 
