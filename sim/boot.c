@@ -2,6 +2,7 @@
 // A start of the process, as server/store.c and server/server.c do it on a real disk.
 #include "base/assert.h"
 #include "journal/storage_posix.h"
+#include "journal/storage_stream.h"
 #include "sim/server_state.h"
 
 #include <stdio.h>
@@ -22,12 +23,28 @@ static void storage_options(const sim_server *server, bool is_rotten,
     ret_options->strict = is_rotten;
 }
 
-static int open_journal(sim_server *server, bool is_rotten, char *error) {
+// Time stands still while a start waits for the log.
+static int64_t no_time(void) {
+    return 0;
+}
+
+static int open_storage(sim_server *server, bool is_rotten, fq_storage **ret_storage, char *error) {
+    if (server->log != NULL) {
+        struct fq_storage_stream_options options = {
+            .unanswered_us = 1500 * FQ_US_PER_MS, .retry_us = 100 * FQ_US_PER_MS, .clock_us = no_time};
+        options.instance.bytes[0] = 1;
+        return fq_storage_stream_open(sim_replicated_log_open(server->log), sim_executor_open(server),
+                                      &options, ret_storage, error);
+    }
     struct fq_storage_posix_options options;
     storage_options(server, is_rotten, &options);
+    return fq_storage_files_open(sim_disk_attach(server->disk), sim_executor_open(server), &options,
+                                 ret_storage, error);
+}
+
+static int open_journal(sim_server *server, bool is_rotten, char *error) {
     fq_storage *storage;
-    int rc = fq_storage_files_open(sim_disk_attach(server->disk), sim_executor_open(server), &options,
-                                   &storage, error);
+    int rc = open_storage(server, is_rotten, &storage, error);
     if (rc < 0)
         return rc;
     struct fq_journal_config config;
@@ -35,6 +52,8 @@ static int open_journal(sim_server *server, bool is_rotten, char *error) {
     config.durability = server->options->relaxed ? FQ_DURABILITY_RELAXED : FQ_DURABILITY_SYNC;
     config.batch_bytes_max = (uint32_t)server->options->batch_bytes_max;
     config.compact_bytes_min = server->options->compact_bytes;
+    if (server->log != NULL)
+        config.idle_mark_us = 0;
     rc = fq_journal_open(storage, &config, &server->journal);
     if (rc < 0)
         return rc;
@@ -118,7 +137,7 @@ enum sim_boot sim_server_boot(sim_server *server) {
     server->stats.refusals++;
     if (server->cache_lies) // a sync that failed takes what a kill had left to the kernel
         sim_model_crashed(server->model, true);
-    bool is_verdict = rc != FQ_EIO && rc != FQ_EFULL && rc != FQ_ENOMEM;
+    bool is_verdict = rc != FQ_EIO && rc != FQ_EFULL && rc != FQ_ENOMEM && rc != FQ_EAGAIN;
     if (is_verdict || is_rotten) { // the others are errors of the moment
         sim_world_count(server->world, "start refused", 1);
         look_for_changes(server, is_rotten && is_verdict, before);

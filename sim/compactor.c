@@ -32,18 +32,28 @@ static void on_ended(void *context, uint64_t life) {
     sim_server_want_turn(server, sim_world_time(server->world));
 }
 
+static int open_compaction(sim_server *server, uint64_t calls, fq_compaction **ret_compaction, char *error) {
+    uint64_t until = server->compactor.batch_seq;
+    if (server->log == NULL)
+        return fq_compaction_open_disk(sim_disk_attach_mortal(server->disk, calls), until, ret_compaction,
+                                       error);
+    sim_replicated_log_beside(server->log, calls);
+    return fq_compaction_open_stream(sim_replicated_log_open(server->log), until, ret_compaction, error);
+}
+
 static int run(sim_server *server) {
     char error[FQ_STORAGE_ERROR_MAX];
     fq_compaction *compaction;
     struct fq_compactor_outcome outcome = {0};
     bool dies = server->options->kill_rate != 0 && sim_world_chance(server->world, SIM_STREAM_CRASH, 4);
     uint64_t calls = dies ? 1 + sim_world_below(server->world, SIM_STREAM_CRASH, CALLS) : 0;
-    int rc = fq_compaction_open_disk(sim_disk_attach_mortal(server->disk, calls), server->compactor.batch_seq,
-                                     &compaction, error);
-    if (rc < 0)
-        return rc;
-    rc = fq_compactor_run(compaction, &outcome);
-    fq_compaction_close(compaction);
+    int rc = open_compaction(server, calls, &compaction, error);
+    if (rc == 0) {
+        rc = fq_compactor_run(compaction, &outcome);
+        fq_compaction_close(compaction);
+    }
+    if (server->log != NULL)
+        sim_replicated_log_back(server->log);
     if (rc == 0) {
         sim_world_count(server->world, "compaction", 1);
         sim_model_compacted(server->model, outcome.last_seq, outcome.state_hash);

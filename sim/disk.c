@@ -34,6 +34,14 @@ static bool lies_in(const char *path, const char *directory) {
 
 enum outcome { HAPPENS, HAPPENS_AND_DIES, NOTHING_HAPPENS };
 
+bool sim_disk_tick(sim_disk *sim) {
+    if (sim->dead)
+        return false;
+    sim->calls++;
+    sim->dead = sim->crash_at != 0 && sim->calls >= sim->crash_at;
+    return !sim->dead;
+}
+
 // Counts the call and decides its fate. `ret_error` is set unless it happens.
 static enum outcome enter(fq_disk *disk, enum sim_call kind, int *ret_error) {
     struct sim_view *view = (struct sim_view *)disk;

@@ -30,6 +30,8 @@ fq_disk *sim_disk_attach(sim_disk *sim);
  *  judge's errors. */
 fq_disk *sim_disk_attach_mortal(sim_disk *sim, uint64_t calls);
 
+/** A call that is none to the disk, but counts as one. False: the machine is dead, or has died by it. */
+bool sim_disk_tick(sim_disk *sim);
 /** Calls so far. */
 uint64_t sim_disk_calls(const sim_disk *sim);
 /** From call number `call` on the machine is dead: that call happens in part or not at all, all later ones fail. 0 = never. */

@@ -95,6 +95,10 @@ static void draw_task_faults(struct sim_options *options, sim_world *world) {
 static void draw_later_faults(struct sim_options *options, sim_world *world) {
     options->sector_rate = rate(world, 2, 16);
     options->descriptor_rate = rate(world, 8, 256);
+    options->stream = below(world, 4) == 0;
+    options->log_rate = rate(world, 10, 10000);
+    options->log_outage_rate = rate(world, 1000, 100000);
+    options->log_full_rate = rate(world, 1000, 100000);
 }
 
 void sim_options_draw(struct sim_options *ret_options, sim_world *world) {
@@ -129,6 +133,23 @@ int sim_options_set(struct sim_options *options, const char *assignment) {
     return 0;
 }
 
+static void clear(struct sim_options *options, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        *field_of(options, fq_str_of(names[i])) = 0;
+}
+
+void sim_options_settle(struct sim_options *options) {
+    static const char *const of_disks[] = {
+        "disk_bytes",       "relaxed",  "garbage_rate", "boot_crash_rate", "sync_error_rate",
+        "write_error_rate", "rot_rate", "backup_rate",  "sector_rate",
+    };
+    static const char *const of_logs[] = {"log_rate", "log_outage_rate", "log_full_rate"};
+    if (options->stream != 0)
+        clear(options, of_disks, sizeof of_disks / sizeof of_disks[0]);
+    else
+        clear(options, of_logs, sizeof of_logs / sizeof of_logs[0]);
+}
+
 void sim_options_each(const struct sim_options *options,
                       void (*on_option)(void *context, const char *name, uint64_t value), void *context) {
 #define X(field, type, help) on_option(context, #field, options->field);
@@ -144,10 +165,10 @@ void sim_options_heal(struct sim_options *options) {
         "half_open_rate",   "stall_rate",        "slow_reader_rate",  "swizzle_rate",      "wall_jump_rate",
         "drift_ppm",        "server_pause_rate", "worker_pause_rate", "worker_death_rate", "poison_rate",
         "crash_call",       "crash_power",       "failure_rate",      "lie_rate",          "admin_rate",
-        "backup_rate",      "sector_rate",       "descriptor_rate",
+        "backup_rate",      "sector_rate",       "descriptor_rate",   "log_rate",          "log_outage_rate",
+        "log_full_rate",
     };
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-        *field_of(options, fq_str_of(faults[i])) = 0;
+    clear(options, faults, sizeof faults / sizeof faults[0]);
     if (options->delay_max_us > 5 * FQ_US_PER_MS)
         options->delay_max_us = 5 * FQ_US_PER_MS;
 }

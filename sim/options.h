@@ -56,7 +56,11 @@
     X(backup_rate, uint64_t, "backup is taken and restored aside, per second")                               \
     X(loss_max, uint64_t, "workers that a task may lose before it was known to run, uncharged")              \
     X(sector_rate, uint64_t, "a synced sector holds another's bytes, or what it held before, per boot")      \
-    X(descriptor_rate, uint64_t, "no descriptors are left for a while, per second")
+    X(descriptor_rate, uint64_t, "no descriptors are left for a while, per second")                          \
+    X(stream, uint64_t, "the journal is a replicated log instead of files")                                  \
+    X(log_rate, uint64_t, "a call to the log is lost, unanswered, delayed or in another's way, per call")    \
+    X(log_outage_rate, uint64_t, "the log's servers have no quorum for a while, per call")                   \
+    X(log_full_rate, uint64_t, "they have no room for a while, per publication")
 
 struct sim_options {
 #define X(field, type, help) type field;
@@ -64,10 +68,12 @@ struct sim_options {
 #undef X
 };
 
-/** Draws everything from the world's seed. */
+/** Draws everything from the world's seed; to be settled when nothing more is pinned. */
 void sim_options_draw(struct sim_options *ret_options, sim_world *world);
 /** Pins one: "name=value". 0 or FQ_EINVALID. */
 int sim_options_set(struct sim_options *options, const char *assignment);
+/** Turns off what has no meaning beside the rest: of a disk where there is none, of a log where there are files. */
+void sim_options_settle(struct sim_options *options);
 /** Calls `on_option` for each in the order of SIM_OPTIONS. */
 void sim_options_each(const struct sim_options *options,
                       void (*on_option)(void *context, const char *name, uint64_t value), void *context);

@@ -91,7 +91,9 @@ void sim_server_die(sim_server *server, enum sim_death kind) {
     sim_server_forget(server);
     leave_machine(server, kind);
     // A failed sync lost what it was to write, though the process saw it.
-    sim_model_crashed(server->model, kind == SIM_DEATH_POWER || kind == SIM_DEATH_FAILURE);
+    // What a log had not acknowledged when its writer died may never have reached it.
+    bool may_lose = kind == SIM_DEATH_POWER || kind == SIM_DEATH_FAILURE || server->log != NULL;
+    sim_model_crashed(server->model, may_lose);
     sim_network_die(server->network, kind == SIM_DEATH_POWER);
     start_later(server, kind == SIM_DEATH_POWER ? 5 * FQ_US_PER_S : FQ_US_PER_S);
 }
@@ -298,6 +300,8 @@ sim_server *sim_server_new(sim_world *world, const struct sim_options *options, 
     server->network = sim_network_new(world, options, wake, on_product, server);
     configure(server);
     sim_machine_init(server);
+    if (options->stream != 0)
+        server->log = sim_replicated_log_new(world, options, server->disk);
     sim_world_at(world, 0, on_boot, server, 0);
     return server;
 }
@@ -310,6 +314,7 @@ sim_server *sim_server_free(sim_server *server) {
     sim_server_forget(server);
     fq_credentials_free(server->credentials);
     sim_network_free(server->network);
+    sim_replicated_log_free(server->log);
     sim_disk_free(server->disk);
     free(server);
     return NULL;
@@ -323,6 +328,8 @@ void sim_server_heal(sim_server *server) {
     sim_network_exhaust(server->network, false);
     sim_disk_set_capacity(server->disk, 0);
     sim_disk_crash_at(server->disk, 0);
+    if (server->log != NULL)
+        sim_replicated_log_heal(server->log);
     sim_machine_unrot(server);
     sim_network_heal(server->network);
     sim_executor_heal(server);

@@ -7,6 +7,7 @@
 #include "server/credentials.h"
 #include "sim/disk.h"
 #include "sim/network_state.h"
+#include "sim/replicated_log.h"
 #include "sim/server.h"
 
 enum sim_death {
@@ -52,6 +53,7 @@ struct sim_server {
     sim_model *model;
     sim_network *network;
     sim_disk *disk;
+    sim_replicated_log *log; // NULL: the journal lies on the disk
     struct fq_server_options config;
     struct sim_server_stats stats;
     uint64_t life; // number of the present life or death: events of earlier ones are void
