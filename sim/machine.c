@@ -179,6 +179,8 @@ static void on_second(void *context, uint64_t argument) {
         sim_network_swizzle(server->network);
     if (strikes(server, SIM_STREAM_DISK, options->backup_rate))
         sim_server_backup(server);
+    if (server->log != NULL && strikes(server, SIM_STREAM_CLOCK, options->usurper_rate))
+        sim_usurper_strike(server);
     if (strikes(server, SIM_STREAM_CLOCK, options->descriptor_rate))
         exhaust_descriptors(server);
     fill_disk(server);

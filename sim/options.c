@@ -99,6 +99,7 @@ static void draw_later_faults(struct sim_options *options, sim_world *world) {
     options->log_rate = rate(world, 10, 10000);
     options->log_outage_rate = rate(world, 1000, 100000);
     options->log_full_rate = rate(world, 1000, 100000);
+    options->usurper_rate = rate(world, 2, 64);
 }
 
 void sim_options_draw(struct sim_options *ret_options, sim_world *world) {
@@ -143,7 +144,7 @@ void sim_options_settle(struct sim_options *options) {
         "disk_bytes",       "relaxed",  "garbage_rate", "boot_crash_rate", "sync_error_rate",
         "write_error_rate", "rot_rate", "backup_rate",  "sector_rate",
     };
-    static const char *const of_logs[] = {"log_rate", "log_outage_rate", "log_full_rate"};
+    static const char *const of_logs[] = {"log_rate", "log_outage_rate", "log_full_rate", "usurper_rate"};
     if (options->stream != 0)
         clear(options, of_disks, sizeof of_disks / sizeof of_disks[0]);
     else
@@ -166,7 +167,7 @@ void sim_options_heal(struct sim_options *options) {
         "drift_ppm",        "server_pause_rate", "worker_pause_rate", "worker_death_rate", "poison_rate",
         "crash_call",       "crash_power",       "failure_rate",      "lie_rate",          "admin_rate",
         "backup_rate",      "sector_rate",       "descriptor_rate",   "log_rate",          "log_outage_rate",
-        "log_full_rate",
+        "log_full_rate",    "usurper_rate",
     };
     clear(options, faults, sizeof faults / sizeof faults[0]);
     if (options->delay_max_us > 5 * FQ_US_PER_MS)

@@ -60,7 +60,8 @@
     X(stream, uint64_t, "the journal is a replicated log instead of files")                                  \
     X(log_rate, uint64_t, "a call to the log is lost, unanswered, delayed or in another's way, per call")    \
     X(log_outage_rate, uint64_t, "the log's servers have no quorum for a while, per call")                   \
-    X(log_full_rate, uint64_t, "they have no room for a while, per publication")
+    X(log_full_rate, uint64_t, "they have no room for a while, per publication")                             \
+    X(usurper_rate, uint64_t, "another control plane takes the log over, per second")
 
 struct sim_options {
 #define X(field, type, help) type field;

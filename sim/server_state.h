@@ -132,6 +132,10 @@ void sim_machine_job_ends(sim_server *server);
 /** Tells the model. */
 void sim_machine_tell(sim_server *server);
 
+// --- usurper.c
+/** Another control plane takes the log over. */
+void sim_usurper_strike(sim_server *server);
+
 // --- rot.c
 /** Bits rot and sectors go astray while the process is down. True if any is wrong now. */
 bool sim_machine_rot(sim_server *server);
