@@ -74,6 +74,11 @@ FQ_API FQ_MUST_USE int fq_client_cancel(fq_client *client, const char *id);
  *  lost; the others then end with FQ_EDISCONNECTED. */
 FQ_API FQ_MUST_USE int fq_client_command(fq_client *client, const fq_slice *args, size_t arg_count,
                                          const struct fq_value **ret_values);
+/** What is to be asked of, or done to, the whole of a queue that has several shards: calls `visit` with a client of each of them, lent for
+ *  the call, by number; of a queue without shards with `client`. Ends early with what `visit` returned if that is not 0, or with an error
+ *  where a shard cannot be reached. */
+FQ_API FQ_MUST_USE int fq_client_each_shard(fq_client *client, int (*visit)(void *context, fq_client *shard),
+                                            void *context);
 /** The sentence for the last error. */
 FQ_API const char *fq_client_error(const fq_client *client);
 

@@ -133,16 +133,15 @@ static int change_flow(struct fq_cli *cli, const char *command, const char *done
     if (code != 0)
         return code;
     struct fq_args args = {.count = 0};
-    const struct fq_value *values;
+    int64_t changed = 0;
     fq_args_add(&args, command);
     if (name != NULL)
         fq_args_add(&args, name);
-    code = fq_connection_ask(client, &args, &values);
+    code = fq_connection_ask_all(client, &args, &changed);
     if (code == 0 && fq_option_number(options, FQ_OPTION_JSON))
-        fq_output_json_line(json_pack("{s:I}", "changed", (json_int_t)values[0].integer));
+        fq_output_json_line(json_pack("{s:I}", "changed", (json_int_t)changed));
     else if (code == 0)
-        printf("%s %s%s\n", name != NULL ? name : "every name", done,
-               values[0].integer == 0 ? " already" : "");
+        printf("%s %s%s\n", name != NULL ? name : "every name", done, changed == 0 ? " already" : "");
     fq_client_close(client);
     return code;
 }

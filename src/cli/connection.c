@@ -110,13 +110,52 @@ static uint32_t read_page(const struct fq_value *values, char cursor[CURSOR_SIZE
     return rows;
 }
 
-int fq_connection_list(fq_client *client, struct fq_args *args, int64_t limit,
-                       void (*on_row)(void *context, const struct fq_value *values, uint32_t at),
-                       void *context) {
+// --- the whole of a queue --------------------------------------------------------------------------------------------------
+
+// The exit code of a visit of all shards: what a shard's request met is told already.
+static int visit_all(fq_client *client, int (*visit)(void *context, fq_client *shard), void *context) {
+    int result = fq_client_each_shard(client, visit, context);
+    return result < 0 ? fq_connection_fail(client, result) : result;
+}
+
+struct sum {
+    const struct fq_args *args;
+    int64_t value;
+};
+
+static int add_answer(void *context, fq_client *shard) {
+    struct sum *sum = context;
+    const struct fq_value *values;
+    int code = fq_connection_ask(shard, sum->args, &values);
+    if (code == 0)
+        sum->value += values[0].integer;
+    return code;
+}
+
+int fq_connection_ask_all(fq_client *client, const struct fq_args *args, int64_t *ret_sum) {
+    struct sum sum = {.args = args};
+    int code = visit_all(client, add_answer, &sum);
+    *ret_sum = sum.value;
+    return code;
+}
+
+struct listing {
+    struct fq_args *args;
+    int64_t limit; // rows still wanted
+    void (*on_row)(void *context, const struct fq_value *values, uint32_t at);
+    void *context;
+};
+
+static int list_shard(void *context, fq_client *client) {
+    struct listing *listing = context;
+    struct fq_args *args = listing->args;
+    if (listing->limit <= 0)
+        return 0;
     char cursor[CURSOR_SIZE] = "0", count[24];
     size_t fixed = args->count;
     do {
-        snprintf(count, sizeof count, "%lld", (long long)(limit < PAGE_ROWS ? limit : PAGE_ROWS));
+        snprintf(count, sizeof count, "%lld",
+                 (long long)(listing->limit < PAGE_ROWS ? listing->limit : PAGE_ROWS));
         args->count = fixed;
         fq_args_add(args, "CURSOR");
         fq_args_add(args, cursor);
@@ -132,10 +171,18 @@ int fq_connection_list(fq_client *client, struct fq_args *args, int64_t limit,
             return FQ_EXIT_INTERNAL;
         }
         uint32_t at = rows + 1;
-        for (uint32_t i = 0; i < values[rows].child_count && limit > 0; i++, limit--) {
-            on_row(context, values, at);
+        for (uint32_t i = 0; i < values[rows].child_count && listing->limit > 0; i++, listing->limit--) {
+            listing->on_row(listing->context, values, at);
             at = values[at].next;
         }
-    } while (strcmp(cursor, "0") != 0 && limit > 0);
+    } while (strcmp(cursor, "0") != 0 && listing->limit > 0);
+    args->count = fixed;
     return 0;
+}
+
+int fq_connection_list(fq_client *client, struct fq_args *args, int64_t limit,
+                       void (*on_row)(void *context, const struct fq_value *values, uint32_t at),
+                       void *context) {
+    struct listing listing = {args, limit, on_row, context};
+    return visit_all(client, list_shard, &listing);
 }

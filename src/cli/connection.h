@@ -27,6 +27,8 @@ FQ_MUST_USE int fq_connection_open_at(const struct fq_options *options, const ch
 /** Sends a command and waits for its reply, borrowed until the next call. 0, or an exit code with the sentence printed. */
 FQ_MUST_USE int fq_connection_ask(fq_client *client, const struct fq_args *args,
                                   const struct fq_value **ret_values);
+/** Asks every shard the same, or the one there is, and adds up the numbers they answer. As fq_connection_ask. */
+FQ_MUST_USE int fq_connection_ask_all(fq_client *client, const struct fq_args *args, int64_t *ret_sum);
 /** Prints the client's last error and returns the exit code for `error`. */
 int fq_connection_fail(const fq_client *client, int error);
 /** The exit code for an FQ_E… number. */
@@ -34,7 +36,7 @@ int fq_connection_exit_code(int error);
 
 /**
  * Asks for page after page of a listing (`args` without CURSOR and COUNT), calling `on_row(context, values, at)` for each row
- * until `limit` rows have come. 0 or an exit code.
+ * until `limit` rows have come; of a queue with shards from each of them in turn. 0 or an exit code.
  */
 FQ_MUST_USE int fq_connection_list(fq_client *client, struct fq_args *args, int64_t limit,
                                    void (*on_row)(void *context, const struct fq_value *values, uint32_t at),

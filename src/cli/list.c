@@ -174,11 +174,11 @@ static int act_on_ids(fq_client *client, const char *action, const char *const *
         fq_args_add(&args, action);
         for (size_t i = begin; i < count && i < begin + BATCH; i++)
             fq_args_add(&args, ids[i]);
-        const struct fq_value *values;
-        int code = fq_connection_ask(client, &args, &values);
+        int64_t changed;
+        int code = fq_connection_ask_all(client, &args, &changed);
         if (code != 0)
             return code;
-        *touched += values[0].integer;
+        *touched += changed;
     }
     return 0;
 }
@@ -206,11 +206,7 @@ static int act_on_all(fq_client *client, const char *action, const char *name, i
     fq_args_add(&args, name != NULL ? "NAME" : "ALL");
     if (name != NULL)
         fq_args_add(&args, name);
-    const struct fq_value *values;
-    int code = fq_connection_ask(client, &args, &values);
-    if (code == 0)
-        *touched = values[0].integer;
-    return code;
+    return fq_connection_ask_all(client, &args, touched);
 }
 
 static int change_dead(const struct fq_options *options, fq_client *client, bool requeue) {

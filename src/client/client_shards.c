@@ -345,3 +345,24 @@ int fq_client_shards_wait(fq_client *client, const char *id, int64_t wait_ms,
     rc = fq_client_wait(holder, id, wait_ms, ret_result);
     return rc < 0 ? fq_shard_fail(client, holder, rc) : 0;
 }
+
+// ---- the whole ----
+
+int fq_client_each_shard(fq_client *client, int (*visit)(void *context, fq_client *shard), void *context) {
+    if (client->shards == NULL)
+        return visit(context, client);
+    int rc = refresh(client, client->shards); // one that was added lately belongs to the whole, too
+    const struct fq_shard_map *map = &client->shards->map;
+    for (size_t i = 0; i < map->count && rc == 0; i++) {
+        fq_client *shard;
+        if (map->shards[i].since == 0)
+            continue;
+        rc = open_shard(client, &map->shards[i], &shard);
+        if (rc < 0)
+            return rc;
+        rc = visit(context, shard);
+        if (rc < 0)
+            return fq_shard_fail(client, shard, rc);
+    }
+    return rc;
+}

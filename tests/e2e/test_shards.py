@@ -119,6 +119,20 @@ class ShardedQueue(unittest.TestCase):
             self.verb_cancels(queue, ids[3])
             self.assertEqual(run("status", str(uuid.uuid4()), env=queue.environment).returncode, 1)
             self.assertIn("active", queue.verb("shards"))
+            self.whole(queue, ids)
+
+    def whole(self, queue: Shards, ids: list[str]) -> None:
+        """Verbs that show the whole, or act on it."""
+        rows = queue.verb("queues", "--json").splitlines()
+        self.assertEqual(sum('"name":"spread.' in row.replace(" ", "") for row in rows), 64, rows[:3])
+        listed = queue.verb("list", "--status", "pending", "--limit", "100000", "--json").splitlines()
+        self.assertEqual(len(listed), sum(queue.pending()))
+        self.assertEqual(len(queue.verb("list", "--status", "pending", "--limit", "7", "--json").splitlines()), 7)
+        queue.verb("pause", "--all")
+        for server in queue.servers:
+            with server.connect() as link:
+                self.assertEqual(link.command("FQ.FETCH", "TASKS", *[f"spread.{index}" for index in range(64)]), [])
+        queue.verb("resume", "--all")
 
     def verb_cancels(self, queue: Shards, task: str) -> None:
         queue.verb("cancel", task)
