@@ -93,7 +93,8 @@ bool sim_compactor_rests(const sim_server *server) {
 
 void sim_server_compact(sim_server *server) {
     server->compactor.is_ordered = true;
-    sim_server_want_turn(server, sim_world_time(server->world));
+    if (server->core != NULL) // else its first turn sees to it
+        sim_server_want_turn(server, sim_world_time(server->world));
 }
 
 uint64_t sim_server_installs(const sim_server *server) {

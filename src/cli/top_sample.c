@@ -146,9 +146,7 @@ static int compare_workers(const void *a, const void *b) {
     return strcmp(left->id, right->id);
 }
 
-int fq_top_sample_take(fq_client *client, struct fq_now now, struct fq_top_sample *sample) {
-    memset(sample, 0, sizeof *sample);
-    sample->at = now;
+static int take_shard(fq_client *client, struct fq_top_sample *sample) {
     int result = take_stats(client, sample);
     if (result < 0)
         return result;
@@ -163,6 +161,35 @@ int fq_top_sample_take(fq_client *client, struct fq_now now, struct fq_top_sampl
     result = take_page(client, "FQ.WORKERS", &values, &row, &more);
     for (int i = 0; i < result; i++, row = values[row].next)
         read_worker(values, row, &sample->workers[sample->worker_count++]);
+    return result < 0 ? result : 0;
+}
+
+struct whole {
+    struct fq_top_sample *sample;
+    struct fq_top_sample *part; // of one shard
+    size_t shard_count;
+};
+
+static int add_shard(void *context, fq_client *shard) {
+    struct whole *whole = context;
+    struct fq_top_sample *part = whole->shard_count++ == 0 ? whole->sample : whole->part;
+    struct fq_now at = whole->sample->at;
+    if (part == NULL && (part = whole->part = malloc(sizeof *part)) == NULL)
+        return FQ_ENOMEM;
+    memset(part, 0, sizeof *part);
+    part->at = at;
+    int result = take_shard(shard, part);
+    if (result == 0 && part != whole->sample)
+        fq_top_sample_add(whole->sample, part);
+    return result;
+}
+
+int fq_top_sample_take(fq_client *client, struct fq_now now, struct fq_top_sample *sample) {
+    memset(sample, 0, sizeof *sample);
+    sample->at = now;
+    struct whole whole = {.sample = sample};
+    int result = fq_client_each_shard(client, add_shard, &whole);
+    free(whole.part);
     if (result < 0)
         return result;
     qsort(sample->names, sample->name_count, sizeof sample->names[0], compare_names);

@@ -45,7 +45,10 @@ struct fq_top_sample {
     size_t worker_count;
 };
 
-/** Asks the control plane. 0 or a negative error; fq_client_error() has the sentence. */
+/** Asks the control plane, or each of a queue with shards for one picture of all. 0 or a negative error; fq_client_error() has the sentence. */
 FQ_MUST_USE int fq_top_sample_take(fq_client *client, struct fq_now now, struct fq_top_sample *sample);
+
+/** Adds one shard's to what others gave. */
+void fq_top_sample_add(struct fq_top_sample *sample, const struct fq_top_sample *shard);
 
 #endif

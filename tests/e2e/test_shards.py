@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A queue over several control planes, each with a journal of its own: who takes what, what clients do, and how a shard is added."""
+import json
 import pathlib
 import subprocess
 import sys
@@ -88,6 +89,13 @@ class Shards:
                 counts.append(link.command("FQ.STATS")["states"]["pending"])
         return counts
 
+    def submitted(self) -> list[int]:
+        counts = []
+        for server in self.servers:
+            with server.connect() as link:
+                counts.append(link.command("FQ.STATS")["submitted"])
+        return counts
+
     def spread(self, count: int) -> list[str]:
         done = subprocess.run([BUILD / "tests" / "client_load", "spread", str(count)], env=clean_environment(self.environment),
                               stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT_S)
@@ -128,6 +136,8 @@ class ShardedQueue(unittest.TestCase):
         listed = queue.verb("list", "--status", "pending", "--limit", "100000", "--json").splitlines()
         self.assertEqual(len(listed), sum(queue.pending()))
         self.assertEqual(len(queue.verb("list", "--status", "pending", "--limit", "7", "--json").splitlines()), 7)
+        top = json.loads(queue.verb("top", "--json").splitlines()[0])
+        self.assertEqual(top["submitted_total"], sum(queue.submitted()), top)
         queue.verb("pause", "--all")
         for server in queue.servers:
             with server.connect() as link:
