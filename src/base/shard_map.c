@@ -171,10 +171,12 @@ int fq_shard_map_found(struct fq_shard_map *map, uint32_t count) {
     if (map->version != 0 || count == 0 || count > FQ_SHARDS_MAX)
         return FQ_EINVALID;
     int result = 0;
-    for (uint32_t number = 0; number < count && result == 0; number++)
-        result = fq_shard_map_add(map, number);
-    for (size_t i = 0; i < map->count; i++)
-        map->shards[i].since = 1;
+    for (uint32_t number = 0; number < count && result == 0; number++) {
+        if (fq_shard_find(map, number) == NULL)
+            result = fq_shard_map_add(map, number);
+        if (result == 0)
+            fq_shard_find(map, number)->since = 1;
+    }
     map->version = 1;
     return result;
 }

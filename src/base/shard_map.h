@@ -57,7 +57,7 @@ struct fq_shard *fq_shard_find(const struct fq_shard_map *map, uint32_t number);
 bool fq_shard_is_active(const struct fq_shard *shard);
 
 // Changes of a map. FQ_ENOMEM; FQ_EINVALID where the shard is not what it has to be.
-/** The first version of an empty map: `count` shards, from 0 on, own everything. */
+/** The first version of a map: `count` shards, from 0 on, own everything; others that are in it nothing yet. */
 int fq_shard_map_found(struct fq_shard_map *map, uint32_t count);
 /** A shard that owns nothing yet. */
 int fq_shard_map_add(struct fq_shard_map *map, uint32_t number);

@@ -44,6 +44,10 @@ static int info_durability(struct fq_call *call, fq_buf *text) {
     fq_core *core = call->core;
     int rc = fq_buf_printf(text, "# Durability\r\ndurability:%s\r\nsubmits_blocked:%d\r\n",
                            fq_core_durability(core), core->submits_blocked);
+    if (rc == 0 && core->options->journal_url != NULL)
+        rc = fq_buf_printf(
+            text, "durability_detail:replicated, not fsynced, unless each nats-server is 2.10 or newer "
+                  "and has sync_interval: always\r\n");
     if (core->journal == NULL || rc < 0)
         return rc;
     if (core->options->durability == FQ_DURABILITY_RELAXED)

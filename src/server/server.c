@@ -375,12 +375,13 @@ static void log_store(const struct server *server) {
         return;
     }
     if (server->leadership != NULL) {
-        fq_log_write(log, FQ_LOG_INFO,
-                     "store journal=%s durability=replicated (acknowledged by most of the servers, synced to "
-                     "their disks as they are "
-                     "set) recovered_tasks=%llu recovery_ms=%lld",
-                     server->store.path, (unsigned long long)server->store.recovered,
-                     (long long)(server->store.recovery_us / FQ_US_PER_MS));
+        fq_log_write(
+            log, FQ_LOG_INFO,
+            "store journal=%s durability=replicated, not fsynced (most of the nats-servers have what is "
+            "acknowledged; on their disks only where all are 2.10 or newer with sync_interval: always) "
+            "recovered_tasks=%llu recovery_ms=%lld",
+            server->store.path, (unsigned long long)server->store.recovered,
+            (long long)(server->store.recovery_us / FQ_US_PER_MS));
         return;
     }
     bool is_relaxed = server->options.durability == FQ_DURABILITY_RELAXED;

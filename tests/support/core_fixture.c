@@ -78,6 +78,8 @@ void core_fixture_open(struct core_fixture *fixture, bool with_journal) {
                                     .seed = 42,
                                     .observer = fixture->observer,
                                     .is_standby = fixture->is_standby,
+                                    .shards = fixture->shards,
+                                    .shard = fixture->shard,
                                     .server_id = "test-server"};
     fixture->core = fq_core_new(&config);
     assert_non_null(fixture->core);

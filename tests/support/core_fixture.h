@@ -22,6 +22,8 @@ struct core_fixture {
     fq_core *core;
     struct fq_now now;
     bool is_standby; // until fq_core_activate
+    const struct fq_shard_map *shards;
+    uint32_t shard;
     uint64_t wakes;
     bool submits_blocked, has_space; // what the storage says of its disk
     uint64_t room_bytes;             // the same: all that can still be written; 0 = plenty
