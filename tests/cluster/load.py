@@ -22,6 +22,7 @@ class Load:
         self.refusals: dict[str, int] = {}
         self.acknowledged_at: list[float] = []
         self.errors: list[str] = []
+        self.pause_s = 0.0                # between submissions of a burst
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=run, daemon=True) for run in (self.submit, self.work)]
 
@@ -75,6 +76,7 @@ class Load:
             if refused is not None:
                 raise RespError(refused)
             self.acknowledged_at.append(time.monotonic())
+            time.sleep(self.pause_s)
         self.connected(burst)
 
     def work(self) -> None:

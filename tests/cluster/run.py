@@ -9,6 +9,7 @@ import argparse
 import pathlib
 import sys
 import time
+import traceback
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parent.parent / "e2e")]
 
@@ -40,6 +41,7 @@ def main() -> int:
             continue
         except Exception as error:  # noqa: BLE001 the others shall run all the same
             failed.append(number)
+            traceback.print_exc()
             print(f"{number:3} {run.__name__}: FAILED (seed {seed}): {error}", flush=True)
             continue
         told = ", ".join(f"{key} {value}" for key, value in figures.items())

@@ -42,8 +42,8 @@ class Plane(Server):
             time.sleep(0.01)
 
     def log_of_this_start(self) -> str:
-        text = self.log()
-        return text[max(0, text.rfind(f" pid={self.process.pid} ")):]
+        text, starts = self.log(), f" pid={self.process.pid} "
+        return text[text.rfind(starts):] if starts in text else ""
 
     def leads(self) -> bool:
         """It did at some time since its start."""
@@ -81,16 +81,28 @@ class Scene:
         self.load = Load(self.planes)
         self.figures: dict = {}
 
-    def __enter__(self) -> "Scene":
+    def begin(self) -> None:
         self.nats.__enter__()
+        for plane in self.planes:
+            plane.start()
+        self.load.active()
+        self.load.__enter__()
+        self.load.wait_for_progress()
+
+    def put_away(self) -> None:
+        self.load.stopping.set()
+        for plane in self.planes:
+            if plane.process is not None and plane.process.poll() is None:
+                plane.kill()
+            shutil.rmtree(plane.folder, ignore_errors=True)
+        self.nats.__exit__(None, None, None)
+
+    def __enter__(self) -> "Scene":
         try:
-            for plane in self.planes:
-                plane.start()
-            self.load.active()
-            self.load.__enter__()
-            self.load.wait_for_progress()
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
+            self.begin()
+        except BaseException:
+            self.show_logs()
+            self.put_away()
             raise
         return self
 
@@ -107,12 +119,7 @@ class Scene:
         finally:
             if kind is not None:
                 self.show_logs()
-            self.load.stopping.set()
-            for plane in self.planes:
-                if plane.process is not None and plane.process.poll() is None:
-                    plane.kill()
-                shutil.rmtree(plane.folder, ignore_errors=True)
-            self.nats.__exit__(None, None, None)
+            self.put_away()
 
     def show_logs(self) -> None:
         for plane in self.planes:
