@@ -174,8 +174,9 @@ int fq_shard_map_found(struct fq_shard_map *map, uint32_t count) {
     for (uint32_t number = 0; number < count && result == 0; number++) {
         if (fq_shard_find(map, number) == NULL)
             result = fq_shard_map_add(map, number);
-        if (result == 0)
-            fq_shard_find(map, number)->since = 1;
+        struct fq_shard *shard = fq_shard_find(map, number);
+        if (shard != NULL)
+            shard->since = 1;
     }
     map->version = 1;
     return result;

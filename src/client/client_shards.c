@@ -198,7 +198,7 @@ static int find_earlier(fq_client *client, const struct fq_routed *routed, char 
     const struct fq_shard_map *map = &client->shards->map;
     size_t count = fq_shard_earlier_owners(map, key_of(routed), earlier, FQ_SHARDS_MAX);
     for (size_t i = 0; i < count; i++) {
-        fq_client *shard;
+        fq_client *shard = NULL;
         int rc = open_shard(client, earlier[i], &shard);
         if (rc < 0)
             return rc;
@@ -265,7 +265,7 @@ static int run_routed(fq_client *client, const struct routed_call *call, struct 
     int64_t deadline_us = deadline_of(client);
     fq_routed_begin(call->task, routed);
     for (uint32_t attempt = 0;; attempt++) {
-        fq_client *shard;
+        fq_client *shard = NULL;
         int rc = fq_routed_place(client, routed, &shard);
         if (rc == 1 && call->ret_result == NULL)
             return 0;
@@ -302,8 +302,9 @@ typedef int question(fq_client *shard, const char *id, struct fq_task_result *re
 
 static int ask_one(fq_client *client, const struct fq_shard *shard, const char *id, question *ask,
                    struct fq_task_result *ret_result, fq_client **ret_holder) {
+    *ret_holder = NULL;
     int rc = open_shard(client, shard, ret_holder);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = ask(*ret_holder, id, ret_result);
     return rc < 0 ? fq_shard_fail(client, *ret_holder, rc) : rc;
@@ -332,13 +333,13 @@ static int ask_all(fq_client *client, const char *id, question *ask, struct fq_t
 
 int fq_client_shards_ask(fq_client *client, const char *id, question *ask,
                          struct fq_task_result *ret_result) {
-    fq_client *holder;
+    fq_client *holder = NULL;
     return ask_all(client, id, ask, ret_result, &holder);
 }
 
 int fq_client_shards_wait(fq_client *client, const char *id, int64_t wait_ms,
                           struct fq_task_result *ret_result) {
-    fq_client *holder;
+    fq_client *holder = NULL;
     int rc = ask_all(client, id, fq_client_status, ret_result, &holder);
     if (rc < 0)
         return rc;
@@ -354,7 +355,7 @@ int fq_client_each_shard(fq_client *client, int (*visit)(void *context, fq_clien
     int rc = refresh(client, client->shards); // one that was added lately belongs to the whole, too
     const struct fq_shard_map *map = &client->shards->map;
     for (size_t i = 0; i < map->count && rc == 0; i++) {
-        fq_client *shard;
+        fq_client *shard = NULL;
         if (map->shards[i].since == 0)
             continue;
         rc = open_shard(client, &map->shards[i], &shard);
